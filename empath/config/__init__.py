@@ -1,0 +1,3 @@
+"""
+What the operator wrote: the schema, read from TOML.
+"""

@@ -1,0 +1,3 @@
+"""
+Carrying a message to its next hop.
+"""

@@ -1,0 +1,3 @@
+"""
+A non-blocking stub resolver with a cache.
+"""

@@ -1,0 +1,78 @@
+"""
+The exceptions of our own making. What a peer says is a value (`Reply`, `Outcome`, `Verdict`), never one of these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from empath.mail.reply import Reply
+
+
+class EmpathError(Exception):
+    """
+    Any fault that empath names itself.
+    """
+
+
+class ConfigError(EmpathError):
+    """
+    The configuration cannot be used; `problems` holds one line for each thing that is wrong with it.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class CommandRefused(EmpathError):
+    """
+    The peer's line is no command we accept; `reply` is what to tell it.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+class ProtocolViolation(EmpathError):
+    """
+    The server we deliver to broke the rules of SMTP so badly that its session is of no more use.
+    """
+
+
+class SpoolError(EmpathError):
+    """
+    The spool could not do what was asked; nothing was changed by the attempt (reply: 451 4.3.0).
+    """
+
+
+class SpoolFull(SpoolError):
+    """
+    The disk under the spool has no room (reply: 452 4.3.1); it goes away by itself when space returns.
+    """
+
+
+class SpoolLocked(SpoolError):
+    """
+    Another process has this spool open.
+    """
+
+
+class SpoolTooNew(SpoolError):
+    """
+    The spool was written by a newer empath than this one.
+    """
+
+
+class QueueIdTaken(SpoolError):
+    """
+    A message of this queue id is stored already: it is never overwritten.
+    """
+
+
+class MessageUnknown(SpoolError):
+    """
+    No message of this queue id is stored.
+    """

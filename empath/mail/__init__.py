@@ -1,0 +1,3 @@
+"""
+The nouns of mail. Pure: no Twisted, clock, chance, file or log.
+"""

@@ -1,0 +1,168 @@
+"""
+Life events: what happened to sessions, messages and look-ups, told once, to whoever listens.
+
+Rooms tell them through one callable, `emit(event)`; logs, counters and later the audit trail and traces are made from
+them. An event holds references, not copies: a listener must not change what it is shown and is done when it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from empath.mail.answer import Answer
+from empath.mail.message import Delivery, Message, RecipientState
+from empath.mail.reply import Reply
+from empath.mail.session import Session, Transaction
+
+
+@attrs.define(slots=True, eq=False)
+class ConnectionOpened:
+    """
+    A client connected and was let in.
+    """
+
+    session: Session
+
+
+@attrs.define(slots=True, eq=False)
+class ConnectionClosed:
+    """
+    A session ended after `seconds`. `reason`: quit, lost, timeout, errors, limit, tls, refused, shutdown, module.
+    """
+
+    session: Session
+    seconds: float
+    reason: str
+
+
+@attrs.define(slots=True, eq=False)
+class CommandAnswered:
+    """
+    A session refused something: `reply` is the 4yz or 5yz that went out, `verb` the command ("" for none known).
+    """
+
+    session: Session
+    verb: str
+    reply: Reply
+    transaction: Transaction | None
+
+
+@attrs.define(slots=True, eq=False)
+class MessageReceived:
+    """
+    A message is on stable storage and is ours (`session` is None for our own reports); `seconds` from MAIL on.
+    """
+
+    message: Message
+    session: Session | None
+    seconds: float
+
+
+@attrs.define(slots=True)
+class Attempt:
+    """
+    The timing record of one attempt: one pass over a destination's hosts (hot-path rule P4).
+
+    Times are the clock's seconds, 0.0 for a step that did not happen. `host` and `address` are the last ones tried
+    (`host` "" where none was), `reused` tells that an idle connection served.
+    """
+
+    number: int
+    started: float
+    resolved: float = 0.0
+    connected: float = 0.0
+    secured: float = 0.0
+    sent: float = 0.0
+    ended: float = 0.0
+    host: str = ""
+    address: str = ""
+    port: int = 0
+    tls: str = ""
+    cipher: str = ""
+    reused: bool = False
+
+
+@attrs.define(slots=True, eq=False)
+class AttemptEnded:
+    """
+    An attempt is over and its settlement is on disk.
+
+    `delivery` is the state after it; `results` are the recipients that this attempt dealt with, as they now stand:
+    completed (sent), retry (deferred), failed (bounced) or expired.
+    """
+
+    message: Message
+    delivery: Delivery
+    attempt: Attempt
+    results: tuple[RecipientState, ...]
+
+
+@attrs.define(slots=True, eq=False)
+class ReportQueued:
+    """
+    A delivery status notification (RFC 3464) about `message` is stored under `report.queue_id`.
+    """
+
+    message: Message
+    report: Message
+
+
+@attrs.define(slots=True, eq=False)
+class ReportDropped:
+    """
+    A report that cannot be delivered, or would answer a null reverse-path, ends here: `reason` says why.
+    """
+
+    message: Message
+    reason: str
+
+
+@attrs.define(slots=True, eq=False)
+class LookedUp:
+    """
+    A DNS look-up ended: from the cache, or after `seconds` from a server.
+    """
+
+    answer: Answer
+    seconds: float
+    cached: bool
+
+
+@attrs.define(slots=True, eq=False)
+class GroupCommitted:
+    """
+    One group of `size` operations reached the disk in `seconds`; `error` is "" or why it did not.
+    """
+
+    size: int
+    seconds: float
+    error: str = ""
+
+
+@attrs.define(slots=True, eq=False)
+class CleanupGivenUp:
+    """
+    A content file could not be deleted in `attempts` tries, first at `first_failure` (seconds since the epoch).
+    """
+
+    name: str
+    attempts: int
+    first_failure: float
+
+
+LifeEvent = (
+    ConnectionOpened
+    | ConnectionClosed
+    | CommandAnswered
+    | MessageReceived
+    | AttemptEnded
+    | ReportQueued
+    | ReportDropped
+    | LookedUp
+    | GroupCommitted
+    | CleanupGivenUp
+)
+
+Emit = Callable[[LifeEvent], None]

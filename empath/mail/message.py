@@ -1,0 +1,124 @@
+"""
+A message in our care, and the state of its delivery to each destination domain.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from empath.mail.address import Address
+from empath.mail.envelope import Envelope, Recipient
+
+if TYPE_CHECKING:
+    from empath.mail.reply import Reply
+
+
+class Status(Enum):
+    """
+    Where a recipient, or a delivery as a whole, stands. `IN_PROGRESS` is never stored: after a crash it is pending.
+    """
+
+    PENDING = "pending"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    RETRY = "retry"
+    EXPIRED = "expired"
+    HELD = "held"
+
+
+LIVE = frozenset({Status.PENDING, Status.IN_PROGRESS, Status.RETRY, Status.HELD})
+
+
+@attrs.frozen(slots=True)
+class Message:
+    """
+    A message as it was accepted; nothing in it changes until its last delivery has ended.
+
+    `header` is the header block with our trace headers on top, up to and with the line end of its last field; the
+    empty line begins the body. The body is `body` where it is small or in memory, else in the spool's content file
+    of the name `body_file`; `header + body` is, byte for byte, what goes to the next hop (CRLF line ends, no dots
+    stuffed). `size` counts both in bytes. `eight_bit` tells whether any byte is ≥ 128, whatever was declared.
+    `received` is in seconds since the epoch. `priority` is 0 for normal mail, greater is more urgent.
+    """
+
+    queue_id: str
+    received: float
+    envelope: Envelope
+    header: bytes
+    body: bytes | None
+    body_file: str | None
+    size: int
+    eight_bit: bool
+    metadata: dict[str, str] = attrs.field(factory=dict)
+    trace: str = ""
+    priority: int = 0
+
+
+@attrs.frozen(slots=True)
+class RecipientState:
+    """
+    A recipient of one delivery, how it stands, and the last reply that concerned it (None: no attempt so far).
+    """
+
+    recipient: Recipient
+    status: Status = Status.PENDING
+    reply: Reply | None = None
+    host: str = ""
+
+    @property
+    def address(self) -> Address:
+        """
+        The recipient's address.
+        """
+        return self.recipient.address
+
+
+@attrs.frozen(slots=True)
+class Delivery:
+    """
+    The unit of scheduling: one message on its way to one destination domain, with the state of each recipient there.
+
+    `next_attempt` is in seconds since the epoch, None for what is not scheduled (held, or at its end). `attempts`
+    counts finished passes over the destination's hosts. `received` and `priority` are the message's.
+    """
+
+    queue_id: str
+    domain: str
+    received: float
+    recipients: tuple[RecipientState, ...]
+    status: Status = Status.PENDING
+    attempts: int = 0
+    next_attempt: float | None = None
+    last_error: str = ""
+    priority: int = 0
+
+    @property
+    def open_recipients(self) -> tuple[RecipientState, ...]:
+        """
+        The recipients that still wait for an end.
+        """
+        return tuple(state for state in self.recipients if state.status in LIVE)
+
+
+def deliveries_of(message: Message) -> tuple[Delivery, ...]:
+    """
+    Make the first, pending state of a message's deliveries: one for each destination domain, in the order given.
+    """
+    domains: dict[str, list[RecipientState]] = {}
+    for recipient in message.envelope.recipients:
+        domains.setdefault(recipient.address.domain, []).append(RecipientState(recipient))
+    return tuple(
+        Delivery(
+            message.queue_id,
+            domain,
+            message.received,
+            tuple(states),
+            next_attempt=message.received,
+            priority=message.priority,
+        )
+        for domain, states in domains.items()
+    )

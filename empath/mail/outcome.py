@@ -1,0 +1,58 @@
+"""
+What became of one recipient in one attempt, and how far a failure reaches.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from empath.mail.reply import Reply
+
+
+class Scope(Enum):
+    """
+    How far a failure reaches, and so what is tried next.
+    """
+
+    SESSION = "session"  # this connection: the same host may do better on another one
+    HOST = "host"  # this host: the next one is tried
+    MESSAGE = "message"  # every recipient of this message at this destination
+    RECIPIENT = "recipient"  # this recipient only
+
+
+@attrs.frozen(slots=True)
+class Success:
+    """
+    The recipient's mail was accepted by `host` ("" for a delivery on this machine) with `reply`.
+    """
+
+    reply: Reply
+    host: str = ""
+
+
+@attrs.frozen(slots=True)
+class TransientFailure:
+    """
+    Not now: to be tried again. `host` is "" where `reply` is our own finding and no peer said it.
+    """
+
+    reply: Reply
+    scope: Scope
+    host: str = ""
+
+
+@attrs.frozen(slots=True)
+class PermanentFailure:
+    """
+    Never: to be returned to the sender. `host` is "" where `reply` is our own finding and no peer said it.
+    """
+
+    reply: Reply
+    scope: Scope
+    host: str = ""
+
+
+Failure = TransientFailure | PermanentFailure
+Outcome = Success | TransientFailure | PermanentFailure

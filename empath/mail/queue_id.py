@@ -1,0 +1,29 @@
+"""
+Queue ids are ULIDs: 26 characters that sort by the time of reception.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import random
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+_LENGTH: Final = 26
+
+
+def new_queue_id(now: float, chance: random.Random) -> str:
+    """
+    Make a ULID from 48 bits of time (milliseconds since the epoch) and 80 bits of chance.
+    """
+    number = (int(now * 1000) & 0xFFFFFFFFFFFF) << 80 | chance.getrandbits(80)
+    return "".join([_PAIRS[number >> shift & 0x3FF] for shift in range(120, -1, -10)])
+
+
+def is_queue_id(text: str) -> bool:
+    """
+    Tell whether `text` is a queue id as we write it (canonical, upper case).
+    """
+    return len(text) == _LENGTH and text[0] in "01234567" and all(c in _ALPHABET for c in text)

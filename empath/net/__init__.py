@@ -1,0 +1,3 @@
+"""
+What every edge that speaks over a socket needs of its transport.
+"""

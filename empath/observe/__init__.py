@@ -1,0 +1,3 @@
+"""
+Logs, counters and health, made from life events.
+"""

@@ -1,0 +1,3 @@
+"""
+Decisions about mail as functions of values. Pure.
+"""

@@ -1,0 +1,3 @@
+"""
+What is due, in which order, and what settled it.
+"""

@@ -1,0 +1,3 @@
+"""
+Receiving: Twisted around the server session.
+"""

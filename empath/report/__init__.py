@@ -1,0 +1,3 @@
+"""
+Delivery status notifications.
+"""

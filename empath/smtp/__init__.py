@@ -1,0 +1,3 @@
+"""
+The SMTP dialogue, both halves, without I/O. Pure.
+"""

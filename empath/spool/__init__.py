@@ -1,0 +1,3 @@
+"""
+Durable storage of messages and what became of them.
+"""
