@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import ITransport
+    from twisted.internet.interfaces import ITCPTransport
 
 
 @implementer(IPullProducer, IPushProducer)
@@ -28,7 +28,7 @@ class PromptWriter:
 
     __slots__ = ("_drained", "_registering", "_socket", "_streaming", "_transport", "_waiting", "paused")
 
-    def __init__(self, transport: ITransport) -> None:
+    def __init__(self, transport: ITCPTransport) -> None:
         self._transport = transport
         self._socket = _plain_socket(transport)
         self._waiting = False
@@ -116,7 +116,7 @@ class PromptWriter:
         """
 
 
-def _plain_socket(transport: ITransport) -> socket.socket | None:
+def _plain_socket(transport: ITCPTransport) -> socket.socket | None:
     """
     Give the transport's socket if bytes may be sent to it directly: not where TLS or a wrapper lies between.
     """

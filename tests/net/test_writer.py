@@ -79,7 +79,7 @@ class RealSocketTests(TestCase):
         class Accepting(Factory):
             def buildProtocol(self, _address: object) -> _Collector:
                 collector = _Collector()
-                reactor.callLater(0, accepted.callback, collector)  # type: ignore[attr-defined]  # module as reactor
+                reactor.callLater(0, accepted.callback, collector)
                 return collector
 
         port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Accepting())
@@ -130,7 +130,7 @@ class RealSocketTests(TestCase):
         writer.write(b"x" * 8_000_000)
         while len(server.received) < 8_000_000:
             turn: Deferred[None] = Deferred()
-            reactor.callLater(0.001, turn.callback, None)  # type: ignore[attr-defined]
+            reactor.callLater(0.001, turn.callback, None)
             await turn
         self.assertIsNone(client.transport.producer)  # type: ignore[union-attr]
         client.transport.loseConnection()  # type: ignore[union-attr]
@@ -142,7 +142,7 @@ class RealSocketTests(TestCase):
         """
         client, server = await self._pair()
         lost: Deferred[None] = Deferred()
-        client.connectionLost = lambda reason=None: lost.callback(None)  # type: ignore[method-assign,assignment,misc]
+        client.connectionLost = lambda reason=None: lost.callback(None)  # type: ignore[method-assign]  # one test, one instance
         server.transport.abortConnection()  # type: ignore[union-attr]
         await server.closed
         writer = PromptWriter(client.transport)  # type: ignore[arg-type]
