@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import ITCPTransport
+    from twisted.internet.interfaces import IConsumer, ITransport
 
 
 @implementer(IPullProducer, IPushProducer)
@@ -28,8 +28,8 @@ class PromptWriter:
 
     __slots__ = ("_drained", "_registering", "_socket", "_streaming", "_transport", "_waiting", "paused")
 
-    def __init__(self, transport: ITCPTransport) -> None:
-        self._transport = transport
+    def __init__(self, transport: ITransport) -> None:
+        self._transport = cast("IConsumer", transport)  # Twisted's transports are both
         self._socket = _plain_socket(transport)
         self._waiting = False
         self._registering = False
@@ -116,7 +116,7 @@ class PromptWriter:
         """
 
 
-def _plain_socket(transport: ITCPTransport) -> socket.socket | None:
+def _plain_socket(transport: ITransport) -> socket.socket | None:
     """
     Give the transport's socket if bytes may be sent to it directly: not where TLS or a wrapper lies between.
     """
