@@ -1,0 +1,3 @@
+"""
+The decisions of a session: checks and modules, in their order.
+"""
