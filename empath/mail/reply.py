@@ -96,4 +96,4 @@ class Reply:
         """
         The enhanced status code, or the general one of the reply's class where there is none: never empty (RFC 3463).
         """
-        return self.enhanced or f"{min(max(self.code // 100, 2), 5) if self.code >= 400 else 2}.0.0"
+        return self.enhanced or ("2.0.0" if self.positive else f"{self.code // 100}.0.0")

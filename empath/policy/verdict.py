@@ -59,7 +59,7 @@ def tempfail(reply: str) -> Verdict:
     Refuse for now, with a 4yz reply such as "451 4.7.1 come back tomorrow"; ValueError for any other.
     """
     verdict = refuse(reply)
-    if not verdict.reply or not verdict.reply.transient:
+    if verdict.reply is None or not verdict.reply.transient:
         raise ValueError(f"a temporary refusal needs a 4yz reply, not {reply!r}")
     return verdict
 
