@@ -5,15 +5,12 @@ A message in our care, and the state of its delivery to each destination domain.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
 
 import attrs
 
 from empath.mail.address import Address
 from empath.mail.envelope import Envelope, Recipient
-
-if TYPE_CHECKING:
-    from empath.mail.reply import Reply
+from empath.mail.reply import Reply
 
 
 class Status(Enum):
