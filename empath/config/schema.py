@@ -194,7 +194,7 @@ class Domain:
     require_tls: bool = False
     tls: Literal["starttls", "implicit"] = "starttls"
     username: str = ""
-    password: Secret = Secret("")
+    password: Secret = attrs.field(default=Secret(""), repr=False)  # never in a log line or a traceback
 
 
 @attrs.frozen(slots=True)

@@ -1,0 +1,149 @@
+"""
+Which reader reads which key: by its type, and by its name where the type says too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, get_args, get_origin
+
+import attrs
+
+from empath.config import names, schema, values
+from empath.config.units import Duration, EndpointText, Folder, Secret, Size
+from empath.config.values import Reader, Refused, Surroundings
+
+
+@attrs.frozen(slots=True)
+class Leaf:
+    """
+    A single value.
+    """
+
+    read: Reader
+
+
+@attrs.frozen(slots=True)
+class Each:
+    """
+    An array; `alone` allows its only item without brackets, `empty` an array of none.
+    """
+
+    item: Shape
+    alone: bool = False
+    empty: bool = True
+
+
+@attrs.frozen(slots=True)
+class Keyed:
+    """
+    A table whose keys the operator chooses.
+    """
+
+    key: Reader
+    item: Shape
+
+
+@attrs.frozen(slots=True)
+class Section:
+    """
+    A table whose keys are the attributes of a class.
+    """
+
+    cls: type
+
+
+Shape = Leaf | Each | Keyed | Section
+
+
+def _recipients(value: object, around: Surroundings) -> str:
+    """
+    Read where our recipients are known from: "any", or a file.
+    """
+    allowed = '"any", or the path of a file with an address a line'
+    if value == "verify":
+        raise Refused(f'{allowed} ("verify" comes with a later release)')
+    if not isinstance(value, str) or not value:
+        raise Refused(allowed)
+    if value == "any":
+        return value
+    path = around.folder / value
+    try:
+        path.open("rb").close()
+    except (OSError, ValueError) as trouble:
+        raise Refused(f"{allowed}: {getattr(trouble, 'strerror', None) or trouble}") from trouble
+    return str(path)
+
+
+BY_TYPE: Final[Mapping[object, Reader]] = MappingProxyType(
+    {
+        bool: values.boolean,
+        int: values.integer(1),
+        str: values.text,
+        Duration: values.duration(),
+        Size: values.size(),
+        Secret: values.secret,
+        Folder: values.folder,
+        EndpointText: values.endpoint,
+    }
+)
+
+_NOT_NEGATIVE: Final = Leaf(values.duration(low=0))
+
+BY_NAME: Final[Mapping[tuple[type, str], Shape]] = MappingProxyType(
+    {
+        (schema.Config, "hostname"): Leaf(names.domain),
+        (schema.Smtp, "banner"): Leaf(names.banner),
+        (schema.Smtp, "bare_newlines_exclude"): Each(Leaf(names.network_or_trusted)),
+        (schema.Smtp, "greeting_delay"): _NOT_NEGATIVE,
+        (schema.Smtp, "listeners"): Each(Section(schema.Listener), empty=False),
+        (schema.Relay, "networks"): Each(Leaf(names.network)),
+        (schema.Relay, "domains"): Each(Leaf(names.domain)),
+        (schema.Relay, "recipients"): Leaf(_recipients),
+        (schema.Spool, "inline_limit"): Leaf(values.size(low=0)),
+        (schema.Spool, "min_free"): Leaf(values.size(low=0)),
+        (schema.Dns, "servers"): Each(Leaf(names.name_server)),
+        (schema.Dns, "min_cache_ttl"): _NOT_NEGATIVE,
+        (schema.Dsn, "reporting_mta"): Leaf(names.optional_domain),
+        (schema.Dsn, "postmaster"): Leaf(names.mailbox),
+        (schema.Domain, "mx_override"): Each(Leaf(names.host_and_port), alone=True),
+        (schema.Delivery, "retry_multiplier"): Leaf(values.number(1, 1000)),
+        (schema.Delivery, "retry_jitter_factor"): Leaf(values.number(0, 1)),
+        (schema.Delivery, "keep_failed"): _NOT_NEGATIVE,
+        (schema.Delivery, "keep_completed"): _NOT_NEGATIVE,
+        (schema.Delivery, "shutdown_timeout"): _NOT_NEGATIVE,
+        (schema.Delivery, "port"): Leaf(values.integer(1, 65535)),
+        (schema.Delivery, "address_families"): Each(Leaf(values.one_of(("ipv6", "ipv4"))), empty=False),
+        (schema.Delivery, "source_address"): Leaf(names.ip_address),
+        (schema.Delivery, "domains"): Keyed(names.domain_pattern, Section(schema.Domain)),
+        (schema.Metrics, "high_priority_domains"): Each(Leaf(names.domain)),
+    }
+)
+
+
+def shape_of(cls: type, name: str, kind: object) -> Shape:
+    """
+    Tell how the attribute `name` of `cls`, of the type `kind`, is read.
+    """
+    return BY_NAME.get((cls, name)) or _shape_of_type(kind)
+
+
+def _shape_of_type(kind: object) -> Shape:
+    """
+    Tell how a value of the type `kind` is read; TypeError where the schema uses a type that no reader knows.
+    """
+    arguments = get_args(kind)
+    if isinstance(kind, type) and attrs.has(kind):
+        return Section(kind)
+    if get_origin(kind) is Literal:
+        return Leaf(values.one_of(arguments))
+    if get_origin(kind) is tuple:
+        return Each(_shape_of_type(arguments[0]))
+    if get_origin(kind) is dict:
+        return Keyed(values.text, _shape_of_type(arguments[1]))
+    if type(None) in arguments:
+        return _shape_of_type(arguments[0])
+    if kind not in BY_TYPE:
+        raise TypeError(f"no reader for {kind}")
+    return Leaf(BY_TYPE[kind])
