@@ -1,0 +1,218 @@
+"""
+The stub resolver: answers from the cache at once, all else asked of a server, one query for all who ask the same.
+
+Fatal: servers that cannot be read (ConfigError, before anything runs). Retried: silence, on the next server and once
+more. Told as `Found.FAILED`: everything else; no look-up fails or hangs. Ignored: what answers no question of ours.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from empath.config.schema import Dns
+from empath.dns.cache import Cache
+from empath.dns.datagrams import OpenDatagrams
+from empath.dns.exchange import Exchange
+from empath.dns.question import ROOT, Key, NoName, NoType, Question, question_of
+from empath.dns.reading import Failed, Heard, Useless
+from empath.dns.servers import LOCAL, Server, parse_server, system_servers
+from empath.dns.streams import OpenStream
+from empath.dns.walk import Walk
+from empath.errors import ConfigError
+from empath.interfaces import IComponent, IResolver
+from empath.mail.answer import Answer, Found
+from empath.mail.life import Emit, LookedUp
+
+MAX_AT_ONCE: Final = 200  # look-ups that hold a socket; others wait their turn, within the same bound
+
+log = Logger()
+
+
+@attrs.define(slots=True, eq=False)
+class _Flight:
+    """
+    A question on its way, and all who wait for its answer.
+    """
+
+    question: Question
+    started: float
+    waiting: list[Deferred[Answer]] = attrs.field(factory=list)
+    running: Deferred[None] | None = None
+
+
+@implementer(IResolver, IComponent)
+class Resolver:
+    """
+    Provides IResolver; `cache` is there to be counted, listed, cleared and, every `eviction_interval`, evicted.
+
+    `servers` tells the system's servers, asked at `start` and at `reconfigure` when the section names none.
+    """
+
+    def __init__(
+        self,
+        section: Dns,
+        clock: IReactorTime,
+        chance: random.Random,
+        emit: Emit,
+        datagrams: OpenDatagrams,
+        streams: OpenStream,
+        servers: Callable[[], Sequence[Server]] = system_servers,
+    ) -> None:
+        self._clock = clock
+        self._emit = emit
+        self._system_servers = servers
+        self._exchange = Exchange(clock, chance, datagrams, streams)
+        self._turns = DeferredSemaphore(MAX_AT_ONCE)
+        self._flights: dict[Key, _Flight] = {}
+        self._stopped = False
+        self._section = section
+        self.cache = Cache(section)
+        self._walk = self._walk_among(_configured(section) or (LOCAL,))
+
+    @property
+    def last_answer(self) -> float:
+        """
+        When any server last answered anything, SERVFAIL included, in the clock's seconds; 0.0 for never.
+        """
+        return self._exchange.last_answer
+
+    def start(self) -> None:
+        """
+        Find out the system's servers if none are configured.
+        """
+        self.reconfigure(self._section)
+
+    def stop(self) -> None:
+        """
+        Give up what is under way: all who wait hear FAILED, and so does whoever asks from now on beyond the cache.
+        """
+        self._stopped = True
+        for flight in list(self._flights.values()):
+            if flight.running is not None:
+                flight.running.cancel()
+
+    def reconfigure(self, section: object) -> None:
+        """
+        Use other servers, times and sizes for new look-ups; ConfigError, and nothing changed, if a server is none.
+        """
+        assert isinstance(section, Dns)
+        chosen = _configured(section) or self._system_servers()
+        self._section = section
+        self._walk = self._walk_among(chosen)
+        self.cache.reconfigure(section)
+
+    def lookup(self, name: str, rdtype: str) -> Answer | Deferred[Answer]:
+        """
+        Tell at once what the cache knows, else ask; cancelling what is returned disturbs nobody else.
+        """
+        answer = self.cache.find((name, rdtype), self._clock.seconds())
+        if answer is not None:
+            return answer
+        return self._ask(name, rdtype)
+
+    def probe(self) -> Deferred[bool]:
+        """
+        Ask for the root's name servers, past the cache and without an event; tells whether any server answered.
+        """
+        started = self._clock.seconds()
+        return self._join(ROOT).addCallback(lambda _: self.last_answer >= started)
+
+    def _walk_among(self, servers: Sequence[Server]) -> Walk:
+        return Walk(self._clock, self._exchange, servers, self._section.timeout)
+
+    def _ask(self, name: str, rdtype: str) -> Answer | Deferred[Answer]:
+        now = self._clock.seconds()
+        try:
+            question = question_of(name, rdtype)
+        except NoName:
+            return Answer(name, rdtype, Found.NO_NAME, expires=now, detail="noname: cannot be a domain name")
+        except NoType:
+            return Answer(name, rdtype, Found.FAILED, expires=now, detail="notype: no such type of record")
+        if question.key != (name, rdtype) and (answer := self.cache.find(question.key, now)):
+            return answer
+        self.cache.misses += 1
+        return self._join(question)
+
+    def _join(self, question: Question) -> Deferred[Answer]:
+        flight = self._flights.get(question.key)
+        caller: Deferred[Answer]
+        if flight is not None:
+            caller = Deferred(flight.waiting.remove)
+            flight.waiting.append(caller)
+            return caller
+        flight = _Flight(question, self._clock.seconds())
+        caller = Deferred(flight.waiting.remove)
+        flight.waiting.append(caller)
+        self._launch(flight)
+        return caller
+
+    def _launch(self, flight: _Flight) -> None:
+        self._flights[flight.question.key] = flight
+        walk = self._walk
+        asking = Deferred.fromCoroutine(self._in_turn(walk, flight.question))
+        asking.addTimeout(walk.bound, self._clock)
+        asking.addErrback(self._trouble, flight.question, walk.bound)
+        flight.running = asking.addCallback(self._land, flight)
+        flight.running.addErrback(
+            lambda failure: log.failure("{name}: a look-up's listener", failure, name=flight.question.text)
+        )
+
+    async def _in_turn(self, walk: Walk, question: Question) -> Heard | Failed:
+        if self._stopped:
+            return Useless("stopped", "the resolver was stopped")
+        await self._turns.acquire()
+        try:
+            return await walk.ask(question)
+        finally:
+            self._turns.release()
+
+    def _trouble(self, failure: Failure, question: Question, bound: float) -> Useless:
+        if failure.check(TimeoutError):
+            return Useless("timeout", f"no server answered within {bound:g} s")
+        if failure.check(CancelledError):
+            return Useless("stopped", "the resolver was stopped")
+        log.failure("{name}: {rdtype} could not be looked up", failure, name=question.text, rdtype=question.rdtype)
+        return Useless("internal", "a fault of our own, see the log")
+
+    def _land(self, told: Heard | Failed, flight: _Flight) -> None:
+        """
+        Cache the answer, give it to all who wait, and tell of it.
+        """
+        question, now = flight.question, self._clock.seconds()
+        del self._flights[question.key]
+        answer = self._answer(question, told, now)
+        real = question is not ROOT and not self._stopped
+        if real:
+            self.cache.keep(question.key, answer)
+        while flight.waiting:
+            flight.waiting.pop(0).callback(answer)
+        if real:
+            self._emit(LookedUp(answer, now - flight.started, False))
+
+    def _answer(self, question: Question, told: Heard | Failed, now: float) -> Answer:
+        if isinstance(told, Heard):
+            expires = now + self.cache.lifetime(told.found, told.ttl)
+            return Answer(*question.key, told.found, told.mx, told.addresses, expires, detail=told.detail)
+        expires = now + self.cache.lifetime(Found.FAILED, 0)
+        return Answer(*question.key, Found.FAILED, expires=expires, detail=f"{told.kind}: {told.why}")
+
+
+def _configured(section: Dns) -> tuple[Server, ...]:
+    servers, problems = [], []
+    for text in section.servers:
+        try:
+            servers.append(parse_server(text))
+        except ValueError as why:
+            problems.append(f"delivery.dns.servers: {why}")
+    if problems:
+        raise ConfigError(problems)
+    return tuple(servers)
