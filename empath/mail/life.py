@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import attrs
 
+from empath.mail.address import Address
 from empath.mail.answer import Answer
 from empath.mail.message import Delivery, Message, RecipientState
 from empath.mail.reply import Reply
@@ -41,12 +42,15 @@ class ConnectionClosed:
 class CommandAnswered:
     """
     A session refused something: `reply` is the 4yz or 5yz that went out, `verb` the command ("" for none known).
+
+    `recipient` is the forward-path that RCPT named, where one was understood: a refused one is in no transaction.
     """
 
     session: Session
     verb: str
     reply: Reply
     transaction: Transaction | None
+    recipient: Address | None = None
 
 
 @attrs.define(slots=True, eq=False)
