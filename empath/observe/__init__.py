@@ -1,3 +1,3 @@
 """
-Logs, counters and health, made from life events.
+What is seen of the service from outside: logs, counters, health.
 """
