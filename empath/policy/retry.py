@@ -1,0 +1,54 @@
+"""
+When a delivery that failed for now is tried again (RFC 5321 §4.5.4.1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    import random
+
+
+@attrs.frozen(slots=True)
+class Schedule:
+    """
+    How patient we are: `base`, `ceiling` and `expiration` in seconds, `jitter` as a share of the delay.
+
+    `max_attempts` counts every attempt, the first too; `expiration` runs from the reception of the message.
+    """
+
+    base: float = 60.0
+    multiplier: float = 2.0
+    ceiling: float = 86400.0
+    jitter: float = 0.2
+    max_attempts: int = 25
+    expiration: float = 432000.0
+
+
+def delay_after(attempts: int, schedule: Schedule) -> float:
+    """
+    Tell the delay after `attempts` finished attempts in seconds, before it is spread by chance.
+    """
+    try:
+        grown = schedule.base * schedule.multiplier ** (max(attempts, 1) - 1)
+    except OverflowError:  # only a multiplier above 1 grows beyond every float
+        return schedule.ceiling
+    return min(grown, schedule.ceiling)
+
+
+def next_attempt(attempts: int, received: float, now: float, schedule: Schedule, chance: random.Random) -> float | None:
+    """
+    Tell when to try again, in seconds since the epoch, or None once the message has expired.
+
+    The delay doubles (or as `schedule.multiplier` says) from `schedule.base` to `schedule.ceiling`, spread by
+    `schedule.jitter`. What would come after the message's expiry is placed at it, so that a last attempt is made
+    then and none is dropped. `attempts` counts the finished ones: at `schedule.max_attempts` there is none left.
+    """
+    expiry = received + schedule.expiration
+    if now >= expiry or attempts >= schedule.max_attempts:
+        return None
+    spread = 1.0 + schedule.jitter * (2.0 * chance.random() - 1.0)
+    return min(now + delay_after(attempts, schedule) * spread, expiry)

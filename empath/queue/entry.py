@@ -1,0 +1,63 @@
+"""
+What the active window holds: entries, and the copies of messages that they share.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from empath.mail.message import Delivery, Message
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from empath.queue.lines import Line
+
+Key = tuple[str, str]
+"""
+What names a delivery: queue id and domain.
+"""
+
+
+class Place(Enum):
+    """
+    Where an entry is: in exactly one of these, and the watchdog sees to it.
+    """
+
+    READY = "ready"  # in its destination's line
+    IN_FLIGHT = "in flight"  # being attempted, until its deadline
+    SETTLING = "settling"  # attempted; the spool is writing the settlement
+    TIMED = "timed"  # attempted; the spool failed, the settlement is written again at a set time
+    GONE = "gone"  # no longer in the window; the spool alone knows it
+
+
+@attrs.define(slots=True, eq=False)
+class Copy:
+    """
+    A message in memory, shared by `users` entries; `size` is what it costs the window in bytes.
+    """
+
+    message: Message
+    size: int
+    users: int = 0
+
+
+@attrs.define(slots=True, eq=False)
+class Entry:
+    """
+    One delivery in the active window.
+
+    `copy` is None where the message is read from the spool when the turn comes. `deadline` (clock's seconds) counts
+    while it is in flight; `running` is the attempt.
+    """
+
+    key: Key
+    delivery: Delivery
+    line: Line
+    copy: Copy | None = None
+    place: Place = Place.READY
+    deadline: float = 0.0
+    running: Deferred[None] | None = None

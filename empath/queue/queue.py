@@ -1,0 +1,236 @@
+"""
+The queue: what is active, in which order it is attempted, and what becomes of it.
+
+Fresh mail goes straight from its commit into its destination's line; everything else is found in the spool when it is
+due. Fatal: nothing. Retried: deliveries by their schedule, settlements and look-ups until the spool works again.
+Ignored: what is held, and what has no room in the window: it stays in the spool, which is the whole truth.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from empath.config import schema
+from empath.errors import SpoolError
+from empath.interfaces import IAgent, IComponent, ISpool
+from empath.mail.life import Attempt, AttemptEnded, Emit, ReportQueued
+from empath.mail.message import Delivery, Message, RecipientState, Status
+from empath.mail.outcome import Outcome
+from empath.mail.settlement import Settlement
+from empath.policy.retry import Schedule
+from empath.queue.attempts import Attempts, Decided
+from empath.queue.entry import Entry
+from empath.queue.lines import Lines
+from empath.queue.periodic import Periodic
+from empath.queue.scan import Scan
+from empath.queue.settle import ENDED_BADLY, after_attempt, site_accepted
+from empath.queue.watchdog import Watchdog
+from empath.queue.window import Window
+
+log = Logger()
+
+WATCH_INTERVAL: Final = 60.0
+
+Report = Callable[[Message, tuple[RecipientState, ...]], tuple[Message, tuple[Delivery, ...]] | None]
+"""
+Make the report that the sender is owed for recipients that failed or expired, None if there is to be none.
+"""
+
+
+@implementer(IComponent)
+class Queue:
+    """
+    Takes deliveries from the spool to the agent and their settlements back.
+    """
+
+    def __init__(
+        self,
+        section: schema.Delivery,
+        spool: ISpool,
+        agent: IAgent,
+        report: Report,
+        clock: IReactorTime,
+        chance: random.Random,
+        emit: Emit,
+    ) -> None:
+        self.recoveries = 0
+        self._spool = spool
+        self._report = report
+        self._clock = clock
+        self._chance = chance
+        self._emit = emit
+        self._errands: set[Deferred[None]] = set()
+        self._use(section)
+        self._lines = Lines(section.max_parallel_deliveries)
+        self.window = Window(section.max_active, self._lines)
+        self.scan = Scan(spool, clock, self.window, self._dispatch)
+        self.attempts = Attempts(spool, agent, clock, self.window, self._decide, self._settled, self.scan.wake)
+        self.watchdog = Watchdog(self.window, self.attempts)
+        self._due = Periodic("the search for due mail", self.scan.look_and_count, section.process_interval, clock)
+        self._expiry = Periodic("the expiry of kept mail", self._expire_kept, section.expiry_interval, clock)
+        self._cleanup = Periodic("the cleanup", self._retry_cleanup, section.cleanup_interval, clock)
+        self._watch = Periodic("the watchdog", self.watchdog.look, WATCH_INTERVAL, clock)
+
+    @property
+    def active(self) -> int:
+        """
+        How many deliveries are in the window.
+        """
+        return len(self.window.active)
+
+    @property
+    def in_flight(self) -> int:
+        """
+        How many attempts are under way.
+        """
+        return self._lines.in_flight
+
+    @property
+    def due_waiting(self) -> int:
+        """
+        How many deliveries are due and wait: those in the lines, and those that the spool had beyond at the last count.
+        """
+        return self._lines.ready + self.scan.waiting
+
+    def fresh(self, message: Message, deliveries: tuple[Delivery, ...]) -> None:
+        """
+        Take a message that has just reached the disk; what has no room is found in the spool later.
+        """
+        if not self.attempts.open:
+            return
+        now = self._clock.seconds()
+        copy = self.window.copy_of(message)
+        for delivery in deliveries:
+            if delivery.next_attempt is None or delivery.status is Status.HELD:
+                continue
+            if delivery.next_attempt > now:
+                self.scan.wake_at(delivery.next_attempt)
+            else:
+                self.window.admit(delivery, copy)
+        self.attempts.dispatch()
+
+    def start(self) -> None:
+        """
+        Begin with what the spool holds.
+        """
+        self.attempts.open = True
+        self._due.start(now=True)
+        for periodic in (self._expiry, self._cleanup, self._watch):
+            periodic.start()
+
+    async def stop(self, timeout: float | None = None) -> None:
+        """
+        Start nothing more, wait for what is in flight (`shutdown_timeout`), cut the rest short: it stays pending.
+        """
+        self.attempts.open = False
+        for periodic in (self._due, self._expiry, self._cleanup, self._watch):
+            periodic.stop()
+        self.scan.stop()
+        await self.attempts.drain(self._section.shutdown_timeout if timeout is None else timeout)
+        for errand in list(self._errands):
+            errand.cancel()
+
+    def reconfigure(self, section: object) -> None:
+        """
+        Use another [delivery] from now on; attempts under way and times already set stay.
+        """
+        assert isinstance(section, schema.Delivery)
+        self._use(section)
+        self.window.max_active = section.max_active
+        self._lines.limit_to(section.max_parallel_deliveries)
+        self._due.reconfigure(section.process_interval)
+        self._expiry.reconfigure(section.expiry_interval)
+        self._cleanup.reconfigure(section.cleanup_interval)
+        self.attempts.dispatch()
+
+    def _use(self, section: schema.Delivery) -> None:
+        self._section = section
+        self._schedule = Schedule(
+            section.base_retry_delay,
+            section.retry_multiplier,
+            section.max_retry_delay,
+            section.retry_jitter_factor,
+            section.max_attempts,
+            section.message_expiration,
+        )
+
+    def _dispatch(self) -> None:
+        self.attempts.dispatch()
+
+    def _decide(self, entry: Entry, message: Message, outcomes: tuple[Outcome, ...]) -> Decided:
+        """
+        Make the settlement of an attempt, with the report that it owes.
+        """
+        now = self._clock.seconds()
+        delivery, results = after_attempt(entry.delivery, outcomes, now, self._schedule, self._chance)
+        failed = tuple(state for state in results if state.status in ENDED_BADLY)
+        report = self._report_on(message, failed) if failed else None
+        if delivery.status is Status.RETRY:
+            keep = 0.0
+        elif delivery.status is Status.COMPLETED:
+            keep = self._section.keep_completed
+        else:
+            keep = self._section.keep_failed
+        keep_until = now + keep if keep else None
+        if report is None:
+            return Settlement(delivery, keep_until=keep_until), results
+        return Settlement(delivery, report[0], report[1], keep_until), results
+
+    def _report_on(
+        self, message: Message, failed: tuple[RecipientState, ...]
+    ) -> tuple[Message, tuple[Delivery, ...]] | None:
+        try:
+            return self._report(message, failed)
+        except Exception:  # the mail has failed all the same, and is kept for the operator to see
+            log.failure("{queue_id}: no report could be made", queue_id=message.queue_id)
+            return None
+
+    def _settled(self, message: Message, attempt: Attempt, outcomes: tuple[Outcome, ...], decided: Decided) -> None:
+        """
+        Tell what happened, and go on with what follows from it.
+        """
+        settlement, results = decided
+        delivery = settlement.delivery
+        if delivery.next_attempt is not None:
+            self.scan.wake_at(delivery.next_attempt)
+        accepted = site_accepted(outcomes)
+        if accepted is not None and self._lines.judge(delivery.domain, accepted):
+            self._recovered(delivery.domain)
+        self._emit(AttemptEnded(message, delivery, attempt, results))
+        if settlement.report is not None:
+            self._emit(ReportQueued(message, settlement.report))
+            self.fresh(settlement.report, settlement.report_deliveries)
+
+    def _recovered(self, domain: str) -> None:
+        """
+        Let everything that waits for a destination go now that it takes mail again.
+        """
+        self.recoveries += 1
+        errand = Deferred.fromCoroutine(self._hasten(domain))
+        if not errand.called:
+            self._errands.add(errand)
+            errand.addBoth(lambda _: self._errands.discard(errand))
+
+    async def _hasten(self, domain: str) -> None:
+        try:
+            count = await self._spool.hasten(domain, self._clock.seconds())
+        except CancelledError:
+            return  # stopping
+        except SpoolError as error:
+            log.warn("{domain} works again, but its mail waits on: {error}", domain=domain, error=error)
+        else:
+            log.info("{domain} works again: {count} deliveries are due", domain=domain, count=count)
+            self.scan.wake()
+
+    async def _expire_kept(self) -> None:
+        await self._spool.expire_kept(self._clock.seconds())
+
+    async def _retry_cleanup(self) -> None:
+        await self._spool.retry_cleanup(self._clock.seconds())
