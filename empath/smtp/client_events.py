@@ -1,0 +1,137 @@
+"""
+What a client session tells the edge that feeds it, and what the edge tells it at the beginning.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from empath.mail.address import Address
+from empath.mail.envelope import Recipient
+from empath.mail.outcome import Outcome, TransientFailure
+from empath.smtp.sasl import Credentials
+
+
+class State(Enum):
+    """
+    Where a client session is. All but READY, HANDSHAKE, CONTENT and CLOSED wait for the reply to what they name.
+    """
+
+    GREETING = "greeting"
+    EHLO = "EHLO"
+    HELO = "HELO"
+    STARTTLS = "STARTTLS"
+    HANDSHAKE = "TLS handshake"
+    AUTH = "AUTH"
+    READY = "idle"
+    RSET = "RSET"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    CONTENT = "content"
+    DOT = "final dot"
+    QUIT = "QUIT"
+    CLOSED = "closed"
+
+
+class Trouble(Enum):
+    """
+    Why a session ended before its time.
+    """
+
+    REFUSED = "refused"  # a 4yz or 5yz to the greeting, EHLO, AUTH …
+    TLS = "tls"  # STARTTLS refused or the handshake failed: cleartext may do on a new connection (RFC 7435)
+    UNMET = "unmet"  # the host does not offer what we need (TLS, AUTH)
+    SHUTDOWN = "shutdown"  # 421
+    LOST = "lost"
+    TIMEOUT = "timeout"
+    GARBLED = "garbled"
+
+
+@attrs.frozen(slots=True)
+class Terms:
+    """
+    How to begin a session: `name` is what we call ourselves in EHLO, `host` the server's name as outcomes tell it.
+
+    `starttls`: use it where offered; `tls_needed`: do not go on without; `secured`: TLS began with the connection.
+    `clear_auth`: credentials may go over cleartext (to loopback).
+    """
+
+    name: str
+    host: str
+    starttls: bool = True
+    tls_needed: bool = False
+    secured: bool = False
+    credentials: Credentials | None = None
+    clear_auth: bool = False
+
+
+@attrs.frozen(slots=True)
+class Consignment:
+    """
+    What one transaction carries: the envelope, and of the content its size in bytes and whether any byte is ≥ 128.
+    """
+
+    reverse_path: Address | None
+    recipients: tuple[Recipient, ...]
+    size: int
+    eight_bit: bool
+
+
+@attrs.frozen(slots=True)
+class Ready:
+    """
+    The session was opened: a transaction may begin.
+    """
+
+
+@attrs.frozen(slots=True)
+class StartTls:
+    """
+    Begin the TLS handshake, then call `secured` or `handshake_failed`.
+    """
+
+
+@attrs.frozen(slots=True)
+class ContentWanted:
+    """
+    The server waits for the content: give it through `content` and `end_content`.
+    """
+
+
+@attrs.frozen(slots=True)
+class TransactionEnded:
+    """
+    One transaction is over, with an outcome for each of its recipients in their order.
+
+    `again` are the positions of those that the server deferred only because there were too many at once: they go in
+    a further transaction at once (RFC 5321 §4.5.3.1.10). `unanswered` tells that the session ended before any reply
+    to it: if the connection was idle before, a fresh one may do better.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    again: tuple[int, ...] = ()
+    unanswered: bool = False
+
+
+@attrs.frozen(slots=True)
+class SessionEnded:
+    """
+    The session is of no more use; `failure` holds for whatever was to go through it. Close once QUIT is answered
+    (`State.QUIT`), else at once (`State.CLOSED`).
+    """
+
+    failure: TransientFailure
+    trouble: Trouble
+
+
+@attrs.frozen(slots=True)
+class Goodbye:
+    """
+    QUIT was answered, or the server went before: close.
+    """
+
+
+Event = Ready | StartTls | ContentWanted | TransactionEnded | SessionEnded | Goodbye
