@@ -4,7 +4,25 @@ Mail addresses as SMTP carries them (RFC 5321 §4.1.2, RFC 6531 §3.3).
 
 from __future__ import annotations
 
+import re
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
 import attrs
+import idna
+
+MAX_LOCAL: Final = 64  # octets (RFC 5321 §4.5.3.1.1)
+MAX_DOMAIN: Final = 255
+_MAX_LABEL: Final = 63  # RFC 1035 §2.3.4
+
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
+_DOT_ATOM: Final = rf"{_ATOM}(?:\.{_ATOM})*+"
+_LABEL: Final = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
+_DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*+"
+_PLAIN: Final = re.compile(rf"({_DOT_ATOM})@({_DOMAIN})")
+_UNUSUAL: Final = re.compile(rf'(?:({_DOT_ATOM})|"((?:[ !#-\[\]-~]|\\[ -~])*+)")@(.+)')
+_PLAIN_DOMAIN: Final = re.compile(_DOMAIN)
+_QUOTED_PAIR: Final = re.compile(r"\\(.)")
 
 
 @attrs.frozen(slots=True)
@@ -22,3 +40,78 @@ class Address:
 
     def __str__(self) -> str:
         return self.text
+
+
+def parse_address(text: str) -> Address:
+    """
+    Read a mailbox such as `user@example.org`, `"a b"@example.org` or `user@[192.0.2.1]`; ValueError if it is none.
+    """
+    match = _PLAIN.fullmatch(text)
+    if match is not None:
+        local, domain = match.groups()
+        length = len(local)
+        domain = _fitting(domain.lower())
+    else:
+        local, length, domain = _parse_unusual(text)
+    if length > MAX_LOCAL:
+        raise ValueError(f"the local part is longer than {MAX_LOCAL} octets")
+    return Address(local, domain, text)
+
+
+def parse_domain(text: str) -> str:
+    """
+    Read an ASCII domain or an address literal, and give it as `Address.domain` has it; ValueError if it is none.
+    """
+    if text.startswith("["):
+        return _parse_literal(text)
+    if _PLAIN_DOMAIN.fullmatch(text) is None:
+        raise ValueError(f"no domain: {text!r}")
+    return _fitting(text.lower())
+
+
+def canonical_domain(text: str) -> str:
+    """
+    Read a domain as people write it, perhaps with U-labels (RFC 5890) or a final dot, as `parse_domain` gives it.
+    """
+    if not text.isascii():
+        try:
+            text = idna.encode(text, uts46=True).decode("ascii")
+        except idna.IDNAError as error:
+            raise ValueError(f"no domain: {text!r}: {error}") from error
+    return parse_domain(text.removesuffix("."))
+
+
+def _parse_unusual(text: str) -> tuple[str, int, str]:
+    """
+    Give local part, its length as written, and domain of a mailbox with a quoted local part or an address literal.
+    """
+    match = _UNUSUAL.fullmatch(text)
+    if match is None:
+        raise ValueError(f"no mailbox: {text!r}")
+    atom, quoted, domain = match.groups()
+    if atom is not None:
+        return atom, len(atom), parse_domain(domain)
+    return _QUOTED_PAIR.sub(r"\1", quoted), len(quoted) + 2, parse_domain(domain)
+
+
+def _parse_literal(text: str) -> str:
+    """
+    Read "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC 5321 §4.1.3); no other kind has ever been registered.
+    """
+    inner = text[1:-1]
+    if not text.endswith("]") or "%" in inner:  # a zone index means something on one machine only
+        raise ValueError(f"no address literal: {text!r}")
+    if inner[:5].upper() == "IPV6:":
+        return f"[IPv6:{IPv6Address(inner[5:])}]"
+    return f"[{IPv4Address(inner)}]"
+
+
+def _fitting(domain: str) -> str:
+    """
+    Give the domain back if it and its labels are no longer than the DNS can hold.
+    """
+    if len(domain) > _MAX_LABEL and (
+        len(domain) > MAX_DOMAIN or any(len(label) > _MAX_LABEL for label in domain.split("."))
+    ):
+        raise ValueError("the domain or one of its labels is too long")
+    return domain

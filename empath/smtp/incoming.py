@@ -1,0 +1,122 @@
+"""
+The content of one message as it comes in: header block, body in pieces, and what there is to know at its end.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from empath.smtp.content import DotDecoder
+from empath.smtp.events import Content, ContentChunk, ContentEnded, HeaderBlock
+
+MAX_HEADER: Final = 256 * 1024  # bytes; what a longer header block has beyond its last line end before counts as body
+
+
+class HeaderSplitter:
+    """
+    Splits the header block from the body; together they are always exactly what came in.
+    """
+
+    __slots__ = ("_begun",)
+
+    def __init__(self) -> None:
+        self._begun = bytearray()
+
+    def split(self, piece: bytes) -> tuple[bytes, bytes] | None:
+        """
+        Take the next bytes (never divided between CR and LF); give both parts once the header block has ended.
+        """
+        begun = self._begun
+        start = max(0, len(begun) - 3)
+        begun += piece
+        if begun.startswith(b"\r\n"):
+            return b"", bytes(begun)
+        end = begun.find(b"\r\n\r\n", start)
+        if 0 <= end <= MAX_HEADER - 2:
+            return self._cut(end + 2)
+        if len(begun) > MAX_HEADER:
+            end = begun.rfind(b"\r\n", 0, MAX_HEADER)
+            return self._cut(0 if end < 0 else end + 2)
+        return None
+
+    def finish(self) -> tuple[bytes, bytes]:
+        """
+        Give both parts of content that ended without an empty line: all of it is header block.
+        """
+        return self._cut(len(self._begun))
+
+    def _cut(self, at: int) -> tuple[bytes, bytes]:
+        whole = bytes(self._begun)
+        self._begun = bytearray()
+        return whole[:at], whole[at:]
+
+
+class IncomingContent:
+    """
+    Turns the bytes after DATA into events; `ended` once the final dot was read, and then `rest` is what follows it.
+    """
+
+    __slots__ = ("_decoder", "_eight_bit", "_normalize", "_size", "_splitter")
+
+    def __init__(self, normalize: bool) -> None:
+        self._decoder = DotDecoder(normalize)
+        self._normalize = normalize
+        self._splitter: HeaderSplitter | None = HeaderSplitter()
+        self._size = 0
+        self._eight_bit = False
+
+    @property
+    def ended(self) -> bool:
+        """
+        Whether the final dot was read.
+        """
+        return self._decoder.ended
+
+    @property
+    def rest(self) -> bytes:
+        """
+        What followed the final dot.
+        """
+        return self._decoder.rest
+
+    def receive(self, received: bytes) -> list[Content]:
+        """
+        Take the next bytes from the peer.
+        """
+        decoder = self._decoder
+        piece = decoder.decode(received)
+        spoiled = decoder.bare_newline and not self._normalize
+        events: list[Content] = []
+        if piece and not spoiled:
+            self._size += len(piece)
+            if not piece.isascii():
+                self._eight_bit = True
+            self._divide(piece, events)
+        if decoder.ended:
+            if self._splitter is not None and not spoiled:
+                self._header(self._splitter.finish(), events)
+            events.append(ContentEnded(self._size, self._eight_bit, spoiled))
+        return events
+
+    def _divide(self, piece: bytes, events: list[Content]) -> None:
+        if self._splitter is None:
+            events.append(ContentChunk(piece))
+            return
+        parts = self._splitter.split(piece)
+        if parts is not None:
+            self._header(parts, events)
+
+    def _header(self, parts: tuple[bytes, bytes], events: list[Content]) -> None:
+        header, body = parts
+        self._splitter = None
+        events.append(HeaderBlock(header, count_hops(header)))
+        if body:
+            events.append(ContentChunk(body))
+
+
+def count_hops(header: bytes) -> int:
+    """
+    Count the Received fields of a header block (RFC 5321 §6.3).
+    """
+    lowered = header.lower()
+    return lowered.count(b"\r\nreceived:") + lowered.startswith(b"received:")
