@@ -33,7 +33,7 @@ _REFUSED: Final = "{queue_id}: reject: {verb} from {client}: {reply}; proto={pro
 _REFUSED_SENDER: Final = (
     "{queue_id}: reject: {verb} from {client}: {reply}; from=<{sender}> to=<{recipient}> proto={proto} helo=<{helo}>"
 )
-_WORDS: Final = {
+_WORDS: Final = {status: status.value for status in Status} | {
     Status.COMPLETED: "sent",
     Status.RETRY: "deferred",
     Status.FAILED: "bounced",
@@ -97,18 +97,19 @@ class Journal:
         now, attempt = self._clock.seconds(), event.attempt
         delay = round(max(attempt.ended - event.message.received, 0.0), 2)
         delays = _delays(attempt, event.message)
+        relay = attempt.host and f"{attempt.host}[{attempt.address}]:{attempt.port}"
         for state in event.results:
-            reply = state.reply
+            reply, sent = state.reply, state.status is Status.COMPLETED
             self._publish(
                 {
                     "queue_id": event.message.queue_id,
                     "recipient": state.recipient.address.text,
-                    "relay": _relay(attempt, state),
+                    "relay": relay or ("local" if sent else "none"),
                     "delay": delay,
                     "delays": delays,
                     "dsn": "4.0.0" if reply is None else reply.status,
-                    "status": _WORDS.get(state.status, state.status.value),
-                    "reply": _said(state),
+                    "status": "sent" if sent else _WORDS[state.status],
+                    "reply": _cut(str(reply)) if sent else _said(state),
                     "attempt": attempt.number,
                     "tls": attempt.tls,
                     "log_format": _ATTEMPTED,
@@ -222,19 +223,11 @@ def _delays(attempt: life.Attempt, message: Message) -> str:
     return f"{queued:.2f}/{resolved - started:.2f}/{usable - resolved:.2f}/{ended - usable:.2f}"
 
 
-def _relay(attempt: life.Attempt, state: RecipientState) -> str:
-    if attempt.host:
-        return f"{attempt.host}[{attempt.address}]:{attempt.port}"
-    return "local" if state.status is Status.COMPLETED else "none"
-
-
 def _said(state: RecipientState) -> str:
     reply = state.reply
     if reply is None:
         return "no attempt was made"
-    if state.host and state.status is not Status.COMPLETED:
-        return _cut(f"host {state.host} said: {reply}")
-    return _cut(str(reply))
+    return _cut(f"host {state.host} said: {reply}" if state.host else str(reply))
 
 
 def _cut(text: str) -> str:

@@ -1,0 +1,253 @@
+"""
+The page that Prometheus reads: names and labels of the contract, made from the counts when asked for.
+
+A gauge that cannot be read is a bug: logged, left out of this page, and the rest is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Any
+
+import attrs
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from twisted.logger import Logger
+
+from empath.config import schema
+from empath.mail.message import Status
+from empath.observe.counts import OTHER, Histogram, Histograms, Tally
+from empath.observe.metrics import Metrics
+
+log = Logger()
+
+
+@attrs.frozen(slots=True)
+class Gauges:
+    """
+    What is not counted but looked at: each call answers at once, from memory.
+
+    `connections_active`: sessions open now. `queue_size`: deliveries by status. `queue_oldest`: seconds since the
+    oldest live message came, 0.0 without one. `site_connections`: connections we hold, by site. `dns_evictions`: what
+    the DNS cache threw out since the start. `orphans`: content files without a message found and swept since then.
+    """
+
+    connections_active: Callable[[], int]
+    queue_size: Callable[[], Mapping[Status, int]]
+    queue_oldest: Callable[[], float]
+    site_connections: Callable[[], Mapping[str, int]]
+    dns_evictions: Callable[[], int]
+    orphans: Callable[[], int]
+
+
+@attrs.frozen(slots=True)
+class Readings:
+    """
+    The gauges at one moment; None for one that could not be read.
+    """
+
+    connections_active: int | None
+    queue_size: Mapping[Status, int] | None
+    queue_oldest: float | None
+    site_connections: Mapping[str, int] | None
+    dns_evictions: int | None
+    orphans: int | None
+
+
+class Exposition:
+    """
+    Turns the counts into a page. `read` belongs to the reactor's thread; `page` may run in any.
+    """
+
+    def __init__(self, section: schema.Metrics, metrics: Metrics, gauges: Gauges) -> None:
+        self._metrics = metrics
+        self._gauges = gauges
+        self._process = ProcessCollector(registry=CollectorRegistry())
+        self.reconfigure(section)
+
+    def reconfigure(self, section: schema.Metrics) -> None:
+        """
+        Use the limit on labels of this section.
+        """
+        self._max_sites = section.max_domain_cardinality
+
+    def read(self) -> Readings:
+        """
+        Look at every gauge.
+        """
+        return Readings(*(self._look(field.name) for field in attrs.fields(Readings)))
+
+    def page(self, readings: Readings, accept: str) -> tuple[str, bytes]:
+        """
+        Write the page in the format that the Accept header asks for; tells its content type, too.
+        """
+        encode, content_type = choose_encoder(accept)
+        return content_type, encode(_Page(self, readings))
+
+    def families(self, readings: Readings) -> Iterator[Metric]:
+        """
+        Make every metric family with its samples.
+        """
+        yield from self._smtp(readings)
+        yield from self._delivery(readings)
+        yield from self._dns(readings)
+        yield from self._spool(readings)
+        yield from self._process.collect()
+
+    def _look(self, name: str) -> Any:
+        try:
+            return getattr(self._gauges, name)()
+        except Exception:
+            log.failure("the gauge {name} could not be read", name=name)
+            return None
+
+    def _smtp(self, readings: Readings) -> Iterator[Metric]:
+        seen = self._metrics
+        yield _counter("empath_smtp_connections", "Connections let in.", seen.connections)
+        yield from _gauge("empath_smtp_connections_active", "Sessions open now.", readings.connections_active)
+        yield _tally("empath_smtp_errors", "Replies 4yz and 5yz that we gave.", "code", seen.smtp_errors)
+        yield _histogram("empath_smtp_session_duration_seconds", "From connect to close.", seen.session_duration)
+        yield _histograms(
+            "empath_smtp_command_duration_seconds", "From a command to its reply.", "command", seen.command_durations
+        )
+        yield _counter("empath_smtp_messages_received", "Messages taken into our care.", seen.messages_received)
+        yield _histogram("empath_smtp_message_size_bytes", "Size of the messages received.", seen.message_size)
+        yield from _gauge(
+            "empath_smtp_connection_error_rate",
+            "Connections ended by time-out, TLS failure, 421 or error limit, of all that ended.",
+            _share(seen.connections_failed, seen.connections_closed),
+        )
+
+    def _delivery(self, readings: Readings) -> Iterator[Metric]:
+        seen = self._metrics
+        all_ended = seen.delivered + seen.failed + seen.retrying
+        yield from self._by_domain()
+        yield _counter("empath_delivery_messages_delivered", "Deliveries that succeeded.", seen.delivered)
+        yield _counter("empath_delivery_messages_failed", "Deliveries that failed or expired.", seen.failed)
+        yield _counter("empath_delivery_messages_retrying", "Attempts after which to try again.", seen.retrying)
+        yield from _gauge("empath_delivery_error_rate", "Failed, of all attempts.", _share(seen.failed, all_ended))
+        yield from _gauge(
+            "empath_delivery_success_rate", "Delivered, of all attempts.", _share(seen.delivered, all_ended)
+        )
+        yield _histogram("empath_delivery_queue_age_seconds", "Age of a message at an attempt.", seen.queue_age)
+        yield from self._queue(readings)
+        yield _counter("empath_delivery_reports_queued", "Reports (DSN) sent to senders.", seen.reports_queued)
+        yield _counter("empath_delivery_reports_dropped", "Reports that had nowhere to go.", seen.reports_dropped)
+
+    def _by_domain(self) -> Iterator[Metric]:
+        attempts = CounterMetricFamily(
+            "empath_delivery_attempts", "Attempts by what became of them.", labels=("status", "domain")
+        )
+        durations = HistogramMetricFamily(
+            "empath_delivery_duration_seconds", "How long an attempt took.", labels=("domain",)
+        )
+        retries = HistogramMetricFamily(
+            "empath_delivery_retry_count",
+            "Attempts after the first that a delivery took to its end.",
+            labels=("domain",),
+        )
+        for name, domain in self._metrics.domains.items():
+            for status in ("completed", "retry", "failed", "expired"):
+                if number := getattr(domain, status):
+                    attempts.add_metric((status, name), number)
+            _add(durations, (name,), domain.duration)
+            _add(retries, (name,), domain.retries)
+        yield from (attempts, durations, retries)
+        yield from _gauge(
+            "empath_delivery_domain_cardinality", "Domains with a label of their own.", len(self._metrics.domains)
+        )
+
+    def _queue(self, readings: Readings) -> Iterator[Metric]:
+        if readings.queue_size is not None:
+            size = GaugeMetricFamily("empath_delivery_queue_size", "Deliveries by status.", labels=("status",))
+            for status in Status:
+                size.add_metric((status.value,), readings.queue_size.get(status, 0))
+            yield size
+        yield from _gauge(
+            "empath_delivery_queue_oldest_seconds", "Age of the oldest live message.", readings.queue_oldest
+        )
+        if readings.site_connections is not None:
+            held = GaugeMetricFamily("empath_delivery_connections_active", "Connections we hold.", labels=("site",))
+            for site, number in _capped(readings.site_connections, self._max_sites):
+                held.add_metric((site,), number)
+            yield held
+
+    def _dns(self, readings: Readings) -> Iterator[Metric]:
+        seen = self._metrics
+        yield _histograms(
+            "empath_dns_lookup_duration_seconds", "Look-ups that went to a server.", "query_type", seen.dns_durations
+        )
+        yield _tally("empath_dns_lookups", "Look-ups, cached ones too.", "query_type", seen.dns_lookups)
+        yield _counter("empath_dns_cache_hits", "Look-ups answered from the cache.", seen.dns_hits)
+        yield _counter("empath_dns_cache_misses", "Look-ups that went to a server.", seen.dns_misses)
+        yield _tally("empath_dns_errors", "Look-ups that found no name or failed.", "error_type", seen.dns_errors)
+        if readings.dns_evictions is not None:
+            yield _counter("empath_dns_cache_evictions", "Answers the cache threw out.", readings.dns_evictions)
+
+    def _spool(self, readings: Readings) -> Iterator[Metric]:
+        seen = self._metrics
+        yield _histogram("empath_spool_commit_duration_seconds", "Group commits.", seen.commit_duration)
+        yield _histogram("empath_spool_batch_size", "Changes in one group commit.", seen.commit_size)
+        yield _counter("empath_spool_deletion_failures", "Content files given up on.", seen.cleanups_given_up)
+        yield from _gauge("empath_spool_orphans", "Content files found without a message.", readings.orphans)
+
+
+class _Page(Collector):
+    """
+    One reading of everything, as prometheus_client wants it.
+    """
+
+    def __init__(self, exposition: Exposition, readings: Readings) -> None:
+        self._exposition = exposition
+        self._readings = readings
+
+    def collect(self) -> Iterable[Metric]:
+        return self._exposition.families(self._readings)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _capped(numbers: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
+    ranked = sorted(numbers.items(), key=lambda pair: -pair[1])
+    rest = sum(number for _, number in ranked[limit:])
+    return ranked[:limit] + ([(OTHER, rest)] if rest else [])
+
+
+def _counter(name: str, text: str, value: int) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _gauge(name: str, text: str, value: float | None) -> tuple[Metric, ...]:
+    return () if value is None else (GaugeMetricFamily(name, text, value=value),)
+
+
+def _tally(name: str, text: str, label: str, tally: Tally) -> Metric:
+    family = CounterMetricFamily(name, text, labels=(label,))
+    for value, number in list(tally.by_label.items()):
+        family.add_metric((str(value),), number)
+    return family
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=())
+    _add(family, (), histogram)
+    return family
+
+
+def _histograms(name: str, text: str, label: str, histograms: Histograms) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=(label,))
+    for value, histogram in list(histograms.by_label.items()):
+        _add(family, (value,), histogram)
+    return family
+
+
+def _add(family: HistogramMetricFamily, labels: tuple[str, ...], histogram: Histogram) -> None:
+    upto = accumulate(list(histogram.counts))
+    bounds = (*(str(bound) for bound in histogram.bounds), "+Inf")
+    family.add_metric(labels, list(zip(bounds, upto, strict=True)), histogram.total)

@@ -1,0 +1,162 @@
+"""
+The counters behind `/metrics`, kept by listeners on life events.
+
+A delivery (a message on its way to one domain) counts as one: delivered, failed (expired is failed too) or retrying.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from empath.config import schema
+from empath.mail import life
+from empath.mail.answer import Found
+from empath.mail.message import Status
+from empath.observe import counts
+from empath.observe.life import LifeEvents
+
+WELL_ENDED: Final = frozenset(
+    {"quit", "lost"}
+)  # all other reasons are a time-out, TLS trouble, a 421 or the error limit
+
+
+class Metrics:
+    """
+    Counts since the start of the process. Read by `exposition.Exposition`; nothing here is ever set back.
+    """
+
+    __slots__ = (
+        "cleanups_given_up",
+        "command_durations",
+        "commit_duration",
+        "commit_size",
+        "connections",
+        "connections_closed",
+        "connections_failed",
+        "delivered",
+        "dns_durations",
+        "dns_errors",
+        "dns_hits",
+        "dns_lookups",
+        "dns_misses",
+        "domains",
+        "failed",
+        "message_size",
+        "messages_received",
+        "queue_age",
+        "reports_dropped",
+        "reports_queued",
+        "retrying",
+        "session_duration",
+        "smtp_errors",
+    )
+
+    def __init__(self, section: schema.Metrics) -> None:
+        self.connections = self.connections_closed = self.connections_failed = self.messages_received = 0
+        self.delivered = self.failed = self.retrying = 0
+        self.dns_hits = self.dns_misses = 0
+        self.cleanups_given_up = self.reports_queued = self.reports_dropped = 0
+        self.smtp_errors = counts.Tally()
+        self.session_duration = counts.Histogram(counts.DURATIONS)
+        self.command_durations = counts.Histograms(counts.DURATIONS)
+        self.message_size = counts.Histogram(counts.SIZES)
+        self.domains = counts.Domains(section.max_domain_cardinality, section.high_priority_domains)
+        self.queue_age = counts.Histogram(counts.AGES)
+        self.dns_lookups = counts.Tally()
+        self.dns_durations = counts.Histograms(counts.DURATIONS)
+        self.dns_errors = counts.Tally(20)
+        self.commit_duration = counts.Histogram(counts.COMMITS)
+        self.commit_size = counts.Histogram(counts.BATCHES)
+
+    def reconfigure(self, section: schema.Metrics) -> None:
+        """
+        Use the limits on domain labels of this section for domains not seen yet.
+        """
+        self.domains.configure(section.max_domain_cardinality, section.high_priority_domains)
+
+    def listen(self, events: LifeEvents) -> None:
+        """
+        Subscribe to all that is counted.
+        """
+        events.subscribe(life.ConnectionOpened, self._opened)
+        events.subscribe(life.ConnectionClosed, self._closed)
+        events.subscribe(life.CommandAnswered, self._refused)
+        events.subscribe(life.MessageReceived, self._received)
+        events.subscribe(life.AttemptEnded, self._attempted)
+        events.subscribe(life.ReportQueued, self._reported)
+        events.subscribe(life.ReportDropped, self._dropped)
+        events.subscribe(life.LookedUp, self._looked_up)
+        events.subscribe(life.GroupCommitted, self._committed)
+        events.subscribe(life.CleanupGivenUp, self._given_up)
+
+    def command_took(self, verb: str, seconds: float) -> None:
+        """
+        Count how long a command waited for its reply; `verb` in upper case, "" for none known.
+        """
+        self.command_durations.observe(verb or "UNKNOWN", seconds)
+
+    def _opened(self, event: life.ConnectionOpened) -> None:
+        self.connections += 1
+
+    def _closed(self, event: life.ConnectionClosed) -> None:
+        self.connections_closed += 1
+        if event.reason not in WELL_ENDED:
+            self.connections_failed += 1
+        self.session_duration.observe(event.seconds)
+
+    def _refused(self, event: life.CommandAnswered) -> None:
+        self.smtp_errors.add(event.reply.code)
+
+    def _received(self, event: life.MessageReceived) -> None:
+        if event.session is not None:
+            self.messages_received += 1
+            self.message_size.observe(event.message.size)
+
+    def _attempted(self, event: life.AttemptEnded) -> None:
+        delivery, attempt = event.delivery, event.attempt
+        domain = self.domains.of(delivery.domain)
+        domain.duration.observe(attempt.ended - attempt.started)
+        self.queue_age.observe(attempt.started - event.message.received)
+        status = delivery.status
+        if status is Status.COMPLETED:
+            domain.completed += 1
+            self.delivered += 1
+        elif status is Status.RETRY:
+            domain.retry += 1
+            self.retrying += 1
+            return
+        elif status is Status.FAILED:
+            domain.failed += 1
+            self.failed += 1
+        elif status is Status.EXPIRED:
+            domain.expired += 1
+            self.failed += 1
+        else:
+            return
+        domain.retries.observe(attempt.number - 1)
+
+    def _reported(self, event: life.ReportQueued) -> None:
+        self.reports_queued += 1
+
+    def _dropped(self, event: life.ReportDropped) -> None:
+        self.reports_dropped += 1
+
+    def _looked_up(self, event: life.LookedUp) -> None:
+        answer = event.answer
+        self.dns_lookups.add(answer.rdtype)
+        if event.cached:
+            self.dns_hits += 1
+            return
+        self.dns_misses += 1
+        self.dns_durations.observe(answer.rdtype, event.seconds)
+        if answer.found is Found.NO_NAME:
+            self.dns_errors.add("nxdomain")
+        elif answer.found is Found.FAILED:
+            self.dns_errors.add(answer.detail.partition(":")[0] or "failed")
+
+    def _committed(self, event: life.GroupCommitted) -> None:
+        self.commit_duration.observe(event.seconds)
+        self.commit_size.observe(event.size)
+
+    def _given_up(self, event: life.CleanupGivenUp) -> None:
+        self.cleanups_given_up += 1
