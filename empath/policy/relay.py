@@ -1,0 +1,111 @@
+"""
+Who may send to whom: the relay decision (RFC 5321 §3.6.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+import attrs
+
+from empath.mail.address import Address, canonical_domain, parse_address
+from empath.mail.reply import Reply
+from empath.policy.verdict import Action, Verdict
+
+RELAY_DENIED: Final = Verdict(Action.REFUSE, Reply.of("550 5.7.1 relay access denied"), "relay")
+ROUTED: Final = Verdict(Action.REFUSE, Reply.of("550 5.7.1 source routes are not relayed"), "relay")
+UNKNOWN_USER: Final = Verdict(Action.REFUSE, Reply.of("550 5.1.1 no such user here"), "relay")
+UNIX: Final = "unix"
+
+_ROUTING: Final = frozenset("%!@")
+
+
+def client_address(peer: str) -> IPv4Address | IPv6Address:
+    """
+    Read a client's IP address, IPv4-mapped IPv6 as IPv4 (RFC 4291 §2.5.5.2), without its zone.
+    """
+    address = ip_address(peer.partition("%")[0])
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+@attrs.frozen(slots=True)
+class RelayPolicy:
+    """
+    [relay], ready for use; make it with `relay_policy`.
+
+    `recipients` are (local part in lower case, domain) of all mailboxes of our `domains`, None where any is taken.
+    """
+
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    unix: bool
+    domains: frozenset[str]
+    recipients: frozenset[tuple[str, str]] | None
+
+    def trusts(self, peer: str) -> bool:
+        """
+        Tell whether a client ("unix", or an IP address as text) may send to anyone.
+        """
+        if peer == UNIX:
+            return self.unix
+        address = client_address(peer)
+        return any(address in network for network in self.networks)
+
+    def judge(self, trusted: bool, address: Address) -> Verdict | None:
+        """
+        Decide whether a client may send to `address`; None: it may.
+
+        <Postmaster>, and the postmaster of each of our domains, is always reachable (RFC 5321 §4.5.1).
+        """
+        if trusted or not address.domain:
+            return None
+        if not _ROUTING.isdisjoint(address.local):
+            return ROUTED
+        if address.domain not in self.domains:
+            return RELAY_DENIED
+        if self.recipients is None:
+            return None
+        local = address.local.lower()
+        if local == "postmaster" or (local, address.domain) in self.recipients:
+            return None
+        return UNKNOWN_USER
+
+
+def relay_policy(
+    networks: Iterable[str], domains: Iterable[str], recipients: Iterable[tuple[str, str]] | None
+) -> RelayPolicy:
+    """
+    Prepare the policy; ValueError for a network or domain that is none.
+
+    `networks` are in CIDR notation, or "unix"; `recipients` come from `read_recipients`, None takes any.
+    """
+    texts = list(networks)
+    return RelayPolicy(
+        networks=tuple(ip_network(text) for text in texts if text != UNIX),
+        unix=UNIX in texts,
+        domains=frozenset(canonical_domain(domain) for domain in domains),
+        recipients=None if recipients is None else frozenset(recipients),
+    )
+
+
+def read_recipients(text: str) -> frozenset[tuple[str, str]]:
+    """
+    Read a file of recipients: an address a line, "#" begins a comment. ValueError lists every line that is wrong.
+    """
+    recipients: set[tuple[str, str]] = set()
+    problems: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        try:
+            local, _, domain = entry.rpartition("@")
+            address = parse_address(f"{local}@{canonical_domain(domain)}")
+        except ValueError as error:
+            problems.append(f"line {number}: {error}")
+        else:
+            recipients.add((address.local.lower(), address.domain))
+    if problems:
+        raise ValueError("\n".join(problems))
+    return frozenset(recipients)
