@@ -11,8 +11,9 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IReactorTCP, IStreamClientEndpoint, ITCPTransport
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -87,7 +88,10 @@ async def ask_by_stream(endpoint: IStreamClientEndpoint, query: bytes) -> bytes:
     Send `query` and give the message that comes back; the connection is closed in any case.
     """
     protocol = _OneAnswer(query)
-    await endpoint.connect(_Once(protocol))
+    try:
+        await endpoint.connect(_Once(protocol))
+    except ConnectingCancelledError:  # an endpoint's own word for it, which no time-out understands
+        raise CancelledError from None
     try:
         return await protocol.answer
     finally:
