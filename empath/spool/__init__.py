@@ -1,3 +1,5 @@
 """
-Durable storage of messages and what became of them.
+Durable storage of messages and of the state of their deliveries.
+
+`sqlite` is the real one, `memory` forgets everything with the process; both keep the promises of `ISpool`.
 """

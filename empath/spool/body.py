@@ -1,0 +1,113 @@
+"""
+Reading the bodies of stored messages, piece by piece.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from empath.errors import SpoolError
+from empath.interfaces import IBodyReader, InThread
+from empath.spool.files import PIECE
+
+
+@implementer(IBodyReader)
+class BodyInMemory:
+    """
+    A body that is at hand.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._rest = memoryview(body)
+
+    def read(self) -> Awaitable[bytes]:
+        """
+        As `IBodyReader.read`.
+        """
+        piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+        return succeed(bytes(piece))
+
+    def close(self) -> None:
+        """
+        As `IBodyReader.close`.
+        """
+        self._rest = memoryview(b"")
+
+
+@implementer(IBodyReader)
+class BodyLost:
+    """
+    A body that cannot be read; every read tells why.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def read(self) -> Awaitable[bytes]:
+        """
+        As `IBodyReader.read`.
+        """
+        return fail(SpoolError(self._reason))
+
+    def close(self) -> None:
+        """
+        As `IBodyReader.close`.
+        """
+
+
+@implementer(IBodyReader)
+class BodyInFile:
+    """
+    A body in a content file, read in `in_thread`; one read at a time.
+    """
+
+    def __init__(self, path: str, in_thread: InThread[Any]) -> None:
+        self._path = path
+        self._in_thread = in_thread
+        self._descriptor: int | None = None
+        self._reading = False
+        self._closed = False
+
+    def read(self) -> Awaitable[bytes]:
+        """
+        As `IBodyReader.read`.
+        """
+        if self._closed or self._reading:
+            return fail(SpoolError("the body is closed, or is being read"))
+        self._reading = True
+        told: Deferred[bytes] = Deferred()  # ours: the thread goes on though the caller cancels
+        self._in_thread(self._next).addBoth(self._read, told)
+        return told
+
+    def close(self) -> None:
+        """
+        As `IBodyReader.close`; a read that is under way ends first.
+        """
+        self._closed = True
+        if not self._reading:
+            self._let_go()
+
+    def _next(self) -> bytes:
+        try:
+            if self._descriptor is None:
+                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            return os.read(self._descriptor, PIECE)
+        except OSError as failure:
+            raise SpoolError(f"the content cannot be read: {failure}") from failure
+
+    def _read(self, result: Any, told: Deferred[bytes]) -> None:
+        self._reading = False
+        if self._closed:
+            self._let_go()
+        if not told.called:
+            told.callback(result)  # a Failure fails it
+
+    def _let_go(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)

@@ -1,0 +1,191 @@
+"""
+Group commit: operations that arrive while a group is being written form the next one; one sync serves all of them.
+
+Fatal, retried, ignored: nothing; whoever waits for an operation hears of its failure and decides.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from empath.errors import SpoolError
+from empath.interfaces import InThread
+from empath.mail.life import Emit, GroupCommitted
+from empath.spool.rows import Row
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+@attrs.define(slots=True, eq=False)
+class Operation:
+    """
+    One change that is done whole or not at all, as rows ready to be bound.
+
+    `messages` and `deliveries` are inserted, `updates` and `ends` change and delete deliveries; `work` is for what is
+    rare, and tells a result. `upkeep` runs after the group's commit and outside its transaction. An `urgent`
+    operation may use the last of the disk. `number` and `body_file` name a new message for its withdrawal, `size` is
+    its bytes in memory. `failure` and `result` belong to the writer until the group has ended.
+    """
+
+    messages: tuple[Row, ...] = ()
+    deliveries: tuple[Row, ...] = ()
+    updates: tuple[Row, ...] = ()
+    ends: tuple[tuple[str, str], ...] = ()
+    work: Work | None = None
+    upkeep: Work | None = None
+    urgent: bool = False
+    number: int = 0
+    body_file: str | None = None
+    size: int = 0
+    failure: Exception | None = None
+    result: Any = None
+    done: Deferred[Any] | None = None
+
+
+Group = list[Operation]
+
+
+@attrs.frozen(slots=True)
+class Outcome:
+    """
+    What a writer tells of a group: the bytes that lie free inside the file (-1: not known), the content files that
+    lost their message, and why the disk did not take the group, or a part of it.
+    """
+
+    free: int = -1
+    doomed: tuple[str, ...] = ()
+    error: str = ""
+
+
+class GroupCommit:
+    """
+    Hands the waiting operations to `write`, in `in_writer`'s thread, all at once, whenever it is idle.
+
+    Nothing waits for a clock: an operation that finds the writer idle goes at once, the others while it is busy.
+    `committed` hears what each group told; then the group's Deferreds fire, in the order of submission. `withdraw`
+    hears of each cancelled message, and whether its group was handed over before.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Group], Outcome],
+        in_writer: InThread[Any],
+        clock: IReactorTime,
+        emit: Emit,
+        committed: Callable[[Outcome], None],
+        withdraw: Callable[[Operation, bool], None],
+    ) -> None:
+        self.pending_bytes = 0
+        self.groups = 0
+        self.operations = 0
+        self._write = write
+        self._in_writer = in_writer
+        self._clock = clock
+        self._emit = emit
+        self._committed = committed
+        self._withdraw = withdraw
+        self._waiting: Group = []
+        self._under_way: Group = []
+        self._started = 0.0
+        self._idle: list[Deferred[None]] = []
+        self._closed = True
+
+    def open(self) -> None:
+        """
+        Take operations from now on.
+        """
+        self._closed = False
+
+    def submit(self, operation: Operation) -> Deferred[Any]:
+        """
+        Let the operation join the next group; fires with its result. Cancelling one with a `number` withdraws it.
+        """
+        if self._closed and not self._under_way:
+            return fail(SpoolError("the spool is closed"))
+        done: Deferred[Any] = Deferred(partial(self._cancelled, operation))
+        operation.done = done
+        self.pending_bytes += operation.size
+        self._waiting.append(operation)
+        if not self._under_way:
+            self._hand_over().addCallbacks(self._written, self._crashed)
+        return done
+
+    async def close(self) -> None:
+        """
+        Wait for all that came before, and refuse what comes after that.
+        """
+        self._closed = True
+        if self._under_way:
+            idle: Deferred[None] = Deferred()
+            self._idle.append(idle)
+            await idle
+
+    def _hand_over(self) -> Deferred[Any]:
+        group = self._under_way = self._waiting
+        self._waiting = []
+        self._started = self._clock.seconds()
+        return self._in_writer(partial(self._write, group))
+
+    def _written(self, outcome: Outcome) -> None:
+        group = self._under_way
+        seconds = self._clock.seconds() - self._started
+        following = self._hand_over() if self._waiting else None  # the writer goes on while we tell those who waited
+        self._tell(group, seconds, outcome)
+        if following is None:
+            self._under_way = []
+            following = self._hand_over() if self._waiting else None
+        if following is not None:
+            following.addCallbacks(self._written, self._crashed)
+        else:
+            self._tell_idle()
+
+    def _tell(self, group: Group, seconds: float, outcome: Outcome) -> None:
+        self.groups += 1
+        self.operations += len(group)
+        for operation in group:
+            self.pending_bytes -= operation.size
+        self._committed(outcome)
+        self._emit(GroupCommitted(len(group), seconds, outcome.error))
+        for operation in group:
+            done, operation.done = operation.done, None
+            if done is None:
+                continue
+            if operation.failure is None:
+                done.callback(operation.result)
+            else:
+                done.errback(operation.failure)
+
+    def _crashed(self, failure: Failure) -> None:
+        """
+        The thread itself did not do its work (its pool is stopped, say): nothing of the group was done.
+        """
+        error = f"the spool's writer failed: {failure.getErrorMessage()}"
+        for operation in self._under_way:
+            operation.failure = SpoolError(error)
+        self._written(Outcome(error=error))
+
+    def _tell_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for waiting in idle:
+            waiting.callback(None)
+
+    def _cancelled(self, operation: Operation, done: Deferred[Any]) -> None:
+        """
+        Take back what is not handed over; what is under way is undone by `withdraw`; a settlement stands.
+        """
+        operation.done = None
+        if not operation.number:
+            return
+        waits = operation in self._waiting
+        if waits:
+            self._waiting.remove(operation)
+            self.pending_bytes -= operation.size
+        self._withdraw(operation, not waits)

@@ -1,0 +1,61 @@
+"""
+What is asked of the spool, made into operations: all rows are prepared here, on the reactor's side.
+"""
+
+from __future__ import annotations
+
+from empath.errors import SpoolError
+from empath.mail.message import Delivery, Message
+from empath.mail.settlement import Settlement
+from empath.spool.commit import Operation
+from empath.spool.rows import END, Row, delivery_row, message_row, update_row
+
+
+def storing(number: int, message: Message, deliveries: tuple[Delivery, ...]) -> Operation:
+    """
+    Store a new message under this number; SpoolError for what cannot be stored.
+    """
+    try:
+        return Operation(
+            messages=(_new_row(number, message, deliveries),),
+            deliveries=tuple([delivery_row(delivery) for delivery in deliveries]),
+            number=number,
+            body_file=message.body_file,
+            size=size_inline(message),
+        )
+    except UnicodeEncodeError as failure:  # a lone surrogate
+        raise SpoolError(f"the message cannot be stored: {failure}") from failure
+
+
+def settling(number: int, settlement: Settlement) -> Operation:
+    """
+    Record a settlement, and its report under this number; SpoolError for what cannot be stored.
+    """
+    delivery, report = settlement.delivery, settlement.report
+    ended = delivery.status in END and settlement.keep_until is None
+    try:
+        return Operation(
+            messages=() if report is None else (_new_row(number, report, settlement.report_deliveries),),
+            deliveries=tuple([delivery_row(each) for each in settlement.report_deliveries]),
+            updates=() if ended else (update_row(delivery, settlement.keep_until),),
+            ends=((delivery.queue_id, delivery.domain),) if ended else (),
+            urgent=True,
+            size=0 if report is None else size_inline(report),
+        )
+    except UnicodeEncodeError as failure:
+        raise SpoolError(f"the settlement cannot be stored: {failure}") from failure
+
+
+def size_inline(message: Message) -> int:
+    """
+    Tell how many bytes of a message go into its row.
+    """
+    return len(message.header) + (0 if message.body is None or message.body_file else len(message.body))
+
+
+def _new_row(number: int, message: Message, deliveries: tuple[Delivery, ...]) -> Row:
+    if not deliveries:
+        raise SpoolError("a message needs a delivery")
+    if message.body is None and message.body_file is None:
+        raise SpoolError("a message needs a body")
+    return message_row(number, message)

@@ -1,0 +1,135 @@
+"""
+The reading side of SQLite: a connection of its own, read-only, in a thread of its own.
+
+In WAL mode a reader never waits for the writer and sees everything that was committed before it began. Trouble is a
+SpoolError; the connection is opened again for the next question.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from empath.errors import MessageUnknown, SpoolError
+from empath.interfaces import InThread
+from empath.mail.message import Delivery, Message, Status
+from empath.spool import rows, schema
+
+T = TypeVar("T")
+
+
+class Reader:
+    """
+    Answers questions about the database at `path`, each in `in_reader`'s thread.
+    """
+
+    def __init__(self, path: str, in_reader: InThread[Any]) -> None:
+        self._path = path
+        self._in_reader = in_reader
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    def due(self, now: float, limit: int, skip: Collection[str]) -> Deferred[list[Delivery]]:
+        """
+        As `ISpool.due`.
+        """
+        return self._ask(partial(_due, now, limit, rows.names(list(skip))))
+
+    def next_due(self, after: float) -> Deferred[float | None]:
+        """
+        As `ISpool.next_due`.
+        """
+        return self._ask(partial(_one, schema.NEXT_DUE, after))
+
+    def due_count(self, now: float) -> Deferred[int]:
+        """
+        As `ISpool.due_count`.
+        """
+        return self._ask(partial(_one, schema.DUE_COUNT, now))
+
+    def load(self, queue_id: str) -> Deferred[Message]:
+        """
+        As `ISpool.load`.
+        """
+        return self._ask(partial(_load, queue_id))
+
+    def counts(self) -> Deferred[dict[Status, int]]:
+        """
+        As `ISpool.counts`: from the indexes alone, no row is read.
+        """
+        return self._ask(_counts)
+
+    def with_file(self, queue_ids: Sequence[str]) -> Deferred[set[str]]:
+        """
+        Tell which of these are messages whose content lies in a file.
+        """
+        return self._ask(partial(_with_file, rows.names(queue_ids)))
+
+    def close(self) -> Deferred[None]:
+        """
+        Let go of the database for good.
+        """
+        self._closed = True
+        closed: Deferred[None] = self._in_reader(self._drop)
+        return closed
+
+    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
+        answer: Deferred[T] = self._in_reader(partial(self._answer, question))
+        return answer
+
+    def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise SpoolError("the spool is closed")
+        try:
+            if self._connection is None:
+                self._connection = schema.connect(self._path, "ro")
+            return question(self._connection)
+        except sqlite3.Error as failure:
+            self._drop()
+            raise SpoolError(f"the spool cannot be read: {failure}") from failure
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+
+def _one(statement: str, moment: float, connection: sqlite3.Connection) -> Any:
+    return connection.execute(statement, (moment,)).fetchone()[0]
+
+
+def _due(now: float, limit: int, skip: str, connection: sqlite3.Connection) -> list[Delivery]:
+    return [rows.delivery_of(row) for row in connection.execute(schema.DUE, (now, skip, limit)).fetchall()]
+
+
+def _load(queue_id: str, connection: sqlite3.Connection) -> Message:
+    row = connection.execute(schema.LOAD, (queue_id,)).fetchone()
+    if row is None:
+        raise MessageUnknown(f"no message {queue_id} is stored")
+    return rows.message_of(row)
+
+
+def _counts(connection: sqlite3.Connection) -> dict[Status, int]:
+    connection.execute("BEGIN")  # the three look at one state
+    try:
+        (scheduled,) = connection.execute(schema.SCHEDULED_COUNT).fetchone()
+        (retry,) = connection.execute(schema.RETRY_COUNT).fetchone()
+        resting = connection.execute(schema.RESTING_COUNT).fetchall()
+    finally:
+        connection.execute("COMMIT")
+    found = dict.fromkeys(Status, 0)
+    found[Status.PENDING] = scheduled - retry
+    found[Status.RETRY] = retry
+    for status, number in resting:
+        found[Status(status)] += number
+    return found
+
+
+def _with_file(queue_ids: str, connection: sqlite3.Connection) -> set[str]:
+    return {queue_id for (queue_id,) in connection.execute(schema.WITH_FILE, (queue_ids,)).fetchall()}

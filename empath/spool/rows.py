@@ -1,0 +1,143 @@
+"""
+Messages and deliveries as rows, and back. Runs on the reactor's side, so that the writer's thread only binds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from empath.errors import SpoolError
+from empath.mail.envelope import Envelope
+from empath.mail.message import Delivery, Message, RecipientState, Status
+
+Row = tuple[Any, ...]
+
+END: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED})
+
+_encode: Final = msgspec.json.Encoder().encode
+_envelope: Final = msgspec.json.Decoder(Envelope).decode
+_metadata: Final = msgspec.json.Decoder(dict[str, str]).decode
+_recipients: Final = msgspec.json.Decoder(tuple[RecipientState, ...]).decode
+
+
+def message_row(number: int, message: Message) -> Row:
+    """
+    Make the parameters of INSERT_MESSAGE.
+    """
+    return (
+        number,
+        message.queue_id,
+        message.received,
+        message.size,
+        message.eight_bit,
+        message.priority,
+        message.trace,
+        message.body_file,
+        _encode(message.envelope).decode(),
+        _encode(message.metadata).decode() if message.metadata else None,
+        message.header,
+        None if message.body_file is not None else message.body,
+    )
+
+
+def message_of(row: Row) -> Message:
+    """
+    Read what LOAD found.
+    """
+    queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body = row
+    try:
+        return Message(
+            queue_id,
+            received,
+            _envelope(envelope),
+            header,
+            body,
+            body_file,
+            size,
+            bool(eight_bit),
+            _metadata(metadata) if metadata else {},
+            trace,
+            priority,
+        )
+    except (msgspec.MsgspecError, ValueError) as failure:
+        raise SpoolError(f"the stored envelope of {queue_id} cannot be read: {failure}") from failure
+
+
+def delivery_row(delivery: Delivery) -> Row:
+    """
+    Make the parameters of INSERT_DELIVERY.
+    """
+    return (
+        delivery.queue_id,
+        delivery.domain,
+        delivery.received,
+        _status(delivery),
+        delivery.attempts,
+        delivery.next_attempt,
+        delivery.priority,
+        delivery.last_error,
+        _states(delivery),
+    )
+
+
+def update_row(delivery: Delivery, keep_until: float | None) -> Row:
+    """
+    Make the parameters of UPDATE_DELIVERY; what is at its end is not scheduled any more.
+    """
+    return (
+        _status(delivery),
+        delivery.attempts,
+        None if delivery.status in END else delivery.next_attempt,
+        delivery.priority,
+        delivery.last_error,
+        _states(delivery),
+        keep_until if delivery.status in END else None,
+        delivery.queue_id,
+        delivery.domain,
+    )
+
+
+def delivery_of(row: Row) -> Delivery:
+    """
+    Read a row that DUE found.
+    """
+    queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients = row
+    try:
+        return Delivery(
+            queue_id,
+            domain,
+            received,
+            _recipients(recipients),
+            Status(status),
+            attempts,
+            next_attempt,
+            last_error,
+            priority,
+        )
+    except (msgspec.MsgspecError, ValueError) as failure:
+        raise SpoolError(f"the stored delivery of {queue_id} to {domain} cannot be read: {failure}") from failure
+
+
+def names(texts: Sequence[str]) -> str:
+    """
+    Spell a list of names out for json_each.
+    """
+    return _encode(texts).decode()
+
+
+def as_stored(delivery: Delivery) -> Delivery:
+    """
+    Tell how a delivery comes back: an attempt that is under way is one that is still to be made.
+    """
+    return delivery_of(delivery_row(delivery))
+
+
+def _status(delivery: Delivery) -> str:
+    return "pending" if delivery.status is Status.IN_PROGRESS else str(delivery.status.value)
+
+
+def _states(delivery: Delivery) -> str:
+    return _encode(delivery.recipients).decode().replace('"status":"in-progress"', '"status":"pending"')

@@ -1,0 +1,193 @@
+"""
+The SQLite schema: its versions, how an older one becomes the newest, and the statements that use it.
+
+Measured at 20 messages a group (4 KiB each): 22 µs of CPU to insert, 16 to delete. `message` has a rowid because its
+rows hold blobs, `delivery` has none; each partial index costs only the rows that are in it, so fresh mail pays for
+`delivery_due` alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+from urllib.parse import quote
+
+from empath.errors import SpoolError, SpoolTooNew
+
+APPLICATION_ID: Final = 0x656D7061  # "empa"
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """
+        CREATE TABLE message (
+            number INTEGER PRIMARY KEY,
+            queue_id TEXT NOT NULL UNIQUE,
+            received REAL NOT NULL,
+            size INTEGER NOT NULL,
+            eight_bit INTEGER NOT NULL,
+            priority INTEGER NOT NULL,
+            trace TEXT NOT NULL,
+            body_file TEXT,
+            envelope TEXT NOT NULL,
+            metadata TEXT,
+            header BLOB NOT NULL,
+            body BLOB
+        )
+        """,
+        """
+        CREATE TABLE delivery (
+            queue_id TEXT NOT NULL,
+            domain TEXT NOT NULL,
+            received REAL NOT NULL,
+            status TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            next_attempt REAL,
+            priority INTEGER NOT NULL,
+            last_error TEXT NOT NULL,
+            recipients TEXT NOT NULL,
+            keep_until REAL,
+            lease_owner TEXT,
+            lease_until REAL,
+            PRIMARY KEY (queue_id, domain)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX delivery_due ON delivery (next_attempt, domain) WHERE next_attempt IS NOT NULL",
+        """
+        CREATE INDEX delivery_retry ON delivery (domain, next_attempt)
+        WHERE status = 'retry' AND next_attempt IS NOT NULL
+        """,
+        "CREATE INDEX delivery_resting ON delivery (status) WHERE next_attempt IS NULL",
+        "CREATE INDEX delivery_kept ON delivery (keep_until) WHERE keep_until IS NOT NULL",
+        "CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    ),
+)
+"""
+What makes version n + 1 out of version n, statement by statement. A released entry never changes.
+"""
+
+INSERT_MESSAGE: Final = """
+    INSERT INTO message (number, queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata,
+        header, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+INSERT_DELIVERY: Final = """
+    INSERT INTO delivery (queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+UPDATE_DELIVERY: Final = """
+    UPDATE delivery SET status = ?, attempts = ?, next_attempt = ?, priority = ?, last_error = ?, recipients = ?,
+        keep_until = ? WHERE queue_id = ? AND domain = ?
+"""
+DELETE_DELIVERY: Final = "DELETE FROM delivery WHERE queue_id = ? AND domain = ?"
+DELETE_EMPTY: Final = """
+    DELETE FROM message WHERE queue_id = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.queue_id = ?1)
+"""
+WITHDRAW_DELIVERIES: Final = "DELETE FROM delivery WHERE queue_id = (SELECT queue_id FROM message WHERE number = ?)"
+WITHDRAW_MESSAGE: Final = "DELETE FROM message WHERE number = ?"
+HASTEN: Final = """
+    UPDATE delivery SET next_attempt = ?1 WHERE (queue_id, domain) IN (
+        SELECT queue_id, domain FROM delivery INDEXED BY delivery_retry
+        WHERE status = 'retry' AND next_attempt IS NOT NULL AND domain = ?2 AND next_attempt > ?1 LIMIT ?3)
+"""
+KEPT_TOO_LONG: Final = """
+    SELECT queue_id, domain FROM delivery INDEXED BY delivery_kept
+    WHERE keep_until IS NOT NULL AND keep_until <= ? LIMIT ?
+"""
+PROBE: Final = "INSERT OR REPLACE INTO state (name, value) VALUES ('probed', ?)"
+
+LOAD: Final = """
+    SELECT queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body
+    FROM message WHERE queue_id = ?
+"""
+DUE: Final = """
+    SELECT queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients
+    FROM delivery INDEXED BY delivery_due
+    WHERE next_attempt IS NOT NULL AND next_attempt <= ? AND domain NOT IN (SELECT value FROM json_each(?))
+    ORDER BY next_attempt LIMIT ?
+"""
+NEXT_DUE: Final = """
+    SELECT min(next_attempt) FROM delivery INDEXED BY delivery_due WHERE next_attempt IS NOT NULL AND next_attempt > ?
+"""
+DUE_COUNT: Final = """
+    SELECT count(*) FROM delivery INDEXED BY delivery_due WHERE next_attempt IS NOT NULL AND next_attempt <= ?
+"""
+SCHEDULED_COUNT: Final = "SELECT count(*) FROM delivery INDEXED BY delivery_due WHERE next_attempt IS NOT NULL"
+RETRY_COUNT: Final = """
+    SELECT count(*) FROM delivery INDEXED BY delivery_retry WHERE status = 'retry' AND next_attempt IS NOT NULL
+"""
+RESTING_COUNT: Final = """
+    SELECT status, count(*) FROM delivery INDEXED BY delivery_resting WHERE next_attempt IS NULL GROUP BY status
+"""
+WITH_FILE: Final = """
+    SELECT queue_id FROM message WHERE queue_id IN (SELECT value FROM json_each(?)) AND body_file IS NOT NULL
+"""
+
+_DOOMED: Final = (
+    "CREATE TEMP TABLE doomed (name TEXT NOT NULL)",
+    """
+    CREATE TEMP TRIGGER message_deleted AFTER DELETE ON main.message WHEN old.body_file IS NOT NULL
+    BEGIN INSERT INTO doomed VALUES (old.body_file); END
+    """,
+)
+
+
+def connect(path: str, mode: str) -> sqlite3.Connection:
+    """
+    Open the file in SQLite's `mode`: "rw" (never creating it: the disk may be away), or "ro".
+    """
+    return sqlite3.connect(f"file:{quote(path)}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False)
+
+
+def make_durable(connection: sqlite3.Connection) -> None:
+    """
+    Set what the writer's connection needs: a commit is on the disk when it returns, deletions tell their files.
+
+    The first three only matter to a file without tables, and must come in this order.
+    """
+    for pragma in (
+        "page_size = 4096",
+        "auto_vacuum = INCREMENTAL",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "wal_autocheckpoint = 1000",
+        f"journal_size_limit = {8 * 1024 * 1024}",
+        "cache_size = -8192",
+        "temp_store = MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    for statement in _DOOMED:
+        connection.execute(statement)
+
+
+def check_version(connection: sqlite3.Connection) -> int:
+    """
+    Tell the schema's version; SpoolTooNew for one we do not know yet, SpoolError for somebody else's database.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and (application or version or tables):
+        raise SpoolError("the database in the spool was not made by empath")
+    if version > len(MIGRATIONS):
+        raise SpoolTooNew(f"the spool has version {version}, this empath knows only up to version {len(MIGRATIONS)}")
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
+    """
+    Bring the schema to the newest version in one transaction: all of it or nothing.
+    """
+    version = check_version(connection)
+    if version >= len(migrations):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statements in migrations[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

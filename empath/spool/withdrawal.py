@@ -1,0 +1,77 @@
+"""
+Messages whose commit was cancelled while it was under way: deleted by an operation of their own, until that succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from empath.mail.message import Delivery
+from empath.spool import changes
+from empath.spool.commit import Operation
+
+log = Logger()
+
+
+class Withdrawals:
+    """
+    `submit` takes an operation into the next group, `remove` deletes a content file.
+    """
+
+    def __init__(self, submit: Callable[[Operation], Deferred[Any]], remove: Callable[[str], None]) -> None:
+        self._submit = submit
+        self._remove = remove
+        self._unwanted: dict[int, Operation] = {}
+
+    def __len__(self) -> int:
+        return len(self._unwanted)
+
+    def withdraw(self, operation: Operation, under_way: bool) -> None:
+        """
+        Undo a cancelled commit: the row first, if there may be one, then the content.
+        """
+        if under_way:
+            self._unwanted[operation.number] = operation
+            self._delete(operation)
+        elif operation.body_file is not None:
+            self._remove(operation.body_file)
+
+    async def retry(self) -> None:
+        """
+        Try again what could not be deleted.
+        """
+        for operation in list(self._unwanted.values()):
+            await self._delete(operation)
+
+    def wanted(self, found: list[Delivery]) -> list[Delivery]:
+        """
+        Leave out what was withdrawn, though its row may still be there.
+        """
+        if not self._unwanted:
+            return found
+        unwanted = {operation.messages[0][1] for operation in self._unwanted.values()}
+        return [delivery for delivery in found if delivery.queue_id not in unwanted]
+
+    def _delete(self, operation: Operation) -> Deferred[None]:
+        removal = Operation(work=partial(changes.withdraw, operation.number), urgent=True)
+        return self._submit(removal).addCallbacks(
+            self._deleted, self._not_deleted, callbackArgs=(operation,), errbackArgs=(operation,)
+        )
+
+    def _deleted(self, _: object, operation: Operation) -> None:
+        self._unwanted.pop(operation.number, None)
+        if operation.body_file is not None:
+            self._remove(operation.body_file)
+
+    def _not_deleted(self, failure: Failure, operation: Operation) -> None:
+        log.warn(
+            "{queue_id}: the withdrawn message is still stored: {failure}",
+            queue_id=operation.messages[0][1],
+            failure=failure.getErrorMessage(),
+        )
