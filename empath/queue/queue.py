@@ -20,7 +20,7 @@ from zope.interface import implementer
 from empath.config import schema
 from empath.errors import SpoolError
 from empath.interfaces import IAgent, IComponent, ISpool
-from empath.mail.life import Attempt, AttemptEnded, Emit, ReportQueued
+from empath.mail.life import Attempt, AttemptEnded, Emit, MessageReceived, ReportQueued
 from empath.mail.message import Delivery, Message, RecipientState, Status
 from empath.mail.outcome import Outcome
 from empath.mail.settlement import Settlement
@@ -205,6 +205,7 @@ class Queue:
             self._recovered(delivery.domain)
         self._emit(AttemptEnded(message, delivery, attempt, results))
         if settlement.report is not None:
+            self._emit(MessageReceived(settlement.report, None, 0.0))
             self._emit(ReportQueued(message, settlement.report))
             self.fresh(settlement.report, settlement.report_deliveries)
 

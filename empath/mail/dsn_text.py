@@ -1,0 +1,82 @@
+"""
+What a report of failure says to a person: what happened, to whom, what the other side said, what can be done.
+"""
+
+from __future__ import annotations
+
+import re
+from textwrap import wrap
+from typing import Final
+
+from empath.mail.message import Message, RecipientState, Status
+from empath.mail.reply import Reply
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_WIDTH: Final = 72
+_LONGEST: Final = 900  # RFC 5322 §2.1.1: no line over 998
+
+_ADVICE: Final = {  # by subject and detail, then subject alone, of the enhanced status code (RFC 3463)
+    "1.1": "Check the address for mistakes in the part before the @, and send the message again.",
+    "1.2": "Check the address for mistakes in the part after the @, and send the message again.",
+    "1.10": "This domain takes no mail at all. Check the part after the @, or reach the recipient another way.",
+    "1": "Check the address for mistakes, and send the message again.",
+    "2.2": "The mailbox is full. Let the recipient know another way, or send the message again later.",
+    "2": "Something is wrong with this mailbox. Let the recipient know another way, or send the message again later.",
+    "3.4": "The message is too large. Send less at a time, or share large files another way.",
+    "3": "The recipient's mail system could not take the message. Send it again later.",
+    "4": "The recipient's mail system could not be reached. Check the part after the @, or send it again later.",
+    "6": "The recipient's mail system cannot take a message of this form. Send it as plain text.",
+    "7": "The recipient's mail system refused the message by its rules. Its administrators can tell why.",
+}
+_NO_ADVICE: Final = "Reach the recipient another way, or ask your postmaster for help."
+
+
+def explanation(message: Message, failed: tuple[RecipientState, ...], mta: str, arrived: str) -> str:
+    """
+    Write the first part of a report, lines ended by CRLF. `arrived` is when the message came, as a person reads it.
+    """
+    paragraphs = [
+        wrap(f"This is the mail system at {_clean(mta)}.", _WIDTH),
+        wrap(
+            f"The message that you sent, received here on {arrived} under the queue id {message.queue_id}, could not "
+            "be delivered to the recipients below. It will not be tried again for them; delivery to any others is "
+            "not affected.",
+            _WIDTH,
+        ),
+    ]
+    for state in failed:
+        paragraphs.append(_about(state))
+    paragraphs.append(wrap("The two parts that follow are for programs, and what you sent.", _WIDTH))
+    return "\r\n\r\n".join("\r\n".join(lines) for lines in paragraphs) + "\r\n"
+
+
+def _about(state: RecipientState) -> list[str]:
+    lines = [f"<{_clean(state.address.text)[:_LONGEST]}>"]
+    lines += _indented(_event(state))
+    if state.reply is not None:
+        lines += _indented("What to do: " + _ADVICE.get(*_key(state.reply)))
+    return lines
+
+
+def _event(state: RecipientState) -> str:
+    reply = "no reply is known" if state.reply is None else _clean(str(state.reply))
+    said = f"{_clean(state.host)} said: {reply}" if state.host else f"the reason: {reply}"
+    if state.status is Status.EXPIRED:
+        return f"It was tried for as long as is allowed. At the last attempt, {said}"
+    return said[0].upper() + said[1:] if not state.host else said
+
+
+def _key(reply: Reply) -> tuple[str, str]:
+    """
+    Give the advice's key for the whole code, and the advice that stands in where it has none.
+    """
+    _, subject, detail = reply.status.split(".")
+    return f"{subject}.{detail}", _ADVICE.get(subject, _NO_ADVICE)
+
+
+def _indented(text: str) -> list[str]:
+    return wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ")
+
+
+def _clean(text: str) -> str:
+    return _CONTROL.sub("?", text)
