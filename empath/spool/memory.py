@@ -105,6 +105,8 @@ class MemorySpool:
         """
         As `ISpool.settle`; MessageUnknown if no such delivery is stored.
         """
+        if not self._open:
+            return fail(SpoolError("the spool is closed"))
         delivery, report = settlement.delivery, settlement.report
         stored = self._stored.get(delivery.queue_id)
         if stored is None or delivery.domain not in stored.deliveries:

@@ -139,7 +139,7 @@ def connect(path: str, mode: str) -> sqlite3.Connection:
 
 def make_durable(connection: sqlite3.Connection) -> None:
     """
-    Set what the writer's connection needs: a commit is on the disk when it returns, deletions tell their files.
+    Set what the writer's connection needs: a commit is on the disk when it returns.
 
     The first three only matter to a file without tables, and must come in this order.
     """
@@ -154,6 +154,12 @@ def make_durable(connection: sqlite3.Connection) -> None:
         "temp_store = MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def note_deletions(connection: sqlite3.Connection) -> None:
+    """
+    Let the table `doomed` of this connection collect the content files of deleted messages, row by row.
+    """
     for statement in _DOOMED:
         connection.execute(statement)
 

@@ -195,6 +195,7 @@ class Writer:
                 schema.check_version(connection)
                 schema.make_durable(connection)
                 schema.migrate(connection)
+                schema.note_deletions(connection)
             except BaseException:
                 connection.close()
                 raise
