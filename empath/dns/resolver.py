@@ -185,7 +185,7 @@ class Resolver:
 
     def _land(self, told: Heard | Failed, flight: _Flight) -> None:
         """
-        Cache the answer, give it to all who wait, and tell of it.
+        Cache the answer, tell of it, and give it to all who wait, whatever the listener does.
         """
         question, now = flight.question, self._clock.seconds()
         del self._flights[question.key]
@@ -193,10 +193,12 @@ class Resolver:
         real = question is not ROOT and not self._stopped
         if real:
             self.cache.keep(question.key, answer)
-        while flight.waiting:
-            flight.waiting.pop(0).callback(answer)
-        if real:
-            self._emit(LookedUp(answer, now - flight.started, False))
+        try:
+            if real:
+                self._emit(LookedUp(answer, now - flight.started, False))
+        finally:
+            while flight.waiting:
+                flight.waiting.pop(0).callback(answer)
 
     def _answer(self, question: Question, told: Heard | Failed, now: float) -> Answer:
         if isinstance(told, Heard):

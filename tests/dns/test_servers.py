@@ -4,7 +4,7 @@ Which servers are asked.
 
 from __future__ import annotations
 
-import os
+import tempfile
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -73,10 +73,10 @@ class SystemServersTests(SynchronousTestCase):
     """
 
     def read(self, content: bytes) -> tuple[Server, ...]:
-        path = os.path.abspath(self.mktemp())
-        with open(path, "wb") as file:
+        with tempfile.NamedTemporaryFile() as file:
             file.write(content)
-        return system_servers(path)
+            file.flush()
+            return system_servers(file.name)
 
     def test_nameservers(self) -> None:
         """
