@@ -46,7 +46,9 @@ def explanation(message: Message, failed: tuple[RecipientState, ...], mta: str, 
     ]
     for state in failed:
         paragraphs.append(_about(state))
-    paragraphs.append(wrap("The two parts that follow are for programs, and what you sent.", _WIDTH))
+    paragraphs.append(
+        wrap("A report for mail programs follows, and then your message or, if it is long, its header.", _WIDTH)
+    )
     return "\r\n\r\n".join("\r\n".join(lines) for lines in paragraphs) + "\r\n"
 
 
