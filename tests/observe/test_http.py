@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, execute, succeed
+from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.config import schema
+from empath.observe.exposition import Exposition
+from empath.observe.health import Readiness
+from empath.observe.http import BOUND, HttpService, Page, Pages, health_pages, metrics_pages
+from empath.observe.metrics import Metrics
+from tests.observe.test_health import Service
+from tests.observe.test_metrics import gauges
+
+ENDPOINT = "tcp:8080:interface=127.0.0.1"
+
+
+class Answer:
+    """
+    A response, taken apart.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        head, _, self.body = raw.partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        self.code = int(status.split()[1])
+        self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+class Busy(MemoryReactorClock):
+    """
+    A reactor whose ports are all taken.
+    """
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        raise CannotListenError(interface, port, OSError("in use"))
+
+
+class HttpCase(SynchronousTestCase):
+    def pages(self) -> Pages:
+        return {}
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.http = HttpService(self.reactor, ENDPOINT, self.pages())
+        self.http.bind()
+        self.addCleanup(self.http.stop)
+
+    def connect(self) -> tuple[Any, StringTransport]:
+        [(_, factory, _, _)] = self.reactor.tcpServers
+        protocol, transport = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000)), StringTransport()
+        assert protocol is not None
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def ask(self, path: str, method: str = "GET", headers: str = "") -> Answer:
+        protocol, transport = self.connect()
+        protocol.dataReceived(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+        self.after_asking()
+        answer = Answer(transport.value())
+        protocol.connectionLost(Failure(ConnectionDone()))
+        return answer
+
+    def after_asking(self) -> None:
+        """
+        What happens before the answer is looked at.
+        """
+
+
+class HealthPagesTests(HttpCase):
+    def pages(self) -> Pages:
+        self.service = Service()
+        self.readiness = Readiness(schema.Health(), self.service.checks(), MemoryReactorClock())
+        return health_pages(self.readiness)
+
+    def test_live_is_ok_on_both_paths(self) -> None:
+        for path in ("/health", "/health/live", "/health/live?verbose=1"):
+            answer = self.ask(path)
+            self.assertEqual((answer.code, answer.body), (200, b"OK"))
+
+    def test_ready_is_ok(self) -> None:
+        answer = self.ask("/health/ready")
+        self.assertEqual((answer.code, answer.body), (200, b"OK"))
+
+    def test_not_ready_is_503_with_the_contracts_keys(self) -> None:
+        self.service.answers["spool"] = False
+        answer = self.ask("/health/ready")
+        self.assertEqual((answer.code, answer.headers["content-type"]), (503, "application/json"))
+        self.assertEqual(
+            list(json.loads(answer.body)),
+            [
+                "alive",
+                "ready",
+                "smtp_ready",
+                "spool_ready",
+                "delivery_ready",
+                "dns_ready",
+                "disk_ready",
+                "shutting_down",
+                "queue_size",
+                "max_queue_size",
+            ],
+        )
+
+    def test_head_has_the_headers_and_no_body(self) -> None:
+        answer = self.ask("/health/live", "HEAD")
+        self.assertEqual((answer.code, answer.headers["content-length"], answer.body), (200, "2", b""))
+
+    def test_other_paths_are_404(self) -> None:
+        for path in (
+            "/",
+            "/metrics",
+            "/health/",
+            "/health/live/",
+            "/health/detail",
+            "//health",
+            "/%68ealth/../etc/passwd",
+        ):
+            self.assertEqual(self.ask(path).code, 404, path)
+
+    def test_other_methods_are_405_and_say_what_is_allowed(self) -> None:
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "BREW"):
+            answer = self.ask("/health/live", method, "Content-Length: 0\r\n")
+            self.assertEqual((answer.code, answer.headers["allow"]), (405, "GET, HEAD"))
+
+    def test_nothing_is_cached_on_the_way_and_the_software_is_not_told(self) -> None:
+        answer = self.ask("/health/live")
+        self.assertEqual((answer.headers["cache-control"], answer.headers["server"]), ("no-store", "empath"))
+
+    def test_several_requests_may_use_one_connection(self) -> None:
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        self.assertEqual(transport.value().count(b"200 OK"), 2)
+        protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class MetricsPageTests(HttpCase):
+    def pages(self) -> Pages:
+        section = schema.Metrics()
+        exposition = Exposition(section, Metrics(section), gauges())
+        return metrics_pages(exposition, execute)
+
+    def test_the_page_is_prometheus_text(self) -> None:
+        answer = self.ask("/metrics")
+        self.assertEqual(answer.code, 200)
+        self.assertTrue(answer.headers["content-type"].startswith("text/plain; version=0.0.4"))
+        self.assertIn(b"\nempath_smtp_connections_active 3.0\n", answer.body)
+        self.assertIn(b"process_resident_memory_bytes", answer.body)
+
+    def test_openmetrics_is_negotiated(self) -> None:
+        answer = self.ask("/metrics", headers="Accept: application/openmetrics-text; version=1.0.0,*/*;q=0.1\r\n")
+        self.assertTrue(answer.headers["content-type"].startswith("application/openmetrics-text"))
+        self.assertTrue(answer.body.endswith(b"# EOF\n"))
+
+
+class TroubleTests(HttpCase):
+    def pages(self) -> Pages:
+        self.hanging: Deferred[Page] = Deferred()
+        self.advance: Callable[[], None] = lambda: None
+
+        def broken(accept: str) -> Deferred[Page]:
+            raise ZeroDivisionError
+
+        return {
+            b"/hangs": lambda accept: self.hanging,
+            b"/raises": broken,
+            b"/fine": lambda accept: succeed(Page(200, "text/plain", b"")),
+        }
+
+    def after_asking(self) -> None:
+        self.advance()
+
+    def test_a_page_that_hangs_is_503_within_a_second(self) -> None:
+        self.advance = lambda: self.reactor.advance(BOUND)
+        self.assertLess(BOUND, 1.0)
+        self.assertEqual(self.ask("/hangs").code, 503)
+
+    def test_a_page_that_raises_is_500_and_logged(self) -> None:
+        answer = self.ask("/raises")
+        self.assertEqual((answer.code, answer.body), (500, b"Internal Server Error\n"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_client_that_left_is_not_answered(self) -> None:
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"GET /hangs HTTP/1.1\r\nHost: x\r\n\r\n")
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.hanging.callback(Page(200, "text/plain", b"late"))
+        self.assertEqual(transport.value(), b"")
+
+    def test_garbage_is_400(self) -> None:
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"\x00\xff garbage\r\n\r\n")
+        self.assertIn(b"400 Bad Request", transport.value())
+
+    def test_requests_are_not_logged(self) -> None:
+        seen: list[LogEvent] = []
+        observer = cast(ILogObserver, seen.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.ask("/fine")
+        self.assertEqual(seen, [])
+
+
+class BindingTests(SynchronousTestCase):
+    def test_a_busy_port_raises(self) -> None:
+        self.assertRaises(CannotListenError, HttpService(Busy(), ENDPOINT, {}).bind)
+
+    def test_a_broken_endpoint_raises(self) -> None:
+        self.assertRaises(ValueError, HttpService(MemoryReactorClock(), "nonsense:1", {}).bind)
+
+    def test_the_port_is_known_while_bound(self) -> None:
+        http = HttpService(MemoryReactorClock(), ENDPOINT, {})
+        self.assertIsNone(http.port)
+        http.bind()
+        self.assertIsNotNone(http.port)
+        self.successResultOf(http.stop())
+        self.assertIsNone(http.port)
+
+    def test_stopping_before_binding_is_harmless(self) -> None:
+        self.successResultOf(HttpService(MemoryReactorClock(), ENDPOINT, {}).stop())

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as classic
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.config import schema
+from empath.mail import life
+from empath.mail.answer import Found
+from empath.mail.message import Status
+from empath.observe.exposition import Exposition, Gauges
+from empath.observe.life import LifeEvents
+from empath.observe.metrics import Metrics
+from tests.observe import made
+
+CONTRACT = """
+smtp_connections_total smtp_connections_active smtp_errors_total smtp_session_duration_seconds
+smtp_command_duration_seconds smtp_messages_received_total smtp_message_size_bytes smtp_connection_error_rate
+delivery_attempts_total delivery_duration_seconds delivery_messages_delivered_total delivery_messages_failed_total
+delivery_messages_retrying_total delivery_error_rate delivery_success_rate delivery_retry_count
+delivery_queue_age_seconds delivery_queue_size delivery_queue_oldest_seconds delivery_connections_active
+delivery_domain_cardinality dns_lookup_duration_seconds dns_lookups_total dns_cache_hits_total dns_cache_misses_total
+dns_errors_total dns_cache_evictions_total spool_commit_duration_seconds spool_batch_size
+spool_deletion_failures_total spool_orphans
+""".split()  # noqa: SIM905 (the contract writes them so)
+
+
+def gauges(**changes: object) -> Gauges:
+    calls: dict[str, object] = {
+        "connections_active": lambda: 3,
+        "queue_size": lambda: {Status.PENDING: 5, Status.RETRY: 2},
+        "queue_oldest": lambda: 12.5,
+        "site_connections": lambda: {"mx.dst.test": 4},
+        "dns_evictions": lambda: 6,
+        "orphans": lambda: 1,
+    }
+    return Gauges(**{**calls, **changes})  # type: ignore[arg-type]  # callables of several types
+
+
+class MetricsCase(SynchronousTestCase):
+    section = schema.Metrics()
+
+    def setUp(self) -> None:
+        self.events = LifeEvents()
+        self.metrics = Metrics(self.section)
+        self.metrics.listen(self.events)
+        self.gauges = gauges()
+
+    def samples(self) -> Mapping[tuple[str, ...], float]:
+        exposition = Exposition(self.section, self.metrics, self.gauges)
+        _, page = exposition.page(exposition.read(), "")
+        return {
+            (sample.name.removeprefix("empath_"), *sorted(f"{k}={v}" for k, v in sample.labels.items())): sample.value
+            for family in classic(page.decode())
+            for sample in family.samples
+        }
+
+
+class CountingTests(MetricsCase):
+    def test_connections_are_counted_and_those_that_ended_badly_make_the_error_rate(self) -> None:
+        for reason in ("quit", "lost", "timeout", "errors", "tls", "limit", "refused", "shutdown"):
+            self.events.emit(life.ConnectionOpened(made.session()))
+            self.events.emit(life.ConnectionClosed(made.session(), 0.02, reason))
+        told = self.samples()
+        self.assertEqual(told["smtp_connections_total",], 8)
+        self.assertEqual(told["smtp_connection_error_rate",], 0.75)
+        self.assertEqual(told["smtp_session_duration_seconds_bucket", "le=0.01"], 0)
+        self.assertEqual(told["smtp_session_duration_seconds_bucket", "le=0.025"], 8)
+
+    def test_rates_are_zero_when_nothing_was_attempted(self) -> None:
+        told = self.samples()
+        for name in ("smtp_connection_error_rate", "delivery_error_rate", "delivery_success_rate"):
+            self.assertEqual(told[name,], 0.0)
+
+    def test_refusals_are_counted_by_code(self) -> None:
+        for said in ("550 5.1.1 no", "550 5.7.1 no", "451 4.3.0 no"):
+            self.events.emit(made.refused(said))
+        told = self.samples()
+        self.assertEqual(told["smtp_errors_total", "code=550"], 2)
+        self.assertEqual(told["smtp_errors_total", "code=451"], 1)
+
+    def test_commands_are_timed_by_verb(self) -> None:
+        self.metrics.command_took("RCPT", 0.004)
+        self.metrics.command_took("", 0.004)
+        told = self.samples()
+        self.assertEqual(told["smtp_command_duration_seconds_count", "command=RCPT"], 1)
+        self.assertEqual(told["smtp_command_duration_seconds_bucket", "command=UNKNOWN", "le=0.005"], 1)
+
+    def test_messages_are_counted_with_their_size_but_not_our_own_reports(self) -> None:
+        self.events.emit(life.MessageReceived(made.message(), made.session(), 0.1))
+        self.events.emit(life.MessageReceived(made.message(sender=None), None, 0.1))
+        told = self.samples()
+        self.assertEqual(told["smtp_messages_received_total",], 1)
+        self.assertEqual(told["smtp_message_size_bytes_bucket", "le=4096.0"], 1)
+        self.assertEqual(told["smtp_message_size_bytes_sum",], 4096)
+
+    def test_a_delivery_counts_once_whatever_its_number_of_recipients(self) -> None:
+        self.events.emit(made.attempt_ended(made.state("b@dst.test"), made.state("c@dst.test")))
+        self.assertEqual(self.samples()["delivery_messages_delivered_total",], 1)
+
+    def test_attempts_are_counted_by_status_and_domain(self) -> None:
+        for status, times in ((Status.COMPLETED, 4), (Status.RETRY, 3), (Status.FAILED, 2), (Status.EXPIRED, 1)):
+            for _ in range(times):
+                self.events.emit(made.attempt_ended(made.state(), status=status))
+        told = self.samples()
+        counted = {status: told["delivery_attempts_total", "domain=dst.test", f"status={status}"]
+                   for status in ("completed", "retry", "failed", "expired")}  # fmt: skip
+        self.assertEqual(counted, {"completed": 4, "retry": 3, "failed": 2, "expired": 1})
+        self.assertEqual(told["delivery_messages_failed_total",], 3)
+        self.assertEqual(told["delivery_messages_retrying_total",], 3)
+        self.assertEqual(told["delivery_error_rate",], 0.3)
+        self.assertEqual(told["delivery_success_rate",], 0.4)
+
+    def test_attempts_are_timed(self) -> None:
+        self.events.emit(made.attempt_ended(made.state()))
+        told = self.samples()
+        self.assertEqual(told["delivery_duration_seconds_sum", "domain=dst.test"], 2.5)
+        self.assertEqual(told["delivery_queue_age_seconds_bucket", "le=1.0"], 1)
+
+    def test_retries_are_counted_at_the_end_of_a_delivery(self) -> None:
+        self.events.emit(made.attempt_ended(made.state(), status=Status.RETRY))
+        self.events.emit(made.attempt_ended(made.state(), timing=made.attempt(number=3)))
+        told = self.samples()
+        self.assertEqual(told["delivery_retry_count_count", "domain=dst.test"], 1)
+        self.assertEqual(told["delivery_retry_count_sum", "domain=dst.test"], 2)
+
+    def test_an_attempt_that_was_broken_off_is_neither_success_nor_failure(self) -> None:
+        self.events.emit(made.attempt_ended(made.state(), status=Status.PENDING))
+        told = self.samples()
+        self.assertEqual((told["delivery_error_rate",], told["delivery_success_rate",]), (0.0, 0.0))
+
+    def test_look_ups_are_counted_by_type_and_cache(self) -> None:
+        self.events.emit(made.looked_up(Found.RECORDS))
+        self.events.emit(made.looked_up(Found.RECORDS, cached=True))
+        self.events.emit(made.looked_up(Found.NO_NAME, rdtype="A"))
+        self.events.emit(made.looked_up(Found.FAILED, rdtype="A", detail="timeout: no server"))
+        self.events.emit(made.looked_up(Found.FAILED, rdtype="A"))
+        told = self.samples()
+        self.assertEqual(
+            (told["dns_lookups_total", "query_type=MX"], told["dns_lookups_total", "query_type=A"]), (2, 3)
+        )
+        self.assertEqual((told["dns_cache_hits_total",], told["dns_cache_misses_total",]), (1, 4))
+        self.assertEqual(told["dns_lookup_duration_seconds_count", "query_type=MX"], 1)
+        errors = {name: told["dns_errors_total", f"error_type={name}"] for name in ("nxdomain", "timeout", "failed")}
+        self.assertEqual(errors, {"nxdomain": 1, "timeout": 1, "failed": 1})
+
+    def test_group_commits_are_timed_and_sized(self) -> None:
+        self.events.emit(life.GroupCommitted(7, 0.002))
+        told = self.samples()
+        self.assertEqual(told["spool_commit_duration_seconds_bucket", "le=0.0025"], 1)
+        self.assertEqual(
+            (told["spool_batch_size_bucket", "le=5.0"], told["spool_batch_size_bucket", "le=10.0"]), (0, 1)
+        )
+
+    def test_files_that_were_given_up_on_are_counted(self) -> None:
+        self.events.emit(life.CleanupGivenUp("x", 3, 1.0))
+        self.assertEqual(self.samples()["spool_deletion_failures_total",], 1)
+
+    def test_reports_are_counted(self) -> None:
+        self.events.emit(life.ReportQueued(made.message(), made.message()))
+        self.events.emit(life.ReportDropped(made.message(), "null"))
+        told = self.samples()
+        self.assertEqual(
+            (told["delivery_reports_queued_total",], told["delivery_reports_dropped_total",]),
+            (1, 1),
+        )
+
+
+class CardinalityTests(MetricsCase):
+    section = schema.Metrics(max_domain_cardinality=2, high_priority_domains=("vip.test",))
+
+    def test_domains_past_the_limit_are_other(self) -> None:
+        for domain in ("a.test", "b.test", "c.test", "vip.test", "d.test"):
+            self.events.emit(made.attempt_ended(made.state(), domain=domain))
+        told = self.samples()
+        self.assertEqual(told["delivery_attempts_total", "domain=other", "status=completed"], 2)
+        self.assertEqual(told["delivery_attempts_total", "domain=vip.test", "status=completed"], 1)
+        self.assertNotIn(("delivery_attempts_total", "domain=c.test", "status=completed"), told)
+        self.assertEqual(told["delivery_domain_cardinality",], 3)
+
+    def test_a_new_section_lets_more_domains_in(self) -> None:
+        for domain in ("a.test", "b.test"):
+            self.events.emit(made.attempt_ended(made.state(), domain=domain))
+        self.metrics.reconfigure(schema.Metrics())
+        self.events.emit(made.attempt_ended(made.state(), domain="c.test"))
+        self.assertIn(("delivery_attempts_total", "domain=c.test", "status=completed"), self.samples())
+
+    def test_sites_past_the_limit_are_other(self) -> None:
+        self.gauges = gauges(site_connections=lambda: {"a": 1, "b": 5, "c": 2, "d": 1})
+        told = self.samples()
+        sites = {key[1]: value for key, value in told.items() if key[0] == "delivery_connections_active"}
+        self.assertEqual(sites, {"site=b": 5, "site=c": 2, "site=other": 2})
+
+
+class ExpositionTests(MetricsCase):
+    def test_every_name_of_the_contract_is_there_from_the_start(self) -> None:
+        exposition = Exposition(self.section, self.metrics, self.gauges)
+        _, page = exposition.page(exposition.read(), "")
+        typed = {line.split()[2] for line in page.decode().splitlines() if line.startswith("# TYPE ")}
+        self.assertEqual([name for name in CONTRACT if f"empath_{name}" not in typed], [])
+
+    def test_gauges_are_looked_at(self) -> None:
+        told = self.samples()
+        self.assertEqual(told["smtp_connections_active",], 3)
+        self.assertEqual(told["delivery_queue_size", "status=pending"], 5)
+        self.assertEqual(told["delivery_queue_size", "status=held"], 0)
+        self.assertEqual(told["delivery_queue_oldest_seconds",], 12.5)
+        self.assertEqual(told["delivery_connections_active", "site=mx.dst.test"], 4)
+        self.assertEqual(told["dns_cache_evictions_total",], 6)
+        self.assertEqual(told["spool_orphans",], 1)
+
+    def test_gauges_that_raise_are_logged_and_the_rest_is_told(self) -> None:
+        def broken() -> int:
+            raise ZeroDivisionError
+
+        names = ("connections_active", "queue_size", "queue_oldest", "site_connections", "dns_evictions", "orphans")
+        self.gauges = gauges(**dict.fromkeys(names, broken))
+        told = self.samples()
+        self.assertEqual(told["smtp_connections_total",], 0)
+        self.assertNotIn(("smtp_connections_active",), told)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 6)
+
+    def test_openmetrics_is_spoken_when_asked_for(self) -> None:
+        self.events.emit(made.attempt_ended(made.state()))
+        exposition = Exposition(self.section, self.metrics, self.gauges)
+        content_type, page = exposition.page(exposition.read(), "application/openmetrics-text; version=1.0.0")
+        self.assertTrue(content_type.startswith("application/openmetrics-text"))
+        self.assertGreater(len(list(openmetrics(page.decode()))), 20)
+
+    def test_two_instances_do_not_share_counts(self) -> None:
+        self.events.emit(life.ConnectionOpened(made.session()))
+        self.metrics = Metrics(self.section)
+        self.assertEqual(self.samples()["smtp_connections_total",], 0)
+
+    def test_a_new_section_bounds_the_sites(self) -> None:
+        self.gauges = gauges(site_connections=lambda: {"a": 1, "b": 5})
+        exposition = Exposition(self.section, self.metrics, self.gauges)
+        exposition.reconfigure(schema.Metrics(max_domain_cardinality=1))
+        _, page = exposition.page(exposition.read(), "")
+        self.assertIn(b'connections_active{site="other"} 1.0', page)
