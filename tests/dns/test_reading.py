@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.dns.question import Question, query, question_of
 from empath.dns.reading import (
     MAX_CHAIN,
+    MAX_IN_MESSAGE,
     MAX_RECORDS,
     Alias,
     Cut,
@@ -218,6 +219,14 @@ class TroubleTests(SynchronousTestCase):
         """
         wire = answer_to(query(MAIL, IDENT, True), "example.org. 5 IN MX 1 a.", flags=dns.flags.TC)
         self.assertEqual(read(wire, IDENT, MAIL), Cut())
+
+    def test_huge(self) -> None:
+        """
+        A message of very many records is not even read: it would hold up all other work.
+        """
+        records = [f"example.org. 5 IN MX {number} a." for number in range(MAX_IN_MESSAGE)]
+        self.assertIsInstance(told(MAIL, *records[:-1]), Heard)  # and the OPT record
+        self.assertIsInstance(told(MAIL, *records), Useless)
 
     def test_header_alone(self) -> None:
         """
