@@ -1,0 +1,68 @@
+"""
+The checks that every session passes first: relay control, and the limits of a transaction.
+
+Fatal: nothing. A spool without room refuses for now (452), so the client retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.logger import Logger
+
+from empath.config.schema import Smtp
+from empath.interfaces import MaybeVerdict
+from empath.mail.envelope import Recipient
+from empath.mail.reply import Reply
+from empath.mail.session import Session, Transaction
+from empath.policy.relay import RelayPolicy
+from empath.policy.verdict import Action, Verdict
+
+TOO_LARGE: Final = Verdict(Action.REFUSE, Reply.of("552 5.3.4 message too large"), "core")
+NO_ROOM: Final = Verdict(Action.REFUSE, Reply.of("452 4.3.1 not enough room to store the message"), "core")
+TOO_MANY_RECIPIENTS: Final = Verdict(Action.REFUSE, Reply.of("452 4.5.3 too many recipients"), "core")
+
+log = Logger()
+
+
+class CoreChecks:
+    """
+    `has_room` tells whether the spool may receive a message of so many bytes.
+    """
+
+    __slots__ = ("_has_room", "_max_message_size", "_max_recipients", "_relay")
+
+    def __init__(self, smtp: Smtp, relay: RelayPolicy, has_room: Callable[[int], bool]) -> None:
+        self._has_room = has_room
+        self.reconfigure(smtp, relay)
+
+    def reconfigure(self, smtp: Smtp, relay: RelayPolicy) -> None:
+        """
+        Use these limits and this policy from now on.
+        """
+        self._max_message_size = smtp.max_message_size
+        self._max_recipients = smtp.max_recipients
+        self._relay = relay
+        if relay.domains and relay.recipients is None:
+            log.warn(
+                'relay: recipients = "any": mail to unknown users of {domains} will bounce (backscatter)',
+                domains=", ".join(sorted(relay.domains)),
+            )
+
+    def mail_from(self, session: Session, transaction: Transaction) -> MaybeVerdict:
+        """
+        Refuse what is announced to be too large, ever (RFC 1870 §6.1) or for the room that is left now.
+        """
+        size = transaction.declared_size
+        if size > self._max_message_size > 0:
+            return TOO_LARGE
+        return None if self._has_room(size) else NO_ROOM
+
+    def rcpt_to(self, session: Session, transaction: Transaction, recipient: Recipient) -> MaybeVerdict:
+        """
+        Refuse one recipient too many, and mail that we are not to relay.
+        """
+        if len(transaction.recipients) >= self._max_recipients:
+            return TOO_MANY_RECIPIENTS
+        return self._relay.judge(session.trusted, recipient.address)

@@ -1,0 +1,121 @@
+"""
+Decisions about a session: asked for, waited for within bounds, and done.
+
+Fatal: a verdict that disconnects. A decision that is not made in time, or fails, answers 451: the client retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, assert_never
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from empath.interfaces import MaybeVerdict
+from empath.mail.envelope import Recipient
+from empath.mail.reply import Reply
+from empath.mail.session import Session, Transaction
+from empath.policy.verdict import Action, Verdict
+from empath.receive.connection import BUG, Connection
+from empath.receive.sessions import ClientKey, Sessions
+from empath.receive.terms import Surroundings, Terms
+from empath.smtp.events import Verb
+
+LOCAL_ERROR: Final = Reply.of("451 4.3.0 local error, try again later")
+
+log = Logger()
+
+
+class JudgedConnection(Connection):
+    """
+    A connection whose steps are judged. `_discarding` tells that the message is dropped though the peer hears success.
+    """
+
+    __slots__ = ("_discard_all", "_discarding", "_waiting")
+
+    def __init__(
+        self, terms: Terms, around: Surroundings, sessions: Sessions, session: Session, client: ClientKey
+    ) -> None:
+        super().__init__(terms, around, sessions, session, client)
+        self._waiting: Deferred[None] | None = None
+        self._discard_all = self._discarding = False
+
+    def _decide(
+        self, answer: MaybeVerdict | Awaitable[MaybeVerdict], accepted: Callable[[Any], None], subject: object
+    ) -> None:
+        """
+        Go on with `accepted(subject)` unless the answer, now or later, is against it.
+        """
+        if answer is None:
+            accepted(subject)
+        elif isinstance(answer, Verdict):
+            self._judge(answer, accepted, subject)
+        else:
+            self._set(self._terms.timeouts.command, self._undecided)
+            self._keep(Deferred.fromCoroutine(self._await(answer, accepted, subject)).addErrback(self._not_decided))
+
+    async def _await(self, answer: Awaitable[MaybeVerdict], accepted: Callable[[Any], None], subject: object) -> None:
+        verdict = await answer
+        self._waiting = None
+        if verdict is None:
+            accepted(subject)
+        else:
+            self._judge(verdict, accepted, subject)
+        self._proceed()
+
+    def _judge(self, verdict: Verdict, accepted: Callable[[Any], None], subject: object) -> None:
+        reply = verdict.reply or LOCAL_ERROR
+        match verdict.action:
+            case Action.ACCEPT:
+                accepted(subject)
+            case Action.REFUSE if self._greeted:
+                self._refuse(reply, subject)
+            case Action.REFUSE:
+                self._end(reply, "refused")
+            case Action.DISCONNECT:
+                self._end(reply, "module")
+            case Action.DISCARD:
+                self._discarding = True
+                self._discard_all |= self._smtp.pending not in (Verb.MAIL, Verb.RCPT)
+                accepted(subject)
+            case _:
+                assert_never(verdict.action)
+
+    def _refuse(self, reply: Reply, subject: object = None) -> None:
+        """
+        Refuse what the session waits for; `subject` is what it would have brought.
+        """
+        kept = self._transaction
+        if isinstance(subject, Transaction):
+            self._transaction = subject
+        self._refused(self._verb(), reply, subject.address if isinstance(subject, Recipient) else None)
+        self._transaction = kept
+        self._smtp.refuse(reply)
+
+    def _undecided(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def _not_decided(self, failure: Failure) -> None:
+        """
+        No decision, in time or at all: come back later.
+        """
+        self._waiting = None
+        if self._gone or self._closing:
+            return
+        if not failure.check(CancelledError):
+            log.failure("session {session}: no decision", failure, session=self.session.session_id)
+        if self._smtp.pending is not None:
+            self._refuse(LOCAL_ERROR)
+        else:
+            self._end(BUG, "refused")
+        self._proceed()
+
+    def _keep(self, waiting: Deferred[None]) -> None:
+        """
+        Remember what is waited for, so that it can be cancelled.
+        """
+        if not waiting.called:
+            self._waiting = waiting

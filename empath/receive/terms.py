@@ -1,0 +1,81 @@
+"""
+What the sessions of a listener share: the terms it offers, and the rest of the service as reception sees it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+
+from empath.config.schema import Listener, Smtp, SmtpTimeouts
+from empath.interfaces import IContentWriter, IDecisions
+from empath.mail.life import Emit
+from empath.mail.message import Delivery, Message
+from empath.smtp.server_rules import ServerRules
+
+
+@attrs.frozen(slots=True, eq=False)
+class Surroundings:
+    """
+    Who works with reception.
+
+    `begin` opens the spool's writer for a queue id. `trusts` tells of a peer (IP address as text, or "unix") whether
+    it may send to anyone. `on_stored` is called with every message that is on stable storage, and its deliveries.
+    """
+
+    hostname: str
+    clock: IReactorTime
+    chance: random.Random
+    decisions: IDecisions
+    begin: Callable[[str], IContentWriter]
+    trusts: Callable[[str], bool]
+    emit: Emit
+    on_stored: Callable[[Message, tuple[Delivery, ...]], None]
+
+
+@attrs.frozen(slots=True, eq=False)
+class Terms:
+    """
+    One listener's terms. `normalize` and `normalize_trusted` tell whose bare newlines become CRLF; times in seconds.
+    """
+
+    listener: str
+    kind: str
+    context: dict[str, str]
+    rules: ServerRules
+    timeouts: SmtpTimeouts
+    greeting_delay: float
+    max_message_size: int
+    max_hops: int
+    normalize: bool
+    normalize_trusted: bool
+
+
+def terms_of(listener: Listener, smtp: Smtp, hostname: str) -> Terms:
+    """
+    Put together what the configuration says of one listener.
+    """
+    overrides = attrs.asdict(listener.timeouts)
+    return Terms(
+        listener=listener.endpoint,
+        kind=listener.kind,
+        context=listener.context,
+        rules=ServerRules(
+            hostname=hostname,
+            banner=smtp.banner.replace("{hostname}", hostname),
+            max_message_size=smtp.max_message_size,
+            max_errors=smtp.max_errors,
+            max_commands=smtp.max_commands,
+            max_messages=smtp.max_messages,
+            extensions_off=tuple(listener.extensions_off),
+        ),
+        timeouts=attrs.evolve(smtp.timeouts, **{key: value for key, value in overrides.items() if value is not None}),
+        greeting_delay=smtp.greeting_delay,
+        max_message_size=smtp.max_message_size,
+        max_hops=smtp.max_hops,
+        normalize=smtp.bare_newlines == "normalize",
+        normalize_trusted="trusted" in smtp.bare_newlines_exclude,
+    )
