@@ -58,7 +58,7 @@ class Ballast:
             if self._free(os.path.dirname(self._path)) >= self.size + margin:
                 self._make()
         except OSError as failure:
-            log.warn("the ballast at {path} cannot be made: {failure}", path=self._path, failure=failure)
+            log.warn("the ballast at {path} cannot be made: {error}", path=self._path, error=str(failure))
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
 

@@ -58,7 +58,7 @@ class Cleanup:
         """
         self.failures += 1
         if name not in self._failed:
-            log.warn("{queue_id}: its content was not deleted: {failure}", queue_id=name, failure=failure)
+            log.warn("{queue_id}: its content was not deleted: {error}", queue_id=name, error=str(failure))
             self._failed[name] = _Failed(now, now + 2)
 
     async def retry(self, now: float) -> int:
@@ -85,11 +85,11 @@ class Cleanup:
     def _give_up(self, name: str, failed: _Failed, failure: Exception) -> None:
         self._failed.pop(name, None)
         log.critical(
-            "{queue_id}: its content cannot be deleted, {attempts} attempts, first failed at {first}: {failure}",
+            "{queue_id}: its content cannot be deleted, {attempts} attempts, first failed at {first}: {error}",
             queue_id=name,
             attempts=failed.attempts,
             first=failed.first_failure,
-            failure=failure,
+            error=str(failure),
         )
         self._emit(CleanupGivenUp(name, failed.attempts, failed.first_failure))
 

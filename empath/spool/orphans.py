@@ -58,7 +58,7 @@ class Sweep:
         except CancelledError:
             return
         except (OSError, SpoolError) as failure:
-            log.warn("the sweep for orphans ended early: {failure}", failure=failure)
+            log.warn("the sweep for orphans ended early: {error}", error=str(failure))
         finally:
             self._content.fresh = None
         if self.orphans:

@@ -42,6 +42,12 @@ class Room:
         """
         self._spent += size
 
+    def forget(self) -> None:
+        """
+        Ask the disk again before anything else is said: room was given back.
+        """
+        self._asked = float("-inf")
+
     def admits(self, size: int) -> bool:
         """
         Tell whether `size` more bytes may come; False too if the disk cannot be asked.

@@ -53,10 +53,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX delivery_due ON delivery (next_attempt, domain) WHERE next_attempt IS NOT NULL",
         """
-        CREATE INDEX delivery_retry ON delivery (domain, next_attempt)
+        CREATE INDEX delivery_retry ON delivery (domain, next_attempt, status)
         WHERE status = 'retry' AND next_attempt IS NOT NULL
         """,
-        "CREATE INDEX delivery_resting ON delivery (status) WHERE next_attempt IS NULL",
+        "CREATE INDEX delivery_resting ON delivery (status, next_attempt) WHERE next_attempt IS NULL",
         "CREATE INDEX delivery_kept ON delivery (keep_until) WHERE keep_until IS NOT NULL",
         "CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     ),

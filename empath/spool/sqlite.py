@@ -280,8 +280,9 @@ class SqliteSpool:
 
     def _reclaimed(self, result: object) -> None:
         self._reclaiming = False
+        self._room.forget()
         if isinstance(result, Failure):
-            log.warn("the spool's file could not be made smaller: {failure}", failure=result.getErrorMessage())
+            log.warn("the spool's file could not be made smaller: {error}", error=result.getErrorMessage())
 
     async def _clean_up(self, now: float) -> int:
         await self._withdrawals.retry()

@@ -71,7 +71,7 @@ class Withdrawals:
 
     def _not_deleted(self, failure: Failure, operation: Operation) -> None:
         log.warn(
-            "{queue_id}: the withdrawn message is still stored: {failure}",
+            "{queue_id}: the withdrawn message is still stored: {error}",
             queue_id=operation.messages[0][1],
-            failure=failure.getErrorMessage(),
+            error=failure.getErrorMessage(),
         )

@@ -93,9 +93,7 @@ class Post:
         """
         Make a message to these, with everything in it that a spool must keep.
         """
-        to = tuple(
-            Recipient(an_address(text), {"NOTIFY": "NEVER"}) for text in recipients or ("bob@example.net",)
-        )
+        to = tuple(Recipient(an_address(text), {"NOTIFY": "NEVER"}) for text in recipients or ("bob@example.net",))
         return Message(
             queue_id or self.new_id(),
             received,

@@ -106,7 +106,7 @@ class CommitTests(SynchronousTestCase):
         message, deliveries = self.post.with_deliveries()
         for name in ("one", "two", "three"):
             done = self.spool.store(message, deliveries)
-            done.addBoth(lambda _, name=name: told.append(name))
+            done.addBoth(lambda _, told_name: told.append(told_name), name)
         self.writer.release()
         self.assertEqual(told, ["one", "two", "three", "again"])
 
@@ -115,7 +115,7 @@ class CommitTests(SynchronousTestCase):
         One queue id taken, one delivery unknown: both fail, all others of the group are stored.
         """
         message, deliveries = self.stored()
-        other, (delivery,) = self.post.with_deliveries()
+        _, (delivery,) = self.post.with_deliveries()
         blocker = self.store()
         good = [self.store() for _ in range(3)]
         taken = self.spool.store(message, deliveries)
@@ -251,7 +251,7 @@ class CommitTests(SynchronousTestCase):
         self.stored()
         ballast = os.path.join(self.root, "ballast")
         self.assertTrue(os.path.exists(ballast))
-        message, (delivery,) = self.stored()
+        _, (delivery,) = self.stored()
         report, about = self.post.with_deliveries("alice@example.org", body=b"x" * 50_000)
         self.limit_pages(2)
         self.writer.release()
@@ -267,7 +267,7 @@ class CommitTests(SynchronousTestCase):
         """
         All that waited fail with SpoolError, nothing is changed; the next group finds a new connection.
         """
-        _, (delivery,) = self.stored()
+        self.stored()
         self.writer.release()
         os.rename(self.root, self.root + ".away")
         connection: sqlite3.Connection = self.spool._writer._connection  # type: ignore[assignment]
