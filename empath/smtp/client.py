@@ -120,6 +120,14 @@ class ClientSession(Opening):
             self._end(findings.timed_out(self.state), Trouble.TIMEOUT)
         return self._told()
 
+    def abandon(self, failure: TransientFailure) -> list[Event]:
+        """
+        Give the session up for a reason of our own (the content cannot be read): close without another word.
+        """
+        if self.state is not State.CLOSED:
+            self._end(failure, Trouble.OURS)
+        return self._told()
+
     def quit(self) -> None:
         """
         Say QUIT; only when READY.
@@ -132,6 +140,7 @@ class ClientSession(Opening):
         """
         Do what ANSWERS says for a reply in this state. 421 ends the session whatever it answers (RFC 5321 §3.8).
         """
+        self.replies += 1
         if self.state is State.QUIT:
             self._gone()
             return

@@ -48,6 +48,8 @@ class Trouble(Enum):
     LOST = "lost"
     TIMEOUT = "timeout"
     GARBLED = "garbled"
+    OURS = "ours"  # we gave up
+    CONNECT = "connect"  # there was no connection
 
 
 @attrs.frozen(slots=True)

@@ -21,7 +21,7 @@ class Opening:
     The states up to the first READY, and the ways to leave at any time. A 4yz or 5yz here is the host's trouble.
     """
 
-    __slots__ = ("_answers", "_events", "_output", "_reader", "_terms", "offer", "secure", "state")
+    __slots__ = ("_answers", "_events", "_output", "_reader", "_terms", "offer", "replies", "secure", "state")
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
@@ -30,6 +30,7 @@ class Opening:
         self._output = b""
         self._answers: tuple[bytes, ...] = ()
         self.offer: Offer = NOTHING
+        self.replies = 0  # how many the server gave: tells progress
         self.secure = terms.secured
         self.state = State.GREETING
 
@@ -53,7 +54,8 @@ class Opening:
         """
         The TLS handshake failed; `detail` says why, for the log.
         """
-        self._end(findings.unmet("4.7.5", f"TLS handshake failed: {detail}"), Trouble.TLS)
+        if self.state is not State.CLOSED:
+            self._end(findings.unmet("4.7.5", f"TLS handshake failed: {detail}"), Trouble.TLS)
         return self._told()
 
     def _greeted(self, _reply: Reply) -> None:

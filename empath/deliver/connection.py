@@ -1,0 +1,291 @@
+"""
+One connection to a server: Twisted's protocol around the client session.
+
+Fatal: nothing. What a server does wrong ends the connection with a `SessionEnded`; whoever has a transaction under way
+gets its outcomes. Ignored: how a connection ends once its session is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+    IReactorTime,
+    ITCPTransport,
+    ITLSTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from zope.interface import implementer
+
+from empath.deliver.contexts import why_failed
+from empath.deliver.keeper import Keeper
+from empath.deliver.streaming import Streaming
+from empath.mail.message import Message
+from empath.net.deadline import Deadline
+from empath.net.writer import PromptWriter
+from empath.smtp.client import ClientSession
+from empath.smtp.client_events import (
+    Consignment,
+    ContentWanted,
+    Event,
+    Goodbye,
+    Ready,
+    SessionEnded,
+    StartTls,
+    State,
+    TransactionEnded,
+)
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from empath.interfaces import IBodyReader
+
+OpenBody = Callable[[Message], "IBodyReader"]
+
+
+@implementer(IHandshakeListener)
+class Connection(Protocol):
+    """
+    Carries one transaction at a time. `trouble` is set once the session is over before its time.
+
+    `connected_at`, `secured_at` and `sent_at` (the final dot of the last transaction) are in the clock's seconds, 0.0
+    for what has not happened; `carried` counts transactions.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        keeper: Keeper,
+        clock: IReactorTime,
+        timeouts: Mapping[State, float],
+        tls: IOpenSSLClientConnectionCreator,
+        open_body: OpenBody,
+    ) -> None:
+        self.session = session
+        self.trouble: SessionEnded | None = None
+        self.carried = 0
+        self.connected_at: float = 0.0
+        self.secured_at: float = 0.0
+        self.sent_at: float = 0.0
+        self.tls = self.cipher = ""
+        self._keeper = keeper
+        self._clock = clock
+        self._timeouts = timeouts
+        self._tls = tls
+        self._open_body = open_body
+        self._deadline = Deadline(clock, self._expired)
+        self._known = (session.state, session.replies)
+        self._opening = True
+        self._gone = False
+        self._handshaking = False
+        self._message: Message | None = None
+        self._transaction: Deferred[TransactionEnded] | None = None
+        self._streaming: Streaming | None = None
+
+    # What its user does -----------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """
+        Whether a transaction can begin.
+        """
+        return self.session.state is State.READY
+
+    def transact(self, consignment: Consignment, host: str, message: Message) -> Deferred[TransactionEnded]:
+        """
+        Run one transaction; only when `usable`. Cancelling it closes the connection.
+        """
+        self.carried += 1
+        self.sent_at = 0.0
+        self._message = message
+        ended: Deferred[TransactionEnded] = Deferred(self._cancelled)
+        self._transaction = ended
+        self._obey(self.session.begin(consignment, host))
+        return ended
+
+    def leave(self) -> None:
+        """
+        Say QUIT if nothing is under way, and close when it is answered.
+        """
+        if self.usable:
+            self.session.quit()
+            self._obey([])
+
+    def abort(self) -> None:
+        """
+        Close at once.
+        """
+        if not self._gone:
+            self._transport.abortConnection()
+
+    # What Twisted calls -----------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """
+        Wait for the greeting, after a TLS handshake where TLS is implicit.
+        """
+        self.connected_at = self._clock.seconds()
+        transport = self._transport
+        transport.setTcpNoDelay(True)
+        self._writer = PromptWriter(transport)
+        if self.session.secure:
+            self._shake_hands()
+        else:
+            self._deadline.set(self._timeouts[State.GREETING])
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take what the server sent.
+        """
+        self._obey(self.session.receive(data))
+
+    def handshakeCompleted(self) -> None:
+        """
+        TLS is established; where the certificate is judged, it was found good.
+        """
+        self._handshaking = False
+        self.secured_at = self._clock.seconds()
+        handle = cast("SSL.Connection", cast(Any, self._transport).getHandle())
+        self.tls = handle.get_protocol_version_name()
+        self.cipher = handle.get_cipher_name() or ""
+        if self.session.state is State.HANDSHAKE:
+            self._obey(self.session.secured())
+        else:
+            self._deadline.set(self._timeouts[State.GREETING])
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The connection is gone: its owner hears of it first, so that there is room for another one.
+        """
+        self._gone = True
+        self._deadline.stop()
+        if self._handshaking:
+            events = self.session.handshake_failed(why_failed(reason))
+        else:
+            events = self.session.connection_lost()
+        self._keeper.closed(self)
+        self._obey(events)
+
+    # What the session says --------------------------------------------------------------------------------------
+
+    def _obey(self, events: list[Event]) -> None:
+        """
+        Write and set the deadline before anyone hears of the events: they may begin the next transaction at once.
+        """
+        output = self.session.take_output()
+        if output:
+            self._writer.write(output)
+        self._keep_time()
+        for event in events:
+            match event:
+                case ContentWanted():
+                    self._send_content()
+                case TransactionEnded():
+                    self._end_transaction(event)
+                case Ready():
+                    self._opening = False
+                    self._keeper.opened(self)
+                case StartTls():
+                    self._shake_hands()
+                case SessionEnded():
+                    self._end_session(event)
+                case Goodbye():
+                    self._part()
+
+    def _keep_time(self) -> None:
+        """
+        Give the server the time of the step it has come to; bytes that are no whole reply win it no more.
+        """
+        session = self.session
+        known = (session.state, session.replies)
+        if known != self._known:
+            self._known = known
+            if not self._gone:
+                self._deadline.set(self._timeouts[session.state])
+
+    def _send_content(self) -> None:
+        """
+        Send small content and the final dot in one write; stream what lies in a file.
+        """
+        session, message = self.session, self._message
+        if session.state is not State.CONTENT:
+            return  # refused in the same breath
+        assert message is not None
+        if message.body is None:
+            self._streaming = Streaming(session, self._writer, self._streamed, self._obey)
+            self._streaming.begin(message, self._open_body(message))
+            return
+        content = session.content(message.header + message.body)
+        self._writer.write(content + session.end_content())
+        self.sent_at = self._clock.seconds()
+        self._keep_time()
+
+    def _streamed(self) -> None:
+        """
+        Some content went out, up to the final dot once the session has left CONTENT.
+        """
+        if self.session.state is State.DOT:
+            self.sent_at = self._clock.seconds()
+        self._deadline.set(self._timeouts[self.session.state])
+
+    def _shake_hands(self) -> None:
+        self._handshaking = True
+        self._deadline.set(self._timeouts[State.HANDSHAKE])
+        self._writer.secured()
+        cast("ITLSTransport", self._transport).startTLS(self._tls)
+
+    def _end_transaction(self, event: TransactionEnded) -> None:
+        self._stop_streaming()
+        transaction, self._transaction, self._message = self._transaction, None, None
+        if transaction is not None:
+            transaction.callback(event)
+
+    def _end_session(self, event: SessionEnded) -> None:
+        self.trouble = event
+        if self.session.state is State.CLOSED:
+            self.abort()
+        if self._opening:
+            self._opening = False
+            self._keeper.opened(self)
+        else:
+            self._keeper.worn(self)
+
+    def _part(self) -> None:
+        if not self._gone:
+            self._transport.loseConnection()
+
+    def _expired(self) -> None:
+        """
+        The server took too long, or an idle connection has rested long enough.
+        """
+        match self.session.state:
+            case State.READY:
+                self._keeper.worn(self)
+                self.leave()
+            case State.QUIT | State.CLOSED:
+                self.abort()
+            case _ if self._handshaking:
+                self._handshaking = False
+                self._obey(self.session.handshake_failed("timed out"))
+            case _:
+                self._obey(self.session.timed_out())
+
+    def _stop_streaming(self) -> None:
+        if self._streaming is not None:
+            self._streaming.stop()
+            self._streaming = None
+
+    def _cancelled(self, _deferred: Deferred[TransactionEnded]) -> None:
+        self._transaction = None
+        self._stop_streaming()
+        self.abort()
+
+    @property
+    def _transport(self) -> ITCPTransport:
+        return cast("ITCPTransport", self.transport)

@@ -1,0 +1,77 @@
+"""
+The agent of all agents: each delivery goes to the one that its route's strategy names.
+
+Fatal: nothing. Retried: mail for a strategy that nobody carries out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Final, Protocol, runtime_checkable
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from empath.config.schema import Delivery as Section
+from empath.deliver.routing import Routing
+from empath.interfaces import IAgent
+from empath.mail.life import Attempt
+from empath.mail.message import Delivery, Message
+from empath.mail.outcome import Outcome, Scope, TransientFailure
+from empath.mail.reply import Reply
+
+NO_STRATEGY: Final = TransientFailure(
+    Reply(451, "4.3.5", ("no way to deliver to the domain is configured",)), Scope.HOST
+)
+
+
+@runtime_checkable
+class Reconfigurable(Protocol):
+    """
+    An agent that has settings of its own.
+    """
+
+    def reconfigure(self, section: Section) -> None:
+        """
+        Use a new section from now on.
+        """
+
+
+@implementer(IAgent)
+class Dispatch:
+    """
+    Hands deliveries to `agents` (by strategy), as `routing` says for their domains.
+    """
+
+    def __init__(self, routing: Routing, agents: Mapping[str, IAgent]) -> None:
+        self._routing = routing
+        self._agents = agents
+
+    def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> Awaitable[tuple[Outcome, ...]]:
+        """
+        See `IAgent`.
+        """
+        agent = self._agents.get(self._routing.find(delivery.domain).strategy)
+        if agent is None:
+            return succeed((NO_STRATEGY,) * len(delivery.open_recipients))
+        return agent.deliver(message, delivery, attempt)
+
+    def reconfigure(self, section: Section) -> None:
+        """
+        Use a new section for what begins from now on; ValueError, and nothing is changed, if it cannot be read.
+        """
+        self._routing.reconfigure(section)
+        for agent in self._agents.values():
+            if isinstance(agent, Reconfigurable):
+                agent.reconfigure(section)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Stop all agents; fires when the last one has.
+        """
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for stopping in [agent.stop() for agent in self._agents.values()]:
+            if stopping is not None:
+                await stopping

@@ -1,0 +1,31 @@
+"""
+What a connection tells its owner.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from empath.deliver.connection import Connection
+
+
+class Keeper(Protocol):
+    """
+    Who owns connections and is told what becomes of them.
+    """
+
+    def opened(self, connection: Connection) -> None:
+        """
+        The first transaction may begin, or `connection.trouble` tells why none ever will. Said once.
+        """
+
+    def worn(self, connection: Connection) -> None:
+        """
+        The connection can take no further transaction: idle for too long, or its session is over.
+        """
+
+    def closed(self, connection: Connection) -> None:
+        """
+        The connection is gone. Said once, before anything that its end means for a transaction.
+        """

@@ -1,0 +1,172 @@
+"""
+Delivery over SMTP: one pass over a destination's hosts, by pooled connections.
+
+Fatal: nothing. What fails with a scope of session or host is tried at the next host in the same attempt, what was
+refused for its recipient or message is told. An idle connection that turns out to be dead is replaced once by a fresh
+one. Ignored: how a connection ends after its last transaction.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.internet.interfaces import IReactorTCP, IReactorTime
+from zope.interface import implementer
+
+from empath.config.schema import Delivery as Section
+from empath.deliver.connection import Connection, OpenBody
+from empath.deliver.contexts import TlsContexts
+from empath.deliver.hosts import HostFinder
+from empath.deliver.pool import Pool, Site
+from empath.deliver.visits import Pass
+from empath.interfaces import IAgent, IResolver
+from empath.mail.life import Attempt
+from empath.mail.message import Delivery, Message
+from empath.mail.outcome import Outcome, Scope, TransientFailure
+from empath.mail.reply import Reply
+from empath.policy.route import Route
+from empath.policy.tls import Course, Seen, course
+from empath.smtp.client import ClientSession
+from empath.smtp.client_events import SessionEnded, State, Terms, Trouble
+from empath.smtp.sasl import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IConnector
+    from twisted.internet.protocol import ClientFactory
+
+
+@implementer(IAgent)
+class SmtpAgent:
+    """
+    Carries mail to SMTP servers.
+
+    `reactor` is the clock and what connects; `find_route` tells a domain's route, `open_body` reads stored content.
+    `hostname` is what we say in EHLO; mail is not sent to it, nor to `own_addresses`, when the DNS says so.
+    `trust_root` judges certificates, by default as the system does.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        resolver: IResolver,
+        open_body: OpenBody,
+        chance: random.Random,
+        section: Section,
+        hostname: str,
+        find_route: Callable[[str], Route],
+        own_addresses: Collection[str] = frozenset(),
+        trust_root: Any = None,
+    ) -> None:
+        self._clock: IReactorTime = reactor
+        self._tcp: IReactorTCP = reactor
+        self._open_body = open_body
+        self._hostname = hostname
+        self._find_route = find_route
+        self._contexts = TlsContexts(trust_root)
+        self._finder = HostFinder(resolver, chance, section, frozenset({hostname.lower()}), frozenset(own_addresses))
+        self._section = section
+        limits = section.connection_pool
+        self._pool = Pool(self._dial, self._connect, limits.max_per_server, limits.max_messages)
+        self._timeouts = timeouts_of(section)
+
+    async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
+        """
+        Make one pass; see `IAgent`.
+        """
+        route = self._find_route(delivery.domain)
+        found = await self._finder.find(route, delivery.domain)
+        clock = self._clock
+        attempt.resolved = clock.seconds()
+        work = Pass(self._pool, route, message, delivery, attempt, self._section.max_recipients_per_transaction)
+        try:
+            return await work.over(found)
+        finally:
+            attempt.ended = clock.seconds()
+
+    def reconfigure(self, section: Section) -> None:
+        """
+        Use a new section for what begins from now on.
+        """
+        self._section = self._finder.section = section
+        self._pool.max_per_server = section.connection_pool.max_per_server
+        self._pool.max_messages = section.connection_pool.max_messages
+        self._timeouts = timeouts_of(section)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Say QUIT on idle connections and close the others; fires when all are gone, after `timeouts.quit` at the most.
+        """
+        return self._pool.stop()
+
+    def connections(self) -> Iterator[tuple[str, int]]:
+        """
+        Tell how many connections there are to each site, named "[address]:port".
+        """
+        return ((f"[{site.address}]:{site.port}", number) for site, number in self._pool.sizes())
+
+    def _dial(self, site: Site, host: str, pool: Pool) -> Connection:
+        implicit = site.implicit
+        terms = Terms(
+            self._hostname,
+            host,
+            starttls=course(site.tls, Seen.OFFERED) is Course.STARTTLS,
+            tls_needed=course(site.tls, Seen.NOT_OFFERED) is Course.NEXT_HOST,
+            secured=implicit,
+            credentials=Credentials(site.username, site.password) if site.username else None,
+            clear_auth=ip_address(site.address).is_loopback,
+        )
+        trouble = None
+        creator = self._contexts.unjudged(host)
+        if site.name:
+            try:
+                creator = self._contexts.verified(host)
+            except ValueError:
+                trouble = _NO_NAME
+        connection = Connection(ClientSession(terms), pool, self._clock, self._timeouts, creator, self._open_body)
+        connection.trouble = trouble
+        return connection
+
+    def _connect(self, site: Site, factory: ClientFactory) -> IConnector:
+        source = self._section.source_address
+        bind = (source, 0) if source and (":" in source) == (":" in site.address) else None
+        return self._tcp.connectTCP(site.address, site.port, cast(Any, factory), self._timeout, bind)
+
+    @property
+    def _timeout(self) -> int:
+        return cast(int, self._section.timeouts.connect)  # Twisted takes fractions, whatever it declares
+
+
+_NO_NAME = SessionEnded(
+    TransientFailure(Reply(454, "4.7.5", ("the host's name is none that a certificate can be for",)), Scope.HOST),
+    Trouble.TLS,
+)
+
+
+def timeouts_of(section: Section) -> dict[State, float]:
+    """
+    Give the time of each state, in seconds (RFC 5321 §4.5.3.2).
+    """
+    times = section.timeouts
+    return {
+        State.GREETING: times.greeting,
+        State.EHLO: times.ehlo,
+        State.HELO: times.ehlo,
+        State.STARTTLS: times.starttls,
+        State.HANDSHAKE: times.starttls,
+        State.AUTH: times.ehlo,
+        State.READY: section.connection_pool.idle_timeout,
+        State.RSET: times.mail_from,
+        State.MAIL: times.mail_from,
+        State.RCPT: times.rcpt_to,
+        State.DATA: times.data,
+        State.CONTENT: times.data_block,
+        State.DOT: times.data_termination,
+        State.QUIT: times.quit,
+        State.CLOSED: times.quit,
+    }

@@ -1,0 +1,177 @@
+"""
+One pass over a destination's hosts: which host, which recipients, and when it is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from empath.deliver.connection import Connection
+from empath.deliver.pool import Pool, Site
+from empath.mail.envelope import Recipient
+from empath.mail.life import Attempt
+from empath.mail.message import Delivery, Message
+from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, TransientFailure
+from empath.policy.mx import Candidate
+from empath.policy.route import Route
+from empath.policy.tls import Course, Policy, Seen, course
+from empath.smtp.client_events import Consignment, TransactionEnded, Trouble
+
+MAX_SESSIONS: Final = 2  # in one attempt: hosts that answered
+
+
+class Pass:
+    """
+    Carries one delivery from host to host until every recipient has its outcome or there is no host left.
+
+    `_open` are the positions of recipients without a final outcome; `_last` is what they get if nobody does better.
+    """
+
+    __slots__ = ("_attempt", "_last", "_message", "_most", "_open", "_outcomes", "_pool", "_recipients", "_route")
+
+    def __init__(
+        self, pool: Pool, route: Route, message: Message, delivery: Delivery, attempt: Attempt, most: int
+    ) -> None:
+        self._pool = pool
+        self._route = route
+        self._message = message
+        self._attempt = attempt
+        self._most = most
+        self._recipients = tuple([state.recipient for state in delivery.open_recipients])
+        self._open = list(range(len(self._recipients)))
+        self._outcomes: list[Outcome | None] = [None] * len(self._open)
+        self._last: list[Outcome | None] = [None] * len(self._open)
+
+    async def over(self, found: Sequence[Candidate] | Failure) -> tuple[Outcome, ...]:
+        """
+        Visit the hosts in turn; tells an outcome for each open recipient of the delivery.
+        """
+        if isinstance(found, (TransientFailure, PermanentFailure)):
+            self._fail(found)
+            return self._told()
+        sessions = 0
+        for candidate in found:
+            sessions += await self._visit(candidate)
+            if not self._open or sessions >= MAX_SESSIONS:
+                break
+        return self._told()
+
+    async def _visit(self, candidate: Candidate) -> bool:
+        """
+        Try one address, by the TLS policy; tells whether it answered.
+        """
+        route = self._route
+        connection = await self._try(candidate, route.tls)
+        trouble = connection.trouble
+        answered = connection.session.replies > 0
+        if (
+            trouble is not None
+            and trouble.trouble is Trouble.TLS
+            and course(route.tls, Seen.FAILED, implicit=route.implicit) is Course.RECONNECT
+        ):
+            await self._try(candidate, Policy.DISABLED)
+        return answered
+
+    async def _try(self, candidate: Candidate, policy: Policy) -> Connection:
+        """
+        Hand over as much as possible on one connection. One that was idle and ends without a reply was dead already:
+        a fresh one takes its place, once.
+        """
+        site = self._site(candidate, policy)
+        connection = self._pool.idle(site) or await self._pool.take(site, candidate.host)
+        self._note(candidate, connection)
+        if await self._hand_over(candidate, connection):
+            connection = await self._pool.take(site, candidate.host, fresh=True)
+            self._note(candidate, connection)
+            await self._hand_over(candidate, connection)
+        return connection
+
+    async def _hand_over(self, candidate: Candidate, connection: Connection) -> bool:
+        """
+        Run transactions as long as there are recipients whom this host has not judged; tells whether the connection,
+        idle before, was dead.
+        """
+        waiting = self._open
+        dead = False
+        try:
+            while waiting and connection.usable:
+                batch, waiting = waiting[: self._most], waiting[self._most :]
+                reused = connection.carried > 0
+                ended = await connection.transact(self._consignment(batch), candidate.host, self._message)
+                dead = ended.unanswered and reused
+                again = self._take(batch, ended)
+                waiting = [] if again is None else again + waiting
+        finally:
+            self._pool.release(connection)
+            self._attempt.sent = connection.sent_at
+        if connection.trouble is not None:
+            self._fail(connection.trouble.failure)
+        return dead
+
+    def _take(self, batch: list[int], ended: TransactionEnded) -> list[int] | None:
+        """
+        Take the outcomes of a transaction; tells whom this host wants to be asked about again, None to leave it.
+
+        A failure of the host or session leaves its recipients open for the next one; a transient one of the message
+        holds for all its recipients here.
+        """
+        again = [batch[index] for index in ended.again]
+        halt: TransientFailure | None = None
+        for position, outcome in zip(batch, ended.outcomes, strict=True):
+            if isinstance(outcome, TransientFailure) and outcome.scope is not Scope.RECIPIENT:
+                halt = outcome
+            if position in again or _elsewhere(outcome):
+                self._last[position] = outcome
+            else:
+                self._outcomes[position] = outcome
+        self._open = [position for position in self._open if self._outcomes[position] is None]
+        if halt is None:
+            return again
+        if halt.scope is Scope.MESSAGE:
+            for position in self._open:
+                self._outcomes[position] = halt
+            self._open = []
+        else:
+            self._fail(halt)
+        return None
+
+    def _fail(self, failure: Failure) -> None:
+        for position in self._open:
+            self._last[position] = failure
+
+    def _told(self) -> tuple[Outcome, ...]:
+        told = [outcome or last for outcome, last in zip(self._outcomes, self._last, strict=True)]
+        return cast("tuple[Outcome, ...]", tuple(told))
+
+    def _consignment(self, batch: list[int]) -> Consignment:
+        message = self._message
+        recipients = self._recipients if len(batch) == len(self._recipients) else self._of(batch)
+        return Consignment(message.envelope.reverse_path, recipients, message.size, message.eight_bit)
+
+    def _of(self, batch: list[int]) -> tuple[Recipient, ...]:
+        return tuple([self._recipients[position] for position in batch])
+
+    def _site(self, candidate: Candidate, policy: Policy) -> Site:
+        route = self._route
+        name = candidate.host if policy is Policy.VERIFIED else ""
+        return Site(candidate.address, candidate.port, policy, route.implicit, name, route.username, route.password)
+
+    def _note(self, candidate: Candidate, connection: Connection) -> None:
+        """
+        Write down where the attempt is; what an earlier delivery did on the connection took none of its time.
+        """
+        attempt = self._attempt
+        attempt.host, attempt.address, attempt.port = candidate.host, candidate.address, candidate.port
+        attempt.tls, attempt.cipher = connection.tls, connection.cipher
+        attempt.reused = connection.carried > 0
+        attempt.connected = 0.0 if attempt.reused else connection.connected_at
+        attempt.secured = 0.0 if attempt.reused else connection.secured_at
+        attempt.sent = 0.0
+
+
+def _elsewhere(outcome: Outcome) -> bool:
+    """
+    Tell whether another host may do better.
+    """
+    return isinstance(outcome, TransientFailure) and outcome.scope in (Scope.SESSION, Scope.HOST)

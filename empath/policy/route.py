@@ -1,0 +1,97 @@
+"""
+Which way mail for a domain goes: what the operator wrote for it, for a domain above it, or for every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from empath.policy.tls import Policy
+
+
+@attrs.frozen(slots=True)
+class NextHop:
+    """
+    A host given by the operator: a name (looked up for addresses, not for MX) or an IP address, and a port.
+    """
+
+    host: str
+    port: int
+
+
+@attrs.frozen(slots=True)
+class Route:
+    """
+    How mail for a domain goes on. `hosts` are tried in order; empty: the MX hosts of the domain.
+
+    `implicit`: TLS begins with the connection. `username` is "" where no login is needed. `path` is the folder of
+    strategies that deliver on this machine.
+    """
+
+    strategy: str = "smtp"
+    hosts: tuple[NextHop, ...] = ()
+    tls: Policy = Policy.OPPORTUNISTIC
+    implicit: bool = False
+    username: str = ""
+    password: str = attrs.field(default="", repr=False)
+    path: str = ""
+
+
+class Routes:
+    """
+    The routes by what they are for: "example.org", "*.example.org" (every domain below it) and "*" (every other).
+    """
+
+    def __init__(self, routes: Mapping[str, Route], default: Route) -> None:
+        self._routes = {key.lower(): route for key, route in routes.items()}
+        self._default = self._routes.get("*", default)
+        self._suffixes = any(key.startswith("*.") for key in self._routes)
+
+    def find(self, domain: str) -> Route:
+        """
+        Find the route of a domain in lower case: the exact one, else that of the longest suffix, else the default.
+        """
+        route = self._routes.get(domain)
+        if route is not None:
+            return route
+        rest = domain
+        while self._suffixes and (dot := rest.find(".")) >= 0:
+            rest = rest[dot + 1 :]
+            route = self._routes.get(f"*.{rest}")
+            if route is not None:
+                return route
+        return self._default
+
+
+def next_hop(text: str, port: int) -> NextHop:
+    """
+    Read "host", "host:port", "[host]:port" or an IP address; `port` where none is given. ValueError if it is none.
+    """
+    host, given = _divide(text.strip())
+    host = host.lower().removeprefix("ipv6:").removesuffix(".")
+    if not host or any(c.isspace() for c in host):
+        raise ValueError(f"no host: {text!r}")
+    if not given:
+        return NextHop(host, port)
+    if not (given.isascii() and given.isdigit() and 0 < int(given) < 65536):
+        raise ValueError(f"no port: {text!r}")
+    return NextHop(host, int(given))
+
+
+def _divide(text: str) -> tuple[str, str]:
+    """
+    Part host and port; a bare IPv6 address has colons of its own.
+    """
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")) or rest == ":":
+            raise ValueError(f"no host: {text!r}")
+        return host, rest[1:]
+    if text.count(":") > 1:
+        return text, ""
+    host, colon, port = text.partition(":")
+    if colon and not port:
+        raise ValueError(f"no port: {text!r}")
+    return host, port
