@@ -19,7 +19,8 @@ _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
 _DOT_ATOM: Final = rf"{_ATOM}(?:\.{_ATOM})*+"
 _LABEL: Final = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
 _DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*+"
-_PLAIN: Final = re.compile(rf"({_DOT_ATOM})@({_DOMAIN})")
+USUAL_ADDRESS: Final = rf"(({_DOT_ATOM})@({_DOMAIN}))"  # groups: what `usual_address` takes
+_PLAIN: Final = re.compile(USUAL_ADDRESS)
 _UNUSUAL: Final = re.compile(rf'(?:({_DOT_ATOM})|"((?:[ !#-\[\]-~]|\\[ -~])*+)")@(.+)')
 _PLAIN_DOMAIN: Final = re.compile(_DOMAIN)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)")
@@ -47,15 +48,23 @@ def parse_address(text: str) -> Address:
     Read a mailbox such as `user@example.org`, `"a b"@example.org` or `user@[192.0.2.1]`; ValueError if it is none.
     """
     match = _PLAIN.fullmatch(text)
-    if match is not None:
-        local, domain = match.groups()
-        length = len(local)
-        domain = _fitting(domain.lower())
-    else:
+    if match is None:
         local, length, domain = _parse_unusual(text)
+    else:
+        local, domain = match[2], _fitting(match[3].lower())
+        length = len(local)
     if length > MAX_LOCAL:
         raise ValueError(f"the local part is longer than {MAX_LOCAL} octets")
     return Address(local, domain, text)
+
+
+def usual_address(text: str, local: str, domain: str) -> Address | None:
+    """
+    Make an address of what USUAL_ADDRESS matched; None where the lengths need a closer look.
+    """
+    if len(local) > MAX_LOCAL or len(domain) > _MAX_LABEL:
+        return None
+    return Address(local, domain.lower(), text)
 
 
 def parse_domain(text: str) -> str:

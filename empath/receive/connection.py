@@ -203,6 +203,8 @@ class Connection:
                 self._set(timeouts.data_init if replies else timeouts.data_block, self._timed_out)
             elif replies:
                 self._set(self._command_time(), self._timed_out)
+            if not self._paused:
+                return
         self._regulate()
 
     def _regulate(self) -> None:

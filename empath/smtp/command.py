@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Final
 
 from empath.errors import CommandRefused
+from empath.mail.address import USUAL_ADDRESS, usual_address
 from empath.mail.reply import Reply
 from empath.smtp.events import Hello, MailFrom, RcptTo, Verb
 from empath.smtp.extension import Extension
@@ -30,6 +31,8 @@ _KNOWN: Final = frozenset(
 _HTTP: Final = frozenset(("GET", "POST", "CONNECT", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PRI"))
 _HEADER_FIELD: Final = re.compile(r"[!-9;-~]++:")
 _VISIBLE: Final = re.compile(r"[ -~]*")
+_USUAL_MAIL: Final = re.compile(rf"(?i:FROM):<{USUAL_ADDRESS}>")  # one match instead of three, for most commands
+_USUAL_RCPT: Final = re.compile(rf"(?i:TO):<{USUAL_ADDRESS}>")
 _SIZE: Final = re.compile(r"[0-9]{1,20}")
 
 
@@ -80,6 +83,9 @@ def read_mail(argument: str, extensions: Collection[Extension]) -> MailFrom:
     """
     Read the argument of MAIL; only parameters of `extensions` are known.
     """
+    usual = _USUAL_MAIL.fullmatch(argument)
+    if usual is not None and (address := usual_address(*usual.groups())) is not None:
+        return MailFrom(address, {})
     path, rest = _path_after("FROM:", argument, BAD_SENDER)
     try:
         reverse_path = read_reverse_path(path)
@@ -103,6 +109,9 @@ def read_rcpt(argument: str) -> RcptTo:
     """
     Read the argument of RCPT; no extension that we offer gives it a parameter.
     """
+    usual = _USUAL_RCPT.fullmatch(argument)
+    if usual is not None and (address := usual_address(*usual.groups())) is not None:
+        return RcptTo(address, {})
     path, rest = _path_after("TO:", argument, BAD_RECIPIENT)
     try:
         address, route = read_forward_path(path)

@@ -56,12 +56,13 @@ class IncomingContent:
     Turns the bytes after DATA into events; `ended` once the final dot was read, and then `rest` is what follows it.
     """
 
-    __slots__ = ("_decoder", "_eight_bit", "_normalize", "_size", "_splitter")
+    __slots__ = ("_decoder", "_eight_bit", "_header_ended", "_normalize", "_size", "_splitter")
 
     def __init__(self, normalize: bool) -> None:
         self._decoder = DotDecoder(normalize)
         self._normalize = normalize
-        self._splitter: HeaderSplitter | None = HeaderSplitter()
+        self._splitter: HeaderSplitter | None = None
+        self._header_ended = False
         self._size = 0
         self._eight_bit = False
 
@@ -93,15 +94,21 @@ class IncomingContent:
                 self._eight_bit = True
             self._divide(piece, events)
         if decoder.ended:
-            if self._splitter is not None and not spoiled:
-                self._header(self._splitter.finish(), events)
+            if not self._header_ended and not spoiled:
+                self._header(self._splitter.finish() if self._splitter else (b"", b""), events)
             events.append(ContentEnded(self._size, self._eight_bit, spoiled))
         return events
 
     def _divide(self, piece: bytes, events: list[Content]) -> None:
-        if self._splitter is None:
+        if self._header_ended:
             events.append(ContentChunk(piece))
             return
+        if self._splitter is None:
+            end = piece.find(b"\r\n\r\n", 0, MAX_HEADER + 2)
+            if end >= 0 and not piece.startswith(b"\r\n"):  # the usual case: all of it in the first piece
+                self._header((piece[: end + 2], piece[end + 2 :]), events)
+                return
+            self._splitter = HeaderSplitter()
         parts = self._splitter.split(piece)
         if parts is not None:
             self._header(parts, events)
@@ -109,6 +116,7 @@ class IncomingContent:
     def _header(self, parts: tuple[bytes, bytes], events: list[Content]) -> None:
         header, body = parts
         self._splitter = None
+        self._header_ended = True
         events.append(HeaderBlock(header, count_hops(header)))
         if body:
             events.append(ContentChunk(body))

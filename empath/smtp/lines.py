@@ -54,6 +54,8 @@ class LineBuffer:
         if self._passing and not self._pass_over():
             return None
         at = self._at
+        if at == len(self._bytes):
+            return None
         end = self._bytes.find(_CRLF, at, at + self.limit)
         if end < 0:
             return self._unfinished()

@@ -101,7 +101,7 @@ class ServerSession:
         """
         Open the session with the greeting.
         """
-        self._out.append(b"220 %s\r\n" % self._rules.banner.encode())
+        self._out.append(self._rules.greeting)
 
     def receive(self, received: bytes) -> None:
         """

@@ -42,6 +42,9 @@ class ServerRules:
     line_limit: int = attrs.field(init=False)
     accepted: dict[Verb, bytes] = attrs.field(init=False)
     queued: bytes = attrs.field(init=False)
+    greeting: bytes = attrs.field(init=False)
+    greets: bytes = attrs.field(init=False)
+    keywords: bytes = attrs.field(init=False)
 
     @extensions.default
     def _extensions(self) -> frozenset[Extension]:
@@ -64,6 +67,19 @@ class ServerRules:
     def _queued(self) -> bytes:
         return self.encode(Reply.of("250 2.0.0 Ok: queued as ")).removesuffix(b"\r\n")
 
+    @greeting.default
+    def _greeting(self) -> bytes:
+        return Reply(220, None, (self.banner,)).encode()
+
+    @greets.default
+    def _greets(self) -> bytes:
+        return f"{self.hostname} greets ".encode()
+
+    @keywords.default
+    def _keywords(self) -> bytes:
+        lines = keyword_lines(self.extensions, self.max_message_size)
+        return Reply(250, None, tuple(lines)).encode() if lines else b""
+
     def encode(self, reply: Reply) -> bytes:
         """
         Spell a reply out, without its enhanced status code where those are not offered (RFC 2034 §3).
@@ -76,5 +92,5 @@ class ServerRules:
         """
         Spell out the reply to EHLO or HELO.
         """
-        keywords = keyword_lines(self.extensions, self.max_message_size) if extended else []
-        return Reply(250, None, (f"{self.hostname} greets {name}", *keywords)).encode()
+        keywords = self.keywords if extended else b""
+        return b"250%s%s%s\r\n%s" % (b"-" if keywords else b" ", self.greets, name.encode(), keywords)
