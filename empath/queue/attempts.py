@@ -178,9 +178,25 @@ class Attempts:
     async def _attempt(self, entry: Entry, message: Message) -> None:
         delivery = entry.delivery
         attempt = Attempt(delivery.attempts + 1, self._clock.seconds())
-        outcomes: tuple[Outcome, ...] = ()
+        outcomes = outcomes_for(delivery, await self._outcomes(entry, message, attempt))
+        if entry.place is Place.GONE:
+            log.error("{queue_id}: ended after the watchdog had given it up", queue_id=delivery.queue_id)
+            return
+        attempt.ended = attempt.ended or self._clock.seconds()
+        self._window.lines.ended(entry.line)
+        entry.place = Place.SETTLING
+        decided = await self._settle(entry, message, outcomes)
+        if decided is not None:
+            self._release(entry)
+            self._settled(message, attempt, outcomes, decided)
+
+    async def _outcomes(self, entry: Entry, message: Message, attempt: Attempt) -> tuple[Outcome, ...]:
+        """
+        Ask the agent; none if it failed. Being cancelled is our own doing, and goes on, only while we cut short.
+        """
+        delivery = entry.delivery
         try:
-            outcomes = await self._agent.deliver(message, delivery, attempt)
+            outcomes: tuple[Outcome, ...] = await self._agent.deliver(message, delivery, attempt)
         except CancelledError:
             if self._cut:
                 raise
@@ -190,15 +206,9 @@ class Attempts:
         else:
             if len(outcomes) != len(delivery.open_recipients):
                 self.faults += 1
-                log.error("{queue_id}: the agent told a wrong number of outcomes", queue_id=entry.key[0])
-        attempt.ended = attempt.ended or self._clock.seconds()
-        outcomes = outcomes_for(delivery, outcomes)
-        self._window.lines.ended(entry.line)
-        entry.place = Place.SETTLING
-        decided = await self._settle(entry, message, outcomes)
-        if decided is not None:
-            self._release(entry)
-            self._settled(message, attempt, outcomes, decided)
+                log.error("{queue_id}: the agent told a wrong number of outcomes", queue_id=delivery.queue_id)
+            return outcomes
+        return ()
 
     def _agent_failed(self, entry: Entry) -> None:
         self.faults += 1
@@ -221,6 +231,7 @@ class Attempts:
                 log.warn("{queue_id}: gone from the spool, nothing is settled", queue_id=entry.key[0])
                 return None
             except QueueIdTaken:
+                await self._pause(entry, FIRST_PAUSE)
                 decided = self._decide(entry, message, outcomes)  # the report is made anew, with another id
             else:
                 return decided
@@ -234,14 +245,17 @@ class Attempts:
         pause = FIRST_PAUSE
         try:
             while True:
-                entry.place = Place.TIMED
-                await deferLater(self._clock, pause)
-                entry.place = Place.SETTLING
+                await self._pause(entry, pause)
                 if await self._written(entry, settlement):
                     return
                 pause = min(pause * 2, LONGEST_PAUSE)
         finally:
             lines.stick(-1)
+
+    async def _pause(self, entry: Entry, pause: float) -> None:
+        entry.place = Place.TIMED
+        await deferLater(self._clock, pause)
+        entry.place = Place.SETTLING
 
     async def _written(self, entry: Entry, settlement: Settlement) -> bool:
         try:

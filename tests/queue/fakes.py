@@ -1,0 +1,236 @@
+"""
+Fakes that record: a spool that is a dictionary, and an agent that does as it is told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+
+import attrs
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from empath.errors import MessageUnknown
+from empath.interfaces import IAgent, IBodyReader, IContentWriter, ISpool
+from empath.mail.address import Address
+from empath.mail.envelope import Envelope, Recipient
+from empath.mail.life import Attempt
+from empath.mail.message import Delivery, Message, Status, deliveries_of
+from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
+from empath.mail.reply import Reply
+from empath.mail.settlement import Settlement
+
+SENT = Success(Reply.of("250 2.0.0 ok"), "mx")
+DOWN = TransientFailure(Reply.of("451 4.4.1 no answer"), Scope.HOST)
+GREY = TransientFailure(Reply.of("450 4.7.1 greylisted"), Scope.RECIPIENT, "mx")
+REFUSED = PermanentFailure(Reply.of("550 5.1.1 no such user"), Scope.RECIPIENT, "mx")
+
+ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED})
+
+
+def address(text: str) -> Address:
+    local, _, domain = text.rpartition("@")
+    return Address(local, domain, text)
+
+
+def mail(number: int, *recipients: str, received: float = 0.0, body: bytes = b"\r\nhello\r\n") -> Message:
+    envelope = Envelope(address("ann@sender.example"), tuple(Recipient(address(text)) for text in recipients))
+    header = b"Subject: x\r\n"
+    return Message(f"{number:026}", received, envelope, header, body, None, len(header) + len(body), False)
+
+
+@implementer(ISpool)
+class FakeSpool:
+    """
+    `faults` are raised by the next calls of what they are named for; `calls` records all; `pending` holds settlements
+    back while `slow` is true; `slow_due` does the same for answers to `due`.
+    """
+
+    def __init__(self) -> None:
+        self.messages: dict[str, Message] = {}
+        self.deliveries: dict[tuple[str, str], Delivery] = {}
+        self.settlements: list[Settlement] = []
+        self.faults: dict[str, list[Exception]] = {}
+        self.calls: list[str] = []
+        self.limits: list[int] = []
+        self.slow = False
+        self.pending: list[tuple[Settlement, Deferred[None]]] = []
+        self.slow_due = False
+        self.answers: list[Callable[[], None]] = []
+
+    def keep(self, message: Message) -> tuple[Delivery, ...]:
+        deliveries = deliveries_of(message)
+        self.put(message, deliveries)
+        return deliveries
+
+    def put(self, message: Message, deliveries: tuple[Delivery, ...]) -> None:
+        self.messages[message.queue_id] = message
+        for delivery in deliveries:
+            self.deliveries[delivery.queue_id, delivery.domain] = delivery
+
+    def _fault(self, call: str) -> Exception | None:
+        self.calls.append(call)
+        faults = self.faults.get(call)
+        return faults.pop(0) if faults else None
+
+    def open(self) -> None:
+        self.calls.append("open")
+
+    def close(self) -> Awaitable[None]:
+        return succeed(None)
+
+    def has_room(self, size: int) -> bool:
+        return True
+
+    def begin(self, queue_id: str) -> IContentWriter:
+        raise NotImplementedError
+
+    def store(self, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
+        self.put(message, deliveries)
+        return succeed(None)
+
+    def settle(self, settlement: Settlement) -> Deferred[None]:
+        if fault := self._fault("settle"):
+            return fail(fault)
+        if self.slow:
+            waiting: Deferred[None] = Deferred()
+            self.pending.append((settlement, waiting))
+            return waiting
+        self._settle(settlement)
+        return succeed(None)
+
+    def _settle(self, settlement: Settlement) -> None:
+        self.settlements.append(settlement)
+        delivery = settlement.delivery
+        key = (delivery.queue_id, delivery.domain)
+        if delivery.status in ENDED and settlement.keep_until is None:
+            del self.deliveries[key]
+        else:
+            self.deliveries[key] = delivery
+        if settlement.report is not None:
+            self.put(settlement.report, settlement.report_deliveries)
+
+    def catch_up(self) -> None:
+        pending, self.pending = self.pending, []
+        for settlement, waiting in pending:
+            self._settle(settlement)
+            waiting.callback(None)
+
+    def due(self, now: float, limit: int, skip: Collection[str]) -> Deferred[list[Delivery]]:
+        self.limits.append(limit)
+        if fault := self._fault("due"):
+            return fail(fault)
+        found = sorted(
+            (d for d in self.deliveries.values() if d.next_attempt is not None and d.next_attempt <= now),
+            key=lambda d: (d.next_attempt, d.queue_id),
+        )
+        found = [delivery for delivery in found if delivery.domain not in skip][:limit]
+        if self.slow_due:
+            answer: Deferred[list[Delivery]] = Deferred()
+            self.answers.append(lambda: answer.callback(found))
+            return answer
+        return succeed(found)
+
+    def next_due(self, after: float) -> Deferred[float | None]:
+        if fault := self._fault("next_due"):
+            return fail(fault)
+        times = [d.next_attempt for d in self.deliveries.values() if d.next_attempt is not None]
+        return succeed(min((when for when in times if when > after), default=None))
+
+    def hasten(self, domain: str, now: float) -> Deferred[int]:
+        if fault := self._fault("hasten"):
+            return fail(fault)
+        waiting = [d for d in self.deliveries.values() if d.domain == domain and d.status is Status.RETRY]
+        for delivery in waiting:
+            self.deliveries[delivery.queue_id, domain] = attrs.evolve(delivery, next_attempt=now)
+        return succeed(len(waiting))
+
+    def load(self, queue_id: str) -> Deferred[Message]:
+        if fault := self._fault("load"):
+            return fail(fault)
+        message = self.messages.get(queue_id)
+        return fail(MessageUnknown(queue_id)) if message is None else succeed(message)
+
+    def open_body(self, message: Message) -> IBodyReader:
+        raise NotImplementedError
+
+    def counts(self) -> Deferred[dict[Status, int]]:
+        return succeed(dict(Counter(delivery.status for delivery in self.deliveries.values())))
+
+    def due_count(self, now: float) -> Deferred[int]:
+        if fault := self._fault("due_count"):
+            return fail(fault)
+        times = [d.next_attempt for d in self.deliveries.values() if d.next_attempt is not None]
+        return succeed(sum(when <= now for when in times))
+
+    def expire_kept(self, now: float) -> Deferred[int]:
+        if fault := self._fault("expire_kept"):
+            return fail(fault)
+        return succeed(0)
+
+    def retry_cleanup(self, now: float) -> Deferred[int]:
+        if fault := self._fault("retry_cleanup"):
+            return fail(fault)
+        return succeed(0)
+
+    def probe(self) -> Deferred[None]:
+        return succeed(None)
+
+
+@attrs.define(eq=False)
+class Carried:
+    """
+    One call of the agent; `end` gives it its outcomes where it was told to hang.
+    """
+
+    message: Message
+    delivery: Delivery
+    attempt: Attempt
+    waiting: Deferred[tuple[Outcome, ...]] = attrs.field(factory=Deferred)
+    cancelled: bool = False
+
+    def end(self, *outcomes: Outcome) -> None:
+        self.waiting.callback(outcomes)
+
+
+@implementer(IAgent)
+class FakeAgent:
+    """
+    Answers each domain with its next scripted outcomes, else `SENT` for all; hangs for those in `hanging`.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Carried] = []
+        self.script: dict[str, list[tuple[Outcome, ...] | Exception]] = {}
+        self.always: dict[str, Outcome] = {}
+        self.hanging: set[str] = set()
+        self.hang_all = False
+
+    @property
+    def hung(self) -> list[Carried]:
+        return [call for call in self.calls if not call.waiting.called]
+
+    def domains(self) -> list[str]:
+        return [call.delivery.domain for call in self.calls]
+
+    def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> Awaitable[tuple[Outcome, ...]]:
+        call = Carried(message, delivery, attempt)
+        self.calls.append(call)
+        return self._deliver(call)
+
+    async def _deliver(self, call: Carried) -> tuple[Outcome, ...]:
+        domain = call.delivery.domain
+        if self.hang_all or domain in self.hanging:
+            return await call.waiting
+        call.waiting.callback(())
+        script = self.script.get(domain)
+        if not script:
+            return (self.always.get(domain, SENT),) * len(call.delivery.open_recipients)
+        step = script.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def stop(self) -> None:
+        return None

@@ -1,0 +1,95 @@
+"""
+What outcomes make of a delivery.
+"""
+
+from __future__ import annotations
+
+import random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.mail.message import Delivery, RecipientState, Status, deliveries_of
+from empath.mail.outcome import Outcome
+from empath.policy.retry import Schedule
+from empath.queue.settle import LOCAL_TROUBLE, after_attempt, outcomes_for, site_accepted
+from tests.queue.fakes import DOWN, GREY, REFUSED, SENT, mail
+
+SCHEDULE = Schedule(jitter=0.0)
+
+
+def delivery(*recipients: str) -> Delivery:
+    return deliveries_of(mail(1, *(recipients or ("a@x",))))[0]
+
+
+def after(
+    before: Delivery, *outcomes: Outcome, now: float = 10.0, schedule: Schedule = SCHEDULE
+) -> tuple[Delivery, tuple[RecipientState, ...]]:
+    return after_attempt(before, outcomes, now, schedule, random.Random(1))
+
+
+class AfterAttemptTests(SynchronousTestCase):
+    def test_success_completes(self) -> None:
+        """
+        All recipients accepted: the delivery is completed and not scheduled.
+        """
+        now, results = after(delivery("a@x", "b@x"), SENT, SENT)
+        self.assertEqual((now.status, now.attempts, now.next_attempt, now.last_error), (Status.COMPLETED, 1, None, ""))
+        self.assertEqual(results, now.recipients)
+        self.assertEqual([(r.status, r.reply, r.host) for r in results], [(Status.COMPLETED, SENT.reply, "mx")] * 2)
+
+    def test_a_transient_failure_is_scheduled(self) -> None:
+        """
+        The delivery waits for its next attempt; each recipient that failed for now is a retry.
+        """
+        now, results = after(delivery(), DOWN)
+        self.assertEqual((now.status, now.attempts, now.next_attempt), (Status.RETRY, 1, 70.0))
+        self.assertEqual(now.last_error, "451 4.4.1 no answer")
+        self.assertEqual([state.status for state in results], [Status.RETRY])
+
+    def test_a_permanent_failure_fails(self) -> None:
+        """
+        One recipient refused, the others delivered: failed, at its end, the others stay completed.
+        """
+        now, _ = after(delivery("a@x", "b@x"), SENT, REFUSED)
+        self.assertEqual((now.status, now.next_attempt), (Status.FAILED, None))
+        self.assertEqual([state.status for state in now.recipients], [Status.COMPLETED, Status.FAILED])
+
+    def test_only_open_recipients_are_dealt_with_again(self) -> None:
+        """
+        Recipients at their end keep their state and are in no later results; failures are remembered to the end.
+        """
+        first, _ = after(delivery("a@x", "b@x", "c@x"), REFUSED, GREY, SENT)
+        self.assertEqual((first.status, first.next_attempt), (Status.RETRY, 70.0))
+        second, results = after(first, SENT)
+        self.assertEqual([state.address.text for state in results], ["b@x"])
+        self.assertEqual((second.status, second.attempts), (Status.FAILED, 2))
+        self.assertEqual(second.last_error, "450 4.7.1 greylisted")
+        self.assertEqual(
+            [state.status for state in second.recipients], [Status.FAILED, Status.COMPLETED, Status.COMPLETED]
+        )
+
+    def test_expires_with_its_time_or_its_attempts(self) -> None:
+        """
+        A transient failure after the expiry, or at max_attempts, is the end.
+        """
+        for now, schedule in ((432000.0, SCHEDULE), (10.0, Schedule(max_attempts=1))):
+            ended, results = after(delivery(), DOWN, now=now, schedule=schedule)
+            self.assertEqual((ended.status, ended.next_attempt), (Status.EXPIRED, None))
+            self.assertEqual([state.status for state in results], [Status.EXPIRED])
+
+
+class OutcomesTests(SynchronousTestCase):
+    def test_each_open_recipient_has_one(self) -> None:
+        """
+        What the agent forgot counts as our own trouble, what it invented as nothing.
+        """
+        self.assertEqual(outcomes_for(delivery("a@x", "b@x"), (SENT,)), (SENT, LOCAL_TROUBLE))
+        self.assertEqual(outcomes_for(delivery("a@x"), (SENT, DOWN)), (SENT,))
+
+    def test_what_they_show_about_the_site(self) -> None:
+        """
+        Any success shows that it works, a failure of host or session that it does not, the rest nothing.
+        """
+        self.assertIs(site_accepted((DOWN, SENT)), True)
+        self.assertIs(site_accepted((DOWN,)), False)
+        self.assertIsNone(site_accepted((GREY, REFUSED, LOCAL_TROUBLE)))
