@@ -1,0 +1,152 @@
+"""
+The load: Postfix's smtp-source sends, its smtp-sink takes and counts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+COUNTER = re.compile(rb"mesg=(\d+)(?!\d)")
+
+
+@dataclass(frozen=True)
+class Load:
+    """
+    How many messages of how many bytes, over how many sessions at a time; `many`: a session sends more than one.
+    """
+
+    count: int
+    size: int = 4096
+    sessions: int = 20
+    many: bool = False
+
+
+class LoadFailed(Exception):
+    """
+    The generator or the sink did not do what was asked.
+    """
+
+
+def send(load: Load, port: int, patience: float) -> float:
+    """
+    Send it all to a port; tells how many seconds until the last message was accepted. LoadFailed if not all were.
+    """
+    sessions = str(min(load.sessions, load.count))
+    command = [
+        "smtp-source",
+        "-4",
+        "-s",
+        sessions,
+        "-m",
+        str(load.count),
+        "-l",
+        str(load.size),
+        "-M",
+        "source.bench.test",
+    ]
+    command += ["-f", "sender@source.bench.test", "-t", "recipient@sink.bench.test"]
+    command += ["-d"] if load.many else []
+    began = time.monotonic()
+    try:
+        done = subprocess.run([*command, f"127.0.0.1:{port}"], capture_output=True, timeout=patience, check=False)
+    except subprocess.TimeoutExpired:
+        raise LoadFailed(f"{load.count} messages were not accepted within {patience:.0f} s") from None
+    took = time.monotonic() - began
+    if done.returncode != 0:
+        raise LoadFailed(done.stderr.decode(errors="replace").strip()[-500:])
+    return took
+
+
+class Sink:
+    """
+    A running smtp-sink: how many messages it has taken, and when the last of them came.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.taken = 0
+        self.last = 0.0
+        self._news = threading.Condition()
+        unprivileged = ["-u", "nobody"] if os.getuid() == 0 else []
+        self._process = subprocess.Popen(
+            ["smtp-sink", "-4", *unprivileged, "-c", "-m", "1000", f"127.0.0.1:{port}", "1024"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def ready(self) -> None:
+        """
+        Wait until it listens; LoadFailed if it ended instead.
+        """
+        while True:
+            if self._process.poll() is not None:
+                raise LoadFailed(f"smtp-sink does not run on port {self.port}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+
+    def wait_for(self, count: int, patience: float) -> None:
+        """
+        Wait until `count` messages have come; LoadFailed if they do not.
+        """
+        with self._news:
+            if not self._news.wait_for(lambda: self.taken >= count, patience):
+                raise LoadFailed(f"{self.taken} of {count} messages came within {patience:.0f} s")
+
+    def close(self) -> None:
+        """
+        End it.
+        """
+        self._process.terminate()
+        self._process.wait()
+        self._reading.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        kept = b""
+        while piece := os.read(self._process.stdout.fileno(), 65536):
+            now = time.monotonic()
+            kept += piece
+            taken, kept = last_count(kept)
+            if taken is not None and taken > self.taken:
+                with self._news:
+                    self.taken, self.last = taken, now
+                    self._news.notify_all()
+
+
+def last_count(output: bytes) -> tuple[int | None, bytes]:
+    """
+    Find the last whole `mesg=` counter in the sink's output; tells it and what may be the beginning of a next one.
+
+    A number at the very end may go on in the next piece, so only one that something follows is whole.
+    """
+    cut = max(output.rfind(b"\r"), output.rfind(b"\n")) + 1
+    found = COUNTER.findall(output[:cut])
+    return (int(found[-1]) if found else None), output[cut:]
+
+
+@contextmanager
+def sink(port: int) -> Iterator[Sink]:
+    """
+    Run an smtp-sink on a port.
+    """
+    running = Sink(port)
+    try:
+        running.ready()
+        yield running
+    finally:
+        running.close()

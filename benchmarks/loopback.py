@@ -1,0 +1,162 @@
+"""
+Measure empath and Postfix on loopback: `python -m benchmarks.loopback --help`, from the top of the repository.
+
+Needs Debian's postfix package (its smtp-source and smtp-sink; for the comparison root, too) and nothing else. No
+system service is started or touched. See README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import load, mtas, runs, table
+
+RESULTS = Path(__file__).parent / "results"
+QUICK_COUNT = 1000
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """
+    Do what the command line says; tells the exit code.
+    """
+    options = parser().parse_args(arguments)
+    for program in ("smtp-source", "smtp-sink"):
+        if shutil.which(program) is None:
+            print(f"{program} is not installed (Debian: apt-get install postfix)", file=sys.stderr)
+            return 69
+    try:
+        return int(options.do(options))
+    except load.LoadFailed as trouble:
+        print(f"failed: {trouble}", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """
+    Describe the command line.
+    """
+    top = argparse.ArgumentParser(prog="python -m benchmarks.loopback", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for name, help_text, do in (
+        ("compare", "measure reception and relay, one message a connection and many", compare),
+        ("relay", "measure smtp-source → MTA → smtp-sink only", compare),
+        ("receive", "measure smtp-source → MTA only", compare),
+        ("ceiling", "measure smtp-source → smtp-sink: what the load itself can do", ceiling),
+        ("serve", "run one MTA, relaying to an smtp-sink, until interrupted (to profile it)", serve),
+    ):
+        command = commands.add_parser(name, help=help_text)
+        command.set_defaults(do=do, what=["receive", "relay"] if name == "compare" else [name])
+        add_options(command)
+    return top
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """
+    Add the options that all commands share.
+    """
+    command.add_argument("--mta", action="append", choices=["empath", "postfix"], help="default: both, as installed")
+    command.add_argument("--count", type=int, default=5000, help="messages a run (%(default)s)")
+    command.add_argument("--size", type=int, default=4096, help="bytes a message (%(default)s)")
+    command.add_argument("--sessions", type=int, default=20, help="connections at a time (%(default)s)")
+    command.add_argument("--per-connection", choices=["one", "many", "both"], default="both")
+    command.add_argument("--rounds", type=int, default=3, help="A B, A B, … (%(default)s)")
+    command.add_argument("--quick", action="store_true", help=f"one round of {QUICK_COUNT} messages")
+    command.add_argument("--folder", type=Path, help="where spools are made; a real disk, not a tmpfs")
+    command.add_argument("--write", metavar="WHAT", help="also write results/DATE-WHAT.md")
+
+
+def chosen_mtas(options: argparse.Namespace) -> list[str]:
+    """
+    Tell the MTAs to run: those asked for, or empath, and Postfix where it can be run.
+    """
+    if options.mta:
+        return list(dict.fromkeys(options.mta))
+    return ["empath"] + (["postfix"] if shutil.which("postfix") and os.getuid() == 0 else [])
+
+
+def chosen_loads(options: argparse.Namespace) -> list[load.Load]:
+    """
+    Tell the loads to put on.
+    """
+    count = QUICK_COUNT if options.quick else options.count
+    kinds = {"one": [False], "many": [True], "both": [False, True]}[options.per_connection]
+    return [load.Load(count, options.size, options.sessions, many) for many in kinds]
+
+
+def compare(options: argparse.Namespace) -> int:
+    """
+    Measure and print the table; write it if asked.
+    """
+    picked, rounds = chosen_mtas(options), 1 if options.quick else options.rounds
+    lines, notes, counted_by = [], [], set()
+    for what in options.what:
+        for one in chosen_loads(options):
+            measured = runs.interleaved(runs.MEASURES[what], picked, one, rounds, options.folder)
+            counted_by |= {run.counted_by for run in measured}
+            lines.append(table.rows(what, one, measured))
+            print(lines[-1], end="", flush=True)
+            if ratio := table.ratios(measured):
+                kind = "many" if one.many else "one"
+                notes.append(
+                    f"- {what}, {kind}: empath at {ratio[0]:.2f} × Postfix's rate, {ratio[1]:.2f} × its CPU per message"
+                )
+    text = document(options, "".join(lines), notes, " and ".join(sorted(counted_by)), rounds)
+    print("\n" + text)
+    if options.write:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{time.strftime('%Y-%m-%d')}-{options.write}.md").write_text(text)
+    return 0
+
+
+def document(options: argparse.Namespace, lines: str, notes: list[str], counted_by: str, rounds: int) -> str:
+    """
+    Write the whole result: what was done, on what, and what came out.
+    """
+    first = chosen_loads(options)[0]
+    about = "".join(
+        f"- {key}: {value}\n" for key, value in table.machine(options.folder or Path(tempfile.gettempdir())).items()
+    )
+    return (
+        f"# Loopback benchmark, {time.strftime('%Y-%m-%d')}\n\n"
+        f"{first.count} messages of {first.size} bytes a run over {first.sessions} sessions, {rounds} interleaved "
+        f"round(s), each MTA fresh each time; median (least–greatest). CPU of all the MTA's processes, counted by "
+        f"{counted_by}. What `receive` and `relay` mean is in benchmarks/README.md.\n\n"
+        f"{table.HEAD}{lines}\n" + "\n".join(notes) + f"\n\n## Machine\n\n{about}"
+    )
+
+
+def ceiling(options: argparse.Namespace) -> int:
+    """
+    Print what the load does without an MTA.
+    """
+    for one in chosen_loads(options):
+        print(f"{'many' if one.many else 'one'}: {runs.ceiling(one, 300.0):.0f} messages/s")
+    return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """
+    Run one MTA until interrupted; says its port and its processes.
+    """
+    with tempfile.TemporaryDirectory(prefix="empath-benchmark-", dir=options.folder) as outer:
+        Path(outer).chmod(0o755)
+        with load.sink(mtas.free_port()) as taking:
+            name = chosen_mtas(options)[0]
+            with mtas.running(name, Path(outer) / name, taking.port, receive_only=False) as running:
+                print(f"{name} listens on 127.0.0.1:{running.port}; processes {running.account.pids()}", flush=True)
+                try:
+                    while True:
+                        time.sleep(3600)
+                except KeyboardInterrupt:
+                    print(f"{taking.taken} messages came through")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""
+The MTAs that are compared, each started in a folder of its own with its default durability.
+
+Both log as they do by default, to a file, and hand all mail to one host by plain SMTP; neither asks the DNS.
+`receive` means that mail is stored and nothing leaves: Postfix puts it on HOLD; empath has one delivery in flight, to a
+peer that never greets, and all the rest waits in the queue behind it. Neither makes an attempt for any message counted.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from benchmarks import accounting
+
+START_PATIENCE = 30.0
+
+EMPATH = """\
+hostname = "empath.bench.test"
+[smtp]
+max_commands = 100000000
+max_messages = 100000000
+[[smtp.listeners]]
+endpoint = "tcp:{port}:interface=127.0.0.1:backlog=1024"
+[spool]
+path = "{folder}/spool"
+[delivery]
+max_parallel_deliveries = {parallel}
+[delivery.connection_pool]
+max_per_server = {connections}
+[delivery.domains."*"]
+mx_override = "127.0.0.1:{next_hop}"
+[metrics]
+endpoint = "tcp:{metrics}:interface=127.0.0.1"
+[health]
+endpoint = "tcp:{health}:interface=127.0.0.1"
+"""
+
+POSTFIX_MAIN = """\
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+maillog_file = {folder}/maillog
+maillog_file_prefixes = {folder}
+myhostname = postfix.bench.test
+mydestination =
+local_recipient_maps =
+alias_maps =
+alias_database =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+smtpd_peername_lookup = no
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_recipient_restrictions = {restrictions}
+smtp_dns_support_level = disabled
+smtp_host_lookup = native
+relayhost = [127.0.0.1]:{next_hop}
+"""
+
+POSTFIX_SERVICES = """\
+127.0.0.1:{port} inet n smtpd - -
+pickup unix n pickup 60 1
+cleanup unix n cleanup - 0
+qmgr unix n qmgr 300 1
+rewrite unix - trivial-rewrite - -
+bounce unix - bounce - 0
+defer unix - bounce - 0
+trace unix - bounce - 0
+flush unix n flush 1000? 0
+proxymap unix - proxymap - -
+proxywrite unix - proxymap - 1
+smtp unix - smtp - -
+relay unix - smtp - -
+showq unix n showq - -
+error unix - error - -
+retry unix - error - -
+anvil unix - anvil - 1
+scache unix - scache - 1
+postlog unix-dgram n postlogd - 1
+"""
+
+
+class Running:
+    """
+    An MTA that answers on `port`.
+    """
+
+    def __init__(self, name: str, port: int, account: accounting.Account, log: Path) -> None:
+        self.name = name
+        self.port = port
+        self.account = account
+        self.log = log
+
+
+def free_port() -> int:
+    """
+    Find a TCP port of the loopback interface that nobody has just now.
+    """
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def black_hole() -> Iterator[int]:
+    """
+    Give the port of a peer whose kernel accepts connections and that never says a word.
+    """
+    with closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(16)
+        yield int(listening.getsockname()[1])
+
+
+@contextmanager
+def running(name: str, folder: Path, next_hop: int, receive_only: bool) -> Iterator[Running]:
+    """
+    Run an MTA, "empath" or "postfix", that hands its mail to the port `next_hop`.
+    """
+    folder.mkdir(mode=0o755)
+    port = free_port()
+    prepare = {"empath": prepare_empath, "postfix": prepare_postfix}[name]
+    command = prepare(folder, port, next_hop, receive_only)
+    account = accounting.open_account(f"empath-benchmark-{os.getpid()}-{port}")
+    log = folder / "output"
+    process = accounting.launch(command, account, log, folder)
+    try:
+        wait_for_banner(port, process, log)
+        yield Running(name, port, account, log)
+    finally:
+        if name == "postfix":
+            subprocess.run([*postfix(folder), "stop"], capture_output=True, check=False)
+        accounting.end(process, account)
+
+
+def prepare_empath(folder: Path, port: int, next_hop: int, receive_only: bool) -> list[str]:
+    """
+    Write empath's configuration; tells the command that runs it in the foreground.
+    """
+    file = folder / "empath.toml"
+    file.write_text(
+        EMPATH.format(
+            folder=folder,
+            port=port,
+            next_hop=next_hop,
+            parallel=1 if receive_only else 100,
+            connections=1 if receive_only else 20,
+            metrics=free_port(),
+            health=free_port(),
+        )
+    )
+    return [sys.executable, "-m", "empath", "--config", str(file)]
+
+
+def prepare_postfix(folder: Path, port: int, next_hop: int, receive_only: bool) -> list[str]:
+    """
+    Write Postfix's configuration (main.cf and an unprivileged master.cf without chroot); tells its command.
+    """
+    for name in ("etc", "queue", "data"):
+        (folder / name).mkdir(mode=0o755)
+    os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
+    hold = "check_client_access static:HOLD, " if receive_only else ""
+    main = POSTFIX_MAIN.format(folder=folder, next_hop=next_hop, restrictions=f"{hold}permit_mynetworks, reject")
+    (folder / "etc" / "main.cf").write_text(main)
+    lines = []
+    for service in POSTFIX_SERVICES.format(port=port).splitlines():
+        name, kind, private, program, wakeup, limit = service.split()
+        lines.append(f"{name} {kind} {private} - n {wakeup} {limit} {program}\n")
+    (folder / "etc" / "master.cf").write_text("".join(lines))
+    return [*postfix(folder), "start-fg"]
+
+
+def postfix(folder: Path) -> list[str]:
+    """
+    Begin a command for the Postfix of this folder.
+    """
+    return ["postfix", "-c", str(folder / "etc")]
+
+
+def wait_for_banner(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """
+    Wait until an MTA says 220; SystemExit with the end of its output if it does not.
+    """
+    deadline = time.monotonic() + START_PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 5) as client:
+                greeting = client.recv(512)
+                client.sendall(b"QUIT\r\n")
+                client.recv(512)
+            if greeting.startswith(b"220"):
+                return
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise SystemExit(f"the MTA did not start:\n{log.read_text(errors='replace')[-2000:]}")

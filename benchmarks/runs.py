@@ -1,0 +1,124 @@
+"""
+One measured run, and what several runs say together.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.accounting import Meter
+from benchmarks.load import Load, LoadFailed, send, sink
+from benchmarks.mtas import black_hole, free_port, running
+
+WARM_UP = 200  # messages before the clock runs: processes are forked, modules are imported
+AFTERWARDS = 0.5  # seconds in which what follows the last message is still counted, and in which a duplicate would show
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    What one run gave. Memory in bytes; `accepted` and `rate` in messages a second, `cpu` in seconds a message.
+
+    `rate` is until the last message reached the sink, or, where nothing leaves, until the last one was accepted.
+    """
+
+    mta: str
+    accepted: float
+    rate: float
+    cpu: float
+    rss: int
+    pss: int
+    counted_by: str
+
+
+@dataclass(frozen=True)
+class Spread:
+    """
+    The median of some runs, and their ends.
+    """
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """
+        Sum up at least one value.
+        """
+        return cls(statistics.median(values), min(values), max(values))
+
+
+def relay(mta: str, load: Load, folder: Path, patience: float) -> Run:
+    """
+    Send through a fresh MTA to the sink; LoadFailed if any message is lost or comes twice.
+    """
+    with ExitStack() as stack:
+        taking = stack.enter_context(sink(free_port()))
+        under_test = stack.enter_context(running(mta, folder, taking.port, receive_only=False))
+        warm_up = Load(WARM_UP, load.size, load.sessions, load.many)
+        send(warm_up, under_test.port, patience)
+        taking.wait_for(WARM_UP, patience)
+        total = WARM_UP + load.count
+        with Meter(under_test.account) as meter:
+            began = time.monotonic()
+            accepted = send(load, under_test.port, patience)
+            taking.wait_for(total, patience)
+            time.sleep(AFTERWARDS)
+        if taking.taken != total:
+            raise LoadFailed(f"{mta}: {taking.taken} messages came of {total}")
+        rate = load.count / (taking.last - began)
+        return _run(mta, load, accepted, rate, meter, under_test.account.how)
+
+
+def receive(mta: str, load: Load, folder: Path, patience: float) -> Run:
+    """
+    Send to a fresh MTA that keeps everything.
+    """
+    with ExitStack() as stack:
+        hole = stack.enter_context(black_hole())
+        under_test = stack.enter_context(running(mta, folder, hole, receive_only=True))
+        send(Load(WARM_UP, load.size, load.sessions, load.many), under_test.port, patience)
+        with Meter(under_test.account) as meter:
+            accepted = send(load, under_test.port, patience)
+            time.sleep(AFTERWARDS)
+        return _run(mta, load, accepted, load.count / accepted, meter, under_test.account.how)
+
+
+def ceiling(load: Load, patience: float) -> float:
+    """
+    Tell how many messages a second the generator and the sink do without an MTA between them.
+    """
+    with sink(free_port()) as taking:
+        return load.count / send(load, taking.port, patience)
+
+
+def _run(mta: str, load: Load, accepted: float, rate: float, meter: Meter, how: str) -> Run:
+    return Run(mta, load.count / accepted, rate, meter.cpu / load.count, meter.peak_rss, meter.peak_pss, how)
+
+
+Measure = Callable[[str, Load, Path, float], Run]
+MEASURES: dict[str, Measure] = {"relay": relay, "receive": receive}
+
+
+def interleaved(measure: Measure, mtas: Sequence[str], load: Load, rounds: int, parent: Path | None) -> list[Run]:
+    """
+    Measure the MTAs in turn, A B A B …, each time fresh in a folder of its own that is removed afterwards.
+    """
+    runs = []
+    for _ in range(rounds):
+        for mta in mtas:
+            outer = Path(tempfile.mkdtemp(prefix="empath-benchmark-", dir=parent))
+            outer.chmod(0o755)  # Postfix's processes drop root and must pass
+            try:
+                runs.append(measure(mta, load, outer / mta, 300.0))
+            finally:
+                shutil.rmtree(outer, ignore_errors=True)
+    return runs

@@ -1,0 +1,86 @@
+"""
+Results as Markdown, with a description of the machine that names neither host nor path.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.load import Load
+from benchmarks.runs import Run, Spread
+
+MIB = 1024 * 1024
+HEAD = """\
+| what | per connection | MTA | messages/s | accepted/s | CPU ms/message | peak RSS MiB | peak PSS MiB | runs |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def rows(what: str, load: Load, runs: Iterable[Run]) -> str:
+    """
+    Write one line an MTA: medians, with least and greatest in brackets.
+    """
+    by_mta: dict[str, list[Run]] = {}
+    for run in runs:
+        by_mta.setdefault(run.mta, []).append(run)
+    many = "many" if load.many else "one"
+    return "".join(
+        f"| {what} | {many} | {mta} | {_spread([run.rate for run in some], '.0f')} "
+        f"| {_spread([run.accepted for run in some], '.0f')} "
+        f"| {_spread([run.cpu * 1000 for run in some], '.3f')} "
+        f"| {Spread.of([run.rss / MIB for run in some]).high:.0f} "
+        f"| {Spread.of([run.pss / MIB for run in some]).high:.0f} | {len(some)} |\n"
+        for mta, some in by_mta.items()
+    )
+
+
+def ratios(runs: Iterable[Run]) -> tuple[float, float] | None:
+    """
+    Tell empath's rate and CPU per message as multiples of Postfix's; None unless both ran.
+    """
+    by_mta: dict[str, list[Run]] = {"empath": [], "postfix": []}
+    for run in runs:
+        by_mta[run.mta].append(run)
+    ours, theirs = by_mta["empath"], by_mta["postfix"]
+    if not ours or not theirs:
+        return None
+    rate = Spread.of([run.rate for run in ours]).median / Spread.of([run.rate for run in theirs]).median
+    cpu = Spread.of([run.cpu for run in ours]).median / Spread.of([run.cpu for run in theirs]).median
+    return rate, cpu
+
+
+def machine(folder: Path) -> Mapping[str, str]:
+    """
+    Describe what was measured on; `folder` is where the spools lie.
+    """
+    cpu = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = re.search(r"^MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    release = platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
+    return {
+        "CPU": f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores",
+        "memory": f"{int(memory[1]) // 1024 if memory else 0} MiB",
+        "file system of the spools": _said("stat", "-f", "-c", "%T", str(folder)),
+        "system": f"{release}, Linux {platform.release()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "Twisted": metadata.version("twisted"),
+        "Postfix": _said("postconf", "-dh", "mail_version"),
+    }
+
+
+def _said(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "not installed"
+    return done.stdout.strip() or "unknown"
+
+
+def _spread(values: list[float], form: str) -> str:
+    spread = Spread.of(values)
+    return f"{spread.median:{form}} ({spread.low:{form}}–{spread.high:{form}})"
