@@ -32,15 +32,19 @@ class Gauges:
     What is not counted but looked at: each call answers at once, from memory.
 
     `connections_active`: sessions open now. `queue_size`: deliveries by status. `queue_oldest`: seconds since the
-    oldest live message came, 0.0 without one. `site_connections`: connections we hold, by site. `dns_evictions`: what
-    the DNS cache threw out since the start. `orphans`: content files without a message found and swept since then.
+    oldest live message came, 0.0 without one. `site_connections`: connections we hold, by site. Since the start:
+    `dns_hits` and `dns_misses` of the DNS cache, and the answers it threw out (`dns_evictions`); content files that
+    could not be deleted (`deletion_failures`), and those found without a message (`orphans`).
     """
 
     connections_active: Callable[[], int]
     queue_size: Callable[[], Mapping[Status, int]]
     queue_oldest: Callable[[], float]
     site_connections: Callable[[], Mapping[str, int]]
+    dns_hits: Callable[[], int]
+    dns_misses: Callable[[], int]
     dns_evictions: Callable[[], int]
+    deletion_failures: Callable[[], int]
     orphans: Callable[[], int]
 
 
@@ -54,7 +58,10 @@ class Readings:
     queue_size: Mapping[Status, int] | None
     queue_oldest: float | None
     site_connections: Mapping[str, int] | None
+    dns_hits: int | None
+    dns_misses: int | None
     dns_evictions: int | None
+    deletion_failures: int | None
     orphans: int | None
 
 
@@ -181,18 +188,18 @@ class Exposition:
         yield _histograms(
             "empath_dns_lookup_duration_seconds", "Look-ups that went to a server.", "query_type", seen.dns_durations
         )
-        yield _tally("empath_dns_lookups", "Look-ups, cached ones too.", "query_type", seen.dns_lookups)
-        yield _counter("empath_dns_cache_hits", "Look-ups answered from the cache.", seen.dns_hits)
-        yield _counter("empath_dns_cache_misses", "Look-ups that went to a server.", seen.dns_misses)
+        yield _tally("empath_dns_lookups", "Look-ups by type.", "query_type", seen.dns_lookups)
+        yield from _read("empath_dns_cache_hits", "Look-ups answered from the cache.", readings.dns_hits)
+        yield from _read("empath_dns_cache_misses", "Look-ups not in the cache.", readings.dns_misses)
+        yield from _read("empath_dns_cache_evictions", "Answers the cache threw out.", readings.dns_evictions)
         yield _tally("empath_dns_errors", "Look-ups that found no name or failed.", "error_type", seen.dns_errors)
-        if readings.dns_evictions is not None:
-            yield _counter("empath_dns_cache_evictions", "Answers the cache threw out.", readings.dns_evictions)
 
     def _spool(self, readings: Readings) -> Iterator[Metric]:
         seen = self._metrics
         yield _histogram("empath_spool_commit_duration_seconds", "Group commits.", seen.commit_duration)
         yield _histogram("empath_spool_batch_size", "Changes in one group commit.", seen.commit_size)
-        yield _counter("empath_spool_deletion_failures", "Content files given up on.", seen.cleanups_given_up)
+        yield from _read("empath_spool_deletion_failures", "Failed deletions.", readings.deletion_failures)
+        yield _counter("empath_spool_cleanups_given_up", "Content files given up on.", seen.cleanups_given_up)
         yield from _gauge("empath_spool_orphans", "Content files found without a message.", readings.orphans)
 
 
@@ -221,6 +228,10 @@ def _capped(numbers: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
 
 def _counter(name: str, text: str, value: int) -> Metric:
     return CounterMetricFamily(name, text, value=value)
+
+
+def _read(name: str, text: str, value: int | None) -> tuple[Metric, ...]:
+    return () if value is None else (_counter(name, text, value),)
 
 
 def _gauge(name: str, text: str, value: float | None) -> tuple[Metric, ...]:

@@ -36,9 +36,7 @@ class Metrics:
         "delivered",
         "dns_durations",
         "dns_errors",
-        "dns_hits",
         "dns_lookups",
-        "dns_misses",
         "domains",
         "failed",
         "message_size",
@@ -54,7 +52,6 @@ class Metrics:
     def __init__(self, section: schema.Metrics) -> None:
         self.connections = self.connections_closed = self.connections_failed = self.messages_received = 0
         self.delivered = self.failed = self.retrying = 0
-        self.dns_hits = self.dns_misses = 0
         self.cleanups_given_up = self.reports_queued = self.reports_dropped = 0
         self.smtp_errors = counts.Tally()
         self.session_duration = counts.Histogram(counts.DURATIONS)
@@ -145,9 +142,7 @@ class Metrics:
         answer = event.answer
         self.dns_lookups.add(answer.rdtype)
         if event.cached:
-            self.dns_hits += 1
             return
-        self.dns_misses += 1
         self.dns_durations.observe(answer.rdtype, event.seconds)
         if answer.found is Found.NO_NAME:
             self.dns_errors.add("nxdomain")
