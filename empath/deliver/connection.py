@@ -179,7 +179,7 @@ class Connection(Protocol):
         Write and set the deadline before anyone hears of the events: they may begin the next transaction at once.
         """
         output = self.session.take_output()
-        if output:
+        if output and not self._gone:
             self._writer.write(output)
         self._keep_time()
         for event in events:

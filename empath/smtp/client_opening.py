@@ -136,7 +136,6 @@ class Opening:
         if self.state in (State.STARTTLS, State.HANDSHAKE):
             trouble = Trouble.TLS
         self._events.append(SessionEnded(failure, trouble))
-        self._output = b""
         self.state = State.CLOSED
 
     def _gone(self) -> None:
