@@ -75,15 +75,11 @@ def host_groups(
     Without MX records the domain itself is the host. Where a host is one of `ours` (names of this machine in lower
     case), its group and all after it are cut, so that mail never goes backwards.
     """
-    match answer.found:
-        case Found.FAILED:
-            return dns_trouble(answer)
-        case Found.NO_NAME:
-            return NO_DOMAIN
-        case Found.NO_DATA:
-            return LOOP if answer.name in ours else ((answer.name,),)
-        case Found.RECORDS:
-            return _order(answer, ours, chance)
+    if answer.found is Found.RECORDS:
+        return _order(answer, ours, chance)
+    if answer.found is Found.NO_DATA:
+        return LOOP if answer.name in ours else ((answer.name,),)
+    return NO_DOMAIN if answer.found is Found.NO_NAME else dns_trouble(answer)
 
 
 def _order(

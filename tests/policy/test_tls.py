@@ -1,0 +1,45 @@
+"""
+What is done about transport security.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.policy.tls import COURSES, Course, Policy, Seen, course
+
+
+class CourseTests(SynchronousTestCase):
+    """
+    The table.
+    """
+
+    def test_complete(self) -> None:
+        """
+        There is a course for every policy and everything a server can show.
+        """
+        self.assertEqual(set(COURSES), set(product(Policy, Seen)))
+
+    def test_strict_policies_never_go_on_in_cleartext(self) -> None:
+        """
+        An unmet policy waits for another host.
+        """
+        for policy, seen in product((Policy.REQUIRED, Policy.VERIFIED), Seen):
+            self.assertIn(course(policy, seen), (Course.STARTTLS, Course.NEXT_HOST))
+
+    def test_opportunistic(self) -> None:
+        """
+        Opportunistic TLS delivers in cleartext rather than not at all (RFC 7435), on a new connection.
+        """
+        self.assertIs(course(Policy.OPPORTUNISTIC, Seen.OFFERED), Course.STARTTLS)
+        self.assertIs(course(Policy.OPPORTUNISTIC, Seen.NOT_OFFERED), Course.CLEARTEXT)
+        self.assertIs(course(Policy.OPPORTUNISTIC, Seen.FAILED), Course.RECONNECT)
+
+    def test_implicit(self) -> None:
+        """
+        A port that speaks TLS only has no cleartext to fall back to.
+        """
+        self.assertIs(course(Policy.OPPORTUNISTIC, Seen.FAILED, implicit=True), Course.NEXT_HOST)
+        self.assertIs(course(Policy.OPPORTUNISTIC, Seen.NOT_OFFERED, implicit=True), Course.CLEARTEXT)
