@@ -6,6 +6,7 @@ Fatal at the start: a path in a system directory, a network file system, a spool
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import Final
@@ -93,8 +94,6 @@ class Lock:
             raise SpoolError(f"the spool's lock {self._path} cannot be opened: {failure}") from failure
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError as failure:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
@@ -104,6 +103,15 @@ class Lock:
             os.close(descriptor)
             raise SpoolError(f"the spool's lock {self._path} cannot be taken: {failure}") from failure
         self._descriptor = descriptor
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from starting
+            os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0))
+
+    def take_again(self) -> None:
+        """
+        Make sure of the lock after trouble with the disk: the file it was taken on may not be the one that is there.
+        """
+        self.release()
+        self.take()
 
     def release(self) -> None:
         """

@@ -73,7 +73,7 @@ class SqliteSpool:
         self._in_thread = in_thread
         self._lock = Lock(os.path.join(root, "lock"))
         self._ballast = Ballast(os.path.join(root, "ballast"), ballast, free)
-        self._writer = Writer(database, self._ballast)
+        self._writer = Writer(database, self._ballast, self._lock)
         self._reader = Reader(database, in_reader)
         self._withdrawals = Withdrawals(
             lambda operation: self._commits.submit(operation), lambda name: self._content.remove(name)

@@ -22,6 +22,7 @@ from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.spool import schema
 from empath.spool.ballast import Ballast
 from empath.spool.commit import Group, Operation, Outcome
+from empath.spool.place import Lock
 
 PAGE: Final = 4096
 
@@ -58,10 +59,10 @@ def blame(failure: Exception) -> Blame:
     """
     if isinstance(failure, OSError):
         return Blame.FULL if failure.errno in (errno.ENOSPC, errno.EDQUOT) else Blame.PLACE
-    code = getattr(failure, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    code = getattr(failure, "sqlite_errorcode", 0)
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE):  # the latter: no room for the log's index
         return Blame.FULL
-    return Blame.PLACE if code in _PLACE else Blame.OPERATION
+    return Blame.PLACE if code & 0xFF in _PLACE else Blame.OPERATION
 
 
 def _as_ours(failure: Exception) -> SpoolError:
@@ -76,11 +77,14 @@ def _as_ours(failure: Exception) -> SpoolError:
 class Writer:
     """
     Writes groups into the database at `path`; after `open`, only the writer's thread may call it.
+
+    `lock` is held, and made sure of whenever the database has to be opened again.
     """
 
-    def __init__(self, path: str, ballast: Ballast) -> None:
+    def __init__(self, path: str, ballast: Ballast, lock: Lock) -> None:
         self._path = path
         self._ballast = ballast
+        self._lock = lock
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> int:
@@ -88,13 +92,21 @@ class Writer:
         Make or migrate the database; tells the greatest number of a message in it. SpoolTooNew, SpoolError.
         """
         try:
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            connection = self._connected()
-            (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM message").fetchone()
+            return self._open()
         except (sqlite3.Error, OSError) as failure:
-            self.close()
+            if not (blame(failure) is Blame.FULL and self._ballast.drop()):
+                raise SpoolError(f"the spool's database {self._path} cannot be opened: {failure}") from failure
+        try:
+            return self._open()
+        except (sqlite3.Error, OSError) as failure:
             raise SpoolError(f"the spool's database {self._path} cannot be opened: {failure}") from failure
-        except SpoolError:
+
+    def _open(self) -> int:
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        self._connection = self._connect()
+        try:
+            (last,) = self._connection.execute("SELECT coalesce(max(number), 0) FROM message").fetchone()
+        except BaseException:
             self.close()
             raise
         return int(last)
@@ -190,17 +202,21 @@ class Writer:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = schema.connect(self._path, "rw")
-            try:
-                schema.check_version(connection)
-                schema.make_durable(connection)
-                schema.migrate(connection)
-                schema.note_deletions(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+            self._lock.take_again()
+            self._connection = self._connect()
         return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = schema.connect(self._path, "rw")
+        try:
+            schema.check_version(connection)
+            schema.make_durable(connection)
+            schema.migrate(connection)
+            schema.note_deletions(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _keep_up(self, operation: Operation) -> None:
         try:
