@@ -147,6 +147,9 @@ class ISpool(Interface):
     fire. Calls that change anything fail with SpoolFull or SpoolError and have then changed nothing.
     """
 
+    deletion_failures = Attribute("How often content could not be deleted, since the start.")
+    orphans = Attribute("How many content files without a message were found, since the start.")
+
     def open() -> None:
         """
         Lock, open and if need be migrate the spool. SpoolLocked, SpoolTooNew, SpoolError: it cannot be used.
@@ -214,6 +217,11 @@ class ISpool(Interface):
     def due_count(now: float) -> Deferred[int]:
         """
         Count the scheduled deliveries whose `next_attempt` is not after `now`.
+        """
+
+    def oldest() -> Deferred[float | None]:
+        """
+        Tell when the oldest message with a scheduled delivery was received, None if nothing is scheduled.
         """
 
     def expire_kept(now: float) -> Deferred[int]:

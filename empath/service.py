@@ -1,24 +1,281 @@
 """
 The composition root: the only place that builds the rooms and wires them together.
+
+Fatal, raised from `build`: a configuration that cannot be used as it stands (ConfigError). Fatal, raised while
+starting: a busy port, a spool that cannot be opened. The stop is ordered: listeners, sessions, deliveries, spool.
 """
 
 from __future__ import annotations
 
+import random
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger, globalLogPublisher
 
-from empath.config.schema import Config
+from empath.census import Census
+from empath.config.schema import Config, Relay
+from empath.deliver.dispatch import Dispatch
+from empath.deliver.maildir import MaildirAgent
+from empath.deliver.routing import Routing
+from empath.deliver.smtp import SmtpAgent
+from empath.dns.datagrams import UdpSockets
+from empath.dns.resolver import Resolver
+from empath.dns.streams import tcp_streams
+from empath.errors import ConfigError
+from empath.interfaces import IResolver, ISpool
+from empath.modules.chain import Chain
+from empath.modules.core import CoreChecks
+from empath.observe.exposition import Exposition, Gauges
+from empath.observe.health import Checks, Readiness
+from empath.observe.http import HttpService, health_pages, metrics_pages
+from empath.observe.journal import Journal
+from empath.observe.life import LifeEvents
+from empath.observe.logging import LEVELS
+from empath.observe.metrics import Metrics
+from empath.policy.relay import RelayPolicy, read_recipients, relay_policy
+from empath.queue.periodic import Periodic
+from empath.queue.queue import Queue
+from empath.receive.listeners import Reception
+from empath.receive.terms import Surroundings
+from empath.report.bounce import Reporter
+from empath.spool.memory import MemorySpool
+from empath.spool.sqlite import SqliteSpool
+from empath.threads import Threads
+
+DNS_FRESH = 30.0  # seconds for which a server's answer vouches for the resolver
+
+log = Logger()
 
 
 class EmpathService(MultiService):
     """
-    Everything that runs.
+    Everything that runs; two of them in one process share nothing.
+
+    `privilegedStartService` binds, `startService` opens the spool and begins, `stopService` is the ordered drain.
     """
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.shutting_down = False
+        self._reactor = reactor
+        self._chance = random.Random()
+        self._threads = Threads(reactor)
+        self.metrics = Metrics(config.metrics)
+        self._events = self._make_events()
+        self.spool = self._make_spool()
+        self.resolver = self._make_resolver()
+        self._make_delivery()
+        self.reception = self._make_reception()
+        self.census = Census(self.spool, reactor)
+        self._periodic = (
+            Periodic("the census", self.census.take, config.delivery.process_interval, reactor),
+            Periodic("the DNS cache's eviction", self._evict, config.delivery.dns.eviction_interval, reactor),
+        )
+        self.readiness = Readiness(config.health, self._checks(), reactor)
+        self._http = self._make_http()
+
+    def privilegedStartService(self) -> None:
+        """
+        Bind all ports, while there may be privileges to do it.
+        """
+        super().privilegedStartService()
+        self.reception.bind()
+        for http in self._http:
+            http.bind()
+
+    def startService(self) -> None:
+        """
+        Open the spool and begin; the reactor does not accept anything before this has returned.
+        """
+        super().startService()
+        self._threads.start()
+        try:
+            self.spool.open()
+        except BaseException:
+            self._threads.stop()
+            raise
+        self.resolver.start()
+        self.queue.start()
+        self.reception.start()
+        for periodic in self._periodic:
+            periodic.start(now=True)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop accepting, let sessions and deliveries in flight come to their end, then close the spool.
+        """
+        self.shutting_down = True
+        stopped: Deferred[None] = Deferred.fromCoroutine(self._drain())
+        return stopped
+
+    async def _drain(self) -> None:
+        for periodic in self._periodic:
+            periodic.stop()
+        await self.reception.stop()
+        await self.queue.stop()
+        await self.agent.stop()
+        self.resolver.stop()
+        self.readiness.stop()
+        await self.spool.close()
+        for http in self._http:
+            await http.stop()
+        self._threads.stop()
+        await super().stopService()
+        log.info("stopped: {received} received", received=self.metrics.messages_received)
+
+    def _make_events(self) -> LifeEvents:
+        events = LifeEvents()
+        shown = frozenset(LEVELS[LEVELS.index(self.config.log.level) :])
+        self.metrics.listen(events)
+        Journal(self._reactor, globalLogPublisher, shown.__contains__).listen(events)
+        return events
+
+    def _make_spool(self) -> ISpool:
+        section, emit = self.config.spool, self._events.emit
+        if section.backend == "memory":
+            return MemorySpool(section, emit=emit)
+        return SqliteSpool(
+            section,
+            clock=self._reactor,
+            in_writer=self._threads.in_writer,
+            in_reader=self._threads.in_reader,
+            in_thread=self._threads.in_thread,
+            emit=emit,
+            max_cleanup_attempts=self.config.delivery.max_cleanup_attempts,
+        )
+
+    def _make_resolver(self) -> Resolver:
+        reactor = self._reactor
+        return Resolver(
+            self.config.delivery.dns,
+            reactor,
+            random.SystemRandom(),
+            self._events.emit,
+            UdpSockets(reactor),
+            tcp_streams(reactor),
+        )
+
+    def _make_delivery(self) -> None:
+        """
+        Make what takes mail out: routes, agents, reports and the queue that drives them.
+        """
+        config, reactor, emit = self.config, self._reactor, self._events.emit
+        section, open_body = config.delivery, self.spool.open_body
+        self.routing = _routing(config)
+        find = self.routing.find
+        self.smtp_agent = SmtpAgent(
+            reactor, _as_resolver(self.resolver), open_body, self._chance, section, config.hostname, find
+        )
+        maildir = MaildirAgent(reactor, open_body, self._threads.in_thread, find)
+        self.agent = Dispatch(self.routing, {"smtp": self.smtp_agent, "maildir": maildir})
+        self.reporter = Reporter(section.dsn, config.hostname, reactor, self._chance, emit)
+        report = self.reporter.report_for
+        self.queue = Queue(section, self.spool, self.agent, report, reactor, self._chance, emit)
+
+    def _make_reception(self) -> Reception:
+        config = self.config
+        relay = _relay(config.relay)
+        around = Surroundings(
+            hostname=config.hostname,
+            clock=self._reactor,
+            chance=self._chance,
+            decisions=Chain([CoreChecks(config.smtp, relay, self.spool.has_room)]),
+            begin=self.spool.begin,
+            trusts=relay.trusts,
+            emit=self._events.emit,
+            on_stored=self.queue.fresh,
+        )
+        return Reception(self._reactor, config.smtp, around, config.delivery.shutdown_timeout)
+
+    def _make_http(self) -> tuple[HttpService, ...]:
+        """
+        Make the pages for monitoring, where they are enabled.
+        """
+        made = []
+        metrics, health = self.config.metrics, self.config.health
+        if metrics.enabled:
+            exposition = Exposition(metrics, self.metrics, self._gauges())
+            made.append(
+                HttpService(self._reactor, metrics.endpoint, metrics_pages(exposition, self._threads.in_thread))
+            )
+        if health.enabled:
+            made.append(HttpService(self._reactor, health.endpoint, health_pages(self.readiness)))
+        return tuple(made)
+
+    def _gauges(self) -> Gauges:
+        cache = self.resolver.cache
+        return Gauges(
+            connections_active=lambda: self.reception.sessions.count,
+            queue_size=lambda: self.census.counts,
+            queue_oldest=lambda: self.census.oldest,
+            site_connections=lambda: dict(self.smtp_agent.connections()),
+            dns_hits=lambda: cache.hits,
+            dns_misses=lambda: cache.misses,
+            dns_evictions=lambda: cache.evictions,
+            deletion_failures=lambda: self.spool.deletion_failures,
+            orphans=lambda: self.spool.orphans,
+        )
+
+    def _checks(self) -> Checks:
+        return Checks(
+            smtp=lambda: len(self.reception.ports) == len(self.config.smtp.listeners),
+            spool=self._spool_writable,
+            delivery=lambda: self.queue.attempts.open,
+            dns=self._dns_answers,
+            disk=lambda: self.spool.has_room(0),
+            queue_size=lambda: self.queue.due_waiting,
+            shutting_down=lambda: self.shutting_down,
+        )
+
+    async def _spool_writable(self) -> bool:
+        await self.spool.probe()
+        return True
+
+    def _dns_answers(self) -> bool | Deferred[bool]:
+        """
+        Tell whether no route needs DNS, or a server answered lately; else ask one.
+        """
+        if not self.routing.needs_dns:
+            return True
+        if self._reactor.seconds() - self.resolver.last_answer < DNS_FRESH:
+            return True
+        return self.resolver.probe()
+
+    async def _evict(self) -> None:
+        self.resolver.cache.evict(self._reactor.seconds())
+
+
+def _as_resolver(resolver: Resolver) -> IResolver:
+    return resolver
+
+
+def _routing(config: Config) -> Routing:
+    try:
+        return Routing(config.delivery)
+    except ValueError as error:
+        raise ConfigError([f"delivery.domains: {error}"]) from error
+
+
+def _relay(section: Relay) -> RelayPolicy:
+    """
+    Make the relay policy, with the recipients that the operator's file names.
+    """
+    recipients = None
+    if section.domains and section.recipients != "any":
+        try:
+            recipients = read_recipients(Path(section.recipients).read_text())
+        except (OSError, ValueError) as error:
+            problems = [f"relay.recipients: {section.recipients}: {line}" for line in str(error).splitlines()]
+            raise ConfigError(problems) from error
+    return relay_policy(section.networks, section.domains, recipients)
 
 
 def build(config: Config, reactor: Any) -> EmpathService:
     """
-    Build the service that `config` describes.
+    Build the service that `config` describes; ConfigError if it cannot be used as it stands.
     """
-    return EmpathService()
+    return EmpathService(config, reactor)

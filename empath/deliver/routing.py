@@ -4,6 +4,7 @@ The operator's [delivery] section as the routes that decide about each domain.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Final
 
 from empath.config.schema import Delivery as Section
@@ -21,7 +22,7 @@ class Routing:
     """
 
     def __init__(self, section: Section) -> None:
-        self._routes = routes_of(section)
+        self.reconfigure(section)
 
     def find(self, domain: str) -> Route:
         """
@@ -29,11 +30,20 @@ class Routing:
         """
         return self._routes.find(domain)
 
+    @property
+    def needs_dns(self) -> bool:
+        """
+        Tell whether any route begins with a look-up.
+        """
+        return self._needs_dns
+
     def reconfigure(self, section: Section) -> None:
         """
         Use a new section from now on.
         """
         self._routes = routes_of(section)
+        routes = [_route(domain, Policy.DISABLED, section.port) for domain in section.domains.values()]
+        self._needs_dns = "*" not in section.domains or any(_looks_up(route) for route in routes)
 
 
 def routes_of(section: Section) -> Routes:
@@ -45,6 +55,21 @@ def routes_of(section: Section) -> Routes:
         {name: _route(domain, default, section.port) for name, domain in section.domains.items()},
         Route(tls=default),
     )
+
+
+def _looks_up(route: Route) -> bool:
+    return route.strategy == "smtp" and not (route.hosts and all(_known(hop.host) for hop in route.hosts))
+
+
+def _known(host: str) -> bool:
+    """
+    Tell whether a host is found without a look-up.
+    """
+    try:
+        ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
 
 
 def _route(domain: Domain, default: Policy, port: int) -> Route:

@@ -181,6 +181,13 @@ class MemorySpool:
         """
         return self._answer(sum(_moment(each) <= now for each in self._deliveries()))
 
+    def oldest(self) -> Deferred[float | None]:
+        """
+        As `ISpool.oldest`.
+        """
+        scheduled = [each.received for each in self._deliveries() if each.next_attempt is not None]
+        return self._answer(min(scheduled, default=None))
+
     def expire_kept(self, now: float) -> Deferred[int]:
         """
         As `ISpool.expire_kept`.

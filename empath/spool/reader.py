@@ -52,6 +52,12 @@ class Reader:
         """
         return self._ask(partial(_one, schema.DUE_COUNT, now))
 
+    def oldest(self) -> Deferred[float | None]:
+        """
+        As `ISpool.oldest`: queue ids sort by time, so the first scheduled row tells.
+        """
+        return self._ask(lambda connection: connection.execute(schema.OLDEST).fetchone()[0])
+
     def load(self, queue_id: str) -> Deferred[Message]:
         """
         As `ISpool.load`.

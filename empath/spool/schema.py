@@ -110,6 +110,10 @@ NEXT_DUE: Final = """
 DUE_COUNT: Final = """
     SELECT count(*) FROM delivery INDEXED BY delivery_due WHERE next_attempt IS NOT NULL AND next_attempt <= ?
 """
+OLDEST: Final = """
+    SELECT min(received) FROM (
+        SELECT received FROM delivery WHERE next_attempt IS NOT NULL ORDER BY queue_id LIMIT 1)
+"""
 SCHEDULED_COUNT: Final = "SELECT count(*) FROM delivery INDEXED BY delivery_due WHERE next_attempt IS NOT NULL"
 RETRY_COUNT: Final = """
     SELECT count(*) FROM delivery INDEXED BY delivery_retry WHERE status = 'retry' AND next_attempt IS NOT NULL

@@ -226,6 +226,12 @@ class SqliteSpool:
         """
         return self._reader.due_count(now)
 
+    def oldest(self) -> Deferred[float | None]:
+        """
+        As `ISpool.oldest`.
+        """
+        return self._reader.oldest()
+
     def expire_kept(self, now: float) -> Deferred[int]:
         """
         As `ISpool.expire_kept`; in slices.

@@ -1,0 +1,58 @@
+"""
+The threads of one service: one that writes the spool, one that reads it, and a few for files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+FILE_THREADS: Final = 4
+
+
+class Threads:
+    """
+    Runs blocking calls; `in_writer` and `in_reader` one at a time and in order, `in_thread` a few at once.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._writer = ThreadPool(0, 1, "empath-writer")
+        self._reader = ThreadPool(0, 1, "empath-reader")
+        self._files = ThreadPool(0, FILE_THREADS, "empath-files")
+
+    def start(self) -> None:
+        """
+        Let calls run; after the fork, which would not take threads along.
+        """
+        for pool in (self._writer, self._reader, self._files):
+            pool.start()
+
+    def stop(self) -> None:
+        """
+        Wait for the calls that run, and end the threads.
+        """
+        for pool in (self._writer, self._reader, self._files):
+            pool.stop()
+
+    def in_writer(self, call: Callable[[], Any]) -> Deferred[Any]:
+        """
+        Run a call that writes the spool.
+        """
+        return deferToThreadPool(self._reactor, self._writer, call)
+
+    def in_reader(self, call: Callable[[], Any]) -> Deferred[Any]:
+        """
+        Run a call that reads the spool.
+        """
+        return deferToThreadPool(self._reactor, self._reader, call)
+
+    def in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
+        """
+        Run any other blocking call.
+        """
+        return deferToThreadPool(self._reactor, self._files, call)
