@@ -178,7 +178,7 @@ class Attempts:
     async def _attempt(self, entry: Entry, message: Message) -> None:
         delivery = entry.delivery
         attempt = Attempt(delivery.attempts + 1, self._clock.seconds())
-        outcomes = outcomes_for(delivery, await self._outcomes(entry, message, attempt))
+        outcomes = await self._outcomes(entry, message, attempt)
         if entry.place is Place.GONE:
             log.error("{queue_id}: ended after the watchdog had given it up", queue_id=delivery.queue_id)
             return
@@ -192,7 +192,7 @@ class Attempts:
 
     async def _outcomes(self, entry: Entry, message: Message, attempt: Attempt) -> tuple[Outcome, ...]:
         """
-        Ask the agent; none if it failed. Being cancelled is our own doing, and goes on, only while we cut short.
+        Ask the agent; all are transient if it failed. A cancellation is passed on only while we cut short.
         """
         delivery = entry.delivery
         try:
@@ -204,11 +204,13 @@ class Attempts:
         except Exception:
             self._agent_failed(entry)
         else:
-            if len(outcomes) != len(delivery.open_recipients):
-                self.faults += 1
-                log.error("{queue_id}: the agent told a wrong number of outcomes", queue_id=delivery.queue_id)
-            return outcomes
-        return ()
+            wanted = len(delivery.open_recipients)
+            if len(outcomes) == wanted:
+                return outcomes
+            self.faults += 1
+            log.error("{queue_id}: the agent told a wrong number of outcomes", queue_id=delivery.queue_id)
+            return outcomes_for(wanted, outcomes)
+        return outcomes_for(len(delivery.open_recipients), ())
 
     def _agent_failed(self, entry: Entry) -> None:
         self.faults += 1

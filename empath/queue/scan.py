@@ -41,6 +41,7 @@ class Scan:
         self._window = window
         self._dispatch = dispatch
         self._timer: IDelayedCall | None = None
+        self._busy = False
         self._running: Deferred[None] | None = None
         self._last = 0.0
         self._asked = 0.0
@@ -53,7 +54,7 @@ class Scan:
         """
         if self._stopped:
             return
-        if self._running is not None:
+        if self._busy:
             self._wanted = when if self._wanted is None else min(when, self._wanted)
             return
         now = self._clock.seconds()
@@ -84,7 +85,7 @@ class Scan:
         """
         The periodic round: look, unless that is being done, and count what is due and has no place in the window.
         """
-        if self._running is None:
+        if not self._busy:
             self._look()
         due = await self._spool.due_count(self._clock.seconds())
         self.waiting = max(0, due - len(self._window.active))
@@ -98,19 +99,18 @@ class Scan:
             self._timer.cancel()
             self._timer = None
         self._wanted = None
+        self._busy = True  # a round may tell of more to look for before it first waits
         running = Deferred.fromCoroutine(self._round())
         if not running.called:
             self._running = running
-        self._settle_timer(running)
+        running.addBoth(self._over)
 
-    def _settle_timer(self, running: Deferred[None]) -> None:
-        def over(_: object) -> None:
-            self._running = None
-            self._last = self._clock.seconds()
-            if self._wanted is not None:
-                self.wake_at(self._wanted)
-
-        running.addBoth(over)
+    def _over(self, _: object) -> None:
+        self._busy = False
+        self._running = None
+        self._last = self._clock.seconds()
+        if self._wanted is not None:
+            self.wake_at(self._wanted)
 
     async def _round(self) -> None:
         self.rounds += 1

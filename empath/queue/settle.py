@@ -24,11 +24,10 @@ The outcome of an attempt that ended by a fault of ours.
 ENDED_BADLY: Final = frozenset({Status.FAILED, Status.EXPIRED})
 
 
-def outcomes_for(delivery: Delivery, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+def outcomes_for(wanted: int, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
     """
-    Give each open recipient exactly one outcome: what is missing is our fault and so transient, the rest is ignored.
+    Give each of `wanted` recipients exactly one outcome: a missing one is our fault and so transient, the rest ignored.
     """
-    wanted = len(delivery.open_recipients)
     return outcomes[:wanted] + (LOCAL_TROUBLE,) * (wanted - len(outcomes))
 
 
@@ -104,6 +103,8 @@ def _merged(recipients: tuple[RecipientState, ...], results: tuple[RecipientStat
 
 
 def _overall(recipients: tuple[RecipientState, ...]) -> Status:
+    if len(recipients) == 1:
+        return recipients[0].status
     standing = {state.status for state in recipients}
     for status in (Status.RETRY, Status.FAILED, Status.EXPIRED):
         if status in standing:

@@ -48,6 +48,8 @@ class FakeSpool:
     """
 
     def __init__(self) -> None:
+        self.deletion_failures = 0
+        self.orphans = 0
         self.messages: dict[str, Message] = {}
         self.deliveries: dict[tuple[str, str], Delivery] = {}
         self.settlements: list[Settlement] = []
@@ -163,6 +165,9 @@ class FakeSpool:
             return fail(fault)
         times = [d.next_attempt for d in self.deliveries.values() if d.next_attempt is not None]
         return succeed(sum(when <= now for when in times))
+
+    def oldest(self) -> Deferred[float | None]:
+        return succeed(min((message.received for message in self.messages.values()), default=None))
 
     def expire_kept(self, now: float) -> Deferred[int]:
         if fault := self._fault("expire_kept"):

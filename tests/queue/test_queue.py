@@ -490,6 +490,71 @@ class RestartTests(QueueCase):
         self.assertEqual(self.spool.limits, [500, 1000, 2000])
 
 
+class SearchTests(QueueCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.queue.start()
+        self.pass_time(1)
+
+    def later(self, number: int, domain: str, wait: float) -> None:
+        message = self.mail(number, f"a@{domain}")
+        [delivery] = self.spool.keep(message)
+        delivery = attrs.evolve(delivery, next_attempt=self.clock.seconds() + wait)
+        self.spool.put(message, (delivery,))
+        self.queue.fresh(message, (delivery,))
+
+    def test_the_earliest_time_counts(self) -> None:
+        """
+        What is due earlier than what was known moves the timer, what is due later does not.
+        """
+        for number, wait in enumerate((5.0, 2.0, 7.0)):
+            self.later(number, f"w{wait:.0f}.example", wait)
+        seen = []
+        for _ in range(8):
+            seen.append(len(self.agent.calls))
+            self.clock.advance(1.0)
+        self.assertEqual(seen, [0, 0, 1, 1, 1, 2, 2, 3])
+
+    def test_what_comes_up_during_a_search_is_looked_for_after_it(self) -> None:
+        """
+        A search that takes long is not repeated beside itself; a time told meanwhile is kept.
+        """
+        self.spool.slow_due = True
+        self.pass_time(9)
+        self.assertEqual(len(self.spool.answers), 1)
+        self.later(1, "x.example", 2.0)
+        self.later(2, "y.example", 3.0)
+        self.pass_time(20)
+        self.assertEqual(len(self.spool.answers), 1)
+        self.spool.slow_due = False
+        self.spool.answers[0]()
+        self.pass_time(0.2, 0.1)
+        self.assertEqual(self.agent.domains(), ["x.example", "y.example"])
+
+    def test_a_window_without_room_is_not_filled(self) -> None:
+        """
+        The spool is not asked for what could not be taken, and asked again when there is room.
+        """
+        self.queue.reconfigure(attrs.evolve(SECTION, max_active=1))
+        self.agent.hang_all = True
+        self.accept(1, "a@x.example")
+        self.hold(2, "a@y.example")
+        asked = len(self.spool.limits)
+        self.pass_time(20)
+        self.assertEqual(len(self.spool.limits), asked)
+        self.agent.hung[0].end(SENT)
+        self.pass_time(1, 0.1)
+        self.assertEqual(self.agent.domains(), ["x.example", "y.example"])
+
+    def test_an_idle_queue_asks_seldom(self) -> None:
+        """
+        With nothing to do the spool is searched once an interval.
+        """
+        asked = len(self.spool.limits)
+        self.pass_time(100)
+        self.assertEqual(len(self.spool.limits) - asked, 10)
+
+
 class StopTests(QueueCase):
     def setUp(self) -> None:
         super().setUp()

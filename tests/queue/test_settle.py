@@ -83,8 +83,8 @@ class OutcomesTests(SynchronousTestCase):
         """
         What the agent forgot counts as our own trouble, what it invented as nothing.
         """
-        self.assertEqual(outcomes_for(delivery("a@x", "b@x"), (SENT,)), (SENT, LOCAL_TROUBLE))
-        self.assertEqual(outcomes_for(delivery("a@x"), (SENT, DOWN)), (SENT,))
+        self.assertEqual(outcomes_for(2, (SENT,)), (SENT, LOCAL_TROUBLE))
+        self.assertEqual(outcomes_for(1, (SENT, DOWN)), (SENT,))
 
     def test_what_they_show_about_the_site(self) -> None:
         """
