@@ -107,7 +107,7 @@ class ContentEnded:
     """
     The final dot was read. `size` counts header block and body in bytes, `eight_bit` tells of bytes ≥ 128.
 
-    `bare_newline`: a CR or an LF stood alone somewhere, and the content from there on was passed over.
+    `bare_newline`: a CR or an LF stood alone somewhere, and the content from there on was passed over; then the others say nothing.
     """
 
     size: int

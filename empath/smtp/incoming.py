@@ -96,7 +96,8 @@ class IncomingContent:
         if decoder.ended:
             if not self._header_ended and not spoiled:
                 self._header(self._splitter.finish() if self._splitter else (b"", b""), events)
-            events.append(ContentEnded(self._size, self._eight_bit, spoiled))
+            told = (0, False, True) if spoiled else (self._size, self._eight_bit, False)
+            events.append(ContentEnded(*told))
         return events
 
     def _divide(self, piece: bytes, events: list[Content]) -> None:

@@ -47,6 +47,7 @@ from empath.smtp.server_states import (
 )
 
 _NO_EXTENSIONS: Final[frozenset[Extension]] = frozenset()
+_NOTHING_SAID: Final = Hello("", extended=False)
 
 
 class ServerSession:
@@ -78,7 +79,7 @@ class ServerSession:
         self._events: list[Event] = []
         self._out: list[bytes] = []
         self._pending: Verb | None = None
-        self._said: Hello | None = None
+        self._said = _NOTHING_SAID
         self._extensions: frozenset[Extension] = _NO_EXTENSIONS
         self._errors = self._commands = self._messages = 0
         self.state = State.CONNECTED
@@ -200,9 +201,8 @@ class ServerSession:
         return verb
 
     def _greet_back(self) -> None:
-        if self._said is not None:
-            self._out.append(self._rules.greet(self._said.name, self._said.extended))
-            self._extensions = self._rules.extensions if self._said.extended else _NO_EXTENSIONS
+        self._out.append(self._rules.greet(self._said.name, self._said.extended))
+        self._extensions = self._rules.extensions if self._said.extended else _NO_EXTENSIONS
 
     def _read_content(self, content: IncomingContent) -> bool:
         """

@@ -1,0 +1,135 @@
+"""
+Addresses and domains are read as RFC 5321 §4.1.2 writes them.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.mail.address import Address, canonical_domain, parse_address, parse_domain, usual_address
+
+
+class AddressTests(SynchronousTestCase):
+    """
+    Mailboxes.
+    """
+
+    def test_plain(self) -> None:
+        """
+        The local part keeps its case, the domain loses it, the text stays.
+        """
+        address = parse_address("Some.One+tag@Mail.Example.ORG")
+        self.assertEqual(address, Address("Some.One+tag", "mail.example.org", "Some.One+tag@Mail.Example.ORG"))
+        self.assertEqual(str(address), "Some.One+tag@Mail.Example.ORG")
+
+    def test_quoted(self) -> None:
+        """
+        A quoted local part is unquoted.
+        """
+        self.assertEqual(parse_address('"a b@c>\\"\\\\"@d.example').local, 'a b@c>"\\')
+        self.assertEqual(parse_address('""@d.example').local, "")
+
+    def test_literals(self) -> None:
+        """
+        Address literals are written in one way only.
+        """
+        self.assertEqual(parse_address("a@[192.0.2.1]").domain, "[192.0.2.1]")
+        self.assertEqual(parse_address("a@[ipv6:2001:DB8:0::1]").domain, "[IPv6:2001:db8::1]")
+
+    def test_a_labels(self) -> None:
+        """
+        A-labels are domains like others, U-labels none in ASCII.
+        """
+        self.assertEqual(parse_address("a@XN--mnchen-3ya.example").domain, "xn--mnchen-3ya.example")
+        self.assertRaises(ValueError, parse_address, "a@münchen.example")
+
+    def test_no_mailboxes(self) -> None:
+        """
+        Everything else is refused.
+        """
+        for text in (
+            "",
+            "a",
+            "@b.example",
+            "a@",
+            "a b@c.example",
+            ".a@b.example",
+            "a.@b.example",
+            "a..b@c.example",
+            "a@b@c.example",
+            "a@-b.example",
+            "a@b-.example",
+            "a@b..example",
+            "a@b.example.",
+            "a@b_c.example",
+            "ü@b.example",
+            'a"b"@c.example',
+            '"a"b"@c.example',
+            '"a\\"@c.example',
+            '"\t"@c.example',
+            "a@[192.0.2.256]",
+            "a@[192.0.2.1",
+            "a@[]",
+            "a@[IPv6:fe80::1%eth0]",
+            "a@[IPv6:192.0.2.1]",
+            "a@[x400:y]",
+            "a@b.example\n",
+            "u" * 65 + "@b.example",
+            '"' + "u" * 63 + '"@b.example',
+            "a@" + "x" * 64 + ".example",
+            "a@" + ".".join(["x" * 63] * 4) + ".y",
+        ):
+            self.assertRaises(ValueError, parse_address, text)
+
+    def test_longest(self) -> None:
+        """
+        64 octets of local part, 63 of a label and 255 of a domain are allowed.
+        """
+        domain = ".".join(["x" * 63] * 4)
+        self.assertEqual(len(domain), 255)
+        self.assertEqual(parse_address("u" * 64 + "@" + domain).domain, domain)
+        self.assertEqual(len(parse_address('"' + "u" * 62 + '"@b.example').local), 62)
+
+    def test_usual(self) -> None:
+        """
+        The short way to an address gives up where lengths need a look.
+        """
+        self.assertEqual(usual_address("A@B.c", "A", "B.c"), parse_address("A@B.c"))
+        self.assertIsNone(usual_address("", "u" * 65, "b.c"))
+        self.assertIsNone(usual_address("", "u", "b" * 64))
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.text(max_size=40) | st.from_regex(r"[a-z.\"\\]{0,9}@[a-z.\[\]0-9:-]{0,20}", fullmatch=True))
+    def test_any_text(self, text: str) -> None:
+        """
+        Any text is a mailbox that reads back the same, or a ValueError.
+        """
+        try:
+            address = parse_address(text)
+        except ValueError:
+            return
+        self.assertEqual(parse_address(str(address)), address)
+        self.assertEqual(parse_domain(address.domain), address.domain)
+
+
+class DomainTests(SynchronousTestCase):
+    """
+    Domains as people write them in a configuration.
+    """
+
+    def test_canonical(self) -> None:
+        """
+        U-labels become A-labels, a final dot goes, literals stay.
+        """
+        self.assertEqual(canonical_domain("München.Example."), "xn--mnchen-3ya.example")
+        self.assertEqual(canonical_domain("Example.ORG"), "example.org")
+        self.assertEqual(canonical_domain("[192.0.2.1]"), "[192.0.2.1]")
+
+    def test_wrong(self) -> None:
+        """
+        What is no domain is refused.
+        """
+        for text in ("", ".", "a b", "ü..example", "-ü.example", "☃" * 64, "[x]"):
+            self.assertRaises(ValueError, canonical_domain, text)
