@@ -33,6 +33,7 @@ endpoint = "tcp:{port}:interface=127.0.0.1:backlog=1024"
 path = "{folder}/spool"
 [delivery]
 max_parallel_deliveries = {parallel}
+shutdown_timeout = "1s"
 [delivery.connection_pool]
 max_per_server = {connections}
 [delivery.domains."*"]

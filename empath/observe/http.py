@@ -138,7 +138,7 @@ def _answer(request: Request, page: Page) -> None:
     request.finish()
 
 
-class _QuietSite(Site):
+class MonitoringSite(Site):
     """
     A site that writes no access log, not even to Twisted's own log, and needs no clock of its own for it.
     """
@@ -164,7 +164,7 @@ class HttpService:
         self._reactor = reactor
         self._endpoint = endpoint
         root = _Root(pages, reactor)
-        self._site = _QuietSite(  # type: ignore[no-untyped-call]  # Twisted's
+        self._site = MonitoringSite(  # type: ignore[no-untyped-call]  # Twisted's
             root, timeout=IDLE, reactor=reactor, parsePOSTFormSubmission=False
         )
         self._port: IListeningPort | None = None

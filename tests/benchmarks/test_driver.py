@@ -1,0 +1,103 @@
+"""
+The parts of the benchmark driver that need no load; `python -m benchmarks.loopback compare --quick` tries the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks import accounting, load, loopback, mtas, table
+from benchmarks.runs import Run
+from empath.config.load import load_config
+from empath.config.values import Surroundings
+
+SURROUNDINGS = Surroundings(Path("/"), {}, lambda: "mx.test", str)
+COUNTER = b"sess=1 quit=0 mesg=%d\r"
+
+
+def run(mta: str, rate: float, cpu: float) -> Run:
+    return Run(mta, rate + 10, rate, cpu, 64 * table.MIB, 32 * table.MIB, "control group")
+
+
+class CounterTests(SynchronousTestCase):
+    def test_the_last_whole_counter_counts(self) -> None:
+        self.assertEqual(load.last_count(COUNTER % 7 + COUNTER % 12), (12, b""))
+
+    def test_a_counter_that_may_go_on_does_not_count_yet(self) -> None:
+        self.assertEqual(load.last_count(COUNTER % 7 + b"sess=1 quit=0 mesg=1"), (7, b"sess=1 quit=0 mesg=1"))
+        self.assertEqual(load.last_count(b"sess=1 quit=0 mes"), (None, b"sess=1 quit=0 mes"))
+
+    @settings(max_examples=50)
+    @given(st.lists(st.integers(1, 99), min_size=1))
+    def test_whatever_the_pieces_the_last_counter_is_found(self, cuts: list[int]) -> None:
+        output = b"".join(COUNTER % number for number in range(1, 200))
+        taken, kept = None, b""
+        while output:
+            size = cuts[len(output) % len(cuts)]
+            piece, output = output[:size], output[size:]
+            found, kept = load.last_count(kept + piece)
+            taken = found if found is not None else taken
+        self.assertEqual(taken, 199)
+
+
+class TableTests(SynchronousTestCase):
+    def test_a_line_tells_medians_and_ends(self) -> None:
+        runs = [run("empath", rate, rate / 1e6) for rate in (300, 100, 200)]
+        self.assertEqual(
+            table.rows("relay", load.Load(10, many=True), runs),
+            "| relay | many | empath | 200 (100–300) | 210 (110–310) | 0.200 (0.100–0.300) | 64 | 32 | 3 |\n",
+        )
+
+    def test_ratios_are_of_medians(self) -> None:
+        runs = [run("empath", 3000, 0.0004), run("postfix", 1000, 0.0016)]
+        self.assertEqual(table.ratios(runs), (3.0, 0.25))
+        self.assertIsNone(table.ratios(runs[:1]))
+
+    def test_the_machine_is_described_without_names_of_hosts_and_paths(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        told = " ".join(table.machine(folder).values())
+        self.assertNotIn(socket.gethostname(), told.split())
+        self.assertNotIn(str(folder), told)
+
+
+class ConfigurationTests(SynchronousTestCase):
+    def test_the_configuration_written_for_empath_is_one_it_accepts(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        for receive_only in (False, True):
+            command = mtas.prepare_empath(folder, 2525, 2526, receive_only)
+            config = load_config(Path(command[-1]), SURROUNDINGS)
+            self.assertEqual(config.delivery.domains["*"].mx_override, ("127.0.0.1:2526",))
+            self.assertEqual(config.delivery.max_parallel_deliveries == 1, receive_only)
+
+    def test_quick_is_one_round_of_a_thousand(self) -> None:
+        options = loopback.parser().parse_args(["compare", "--quick", "--mta", "empath"])
+        self.assertEqual([one.count for one in loopback.chosen_loads(options)], [1000, 1000])
+
+
+class AccountingTests(SynchronousTestCase):
+    def test_the_cpu_of_children_that_have_ended_counts(self) -> None:
+        account = accounting.ProcessTree()
+        account.adopt(os.getpid())
+        before = account.cpu()
+        subprocess.run([sys.executable, "-c", "for _ in range(3_000_000): pass"], check=True)
+        self.assertGreater(account.cpu() - before, 0.0)
+
+    def test_memory_of_a_process_that_is_gone_is_nothing(self) -> None:
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        self.assertEqual((accounting.resident(gone.pid), accounting.proportional(gone.pid)), (0, 0))
+        self.assertFalse(accounting.alive(gone.pid))
+
+    def test_living_processes_have_memory(self) -> None:
+        self.assertGreater(accounting.resident(os.getpid()), 1024)
+        self.assertTrue(accounting.alive(os.getpid()))
