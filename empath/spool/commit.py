@@ -115,7 +115,7 @@ class GroupCommit:
         self.pending_bytes += operation.size
         self._waiting.append(operation)
         if not self._under_way:
-            self._hand_over().addCallbacks(self._written, self._crashed)
+            self._hand_over()
         return done
 
     async def close(self) -> None:
@@ -128,22 +128,21 @@ class GroupCommit:
             self._idle.append(idle)
             await idle
 
-    def _hand_over(self) -> Deferred[Any]:
+    def _hand_over(self) -> None:
         group = self._under_way = self._waiting
         self._waiting = []
         self._started = self._clock.seconds()
-        return self._in_writer(partial(self._write, group))
+        self._in_writer(partial(self._write, group)).addCallbacks(self._written, self._crashed)
 
     def _written(self, outcome: Outcome) -> None:
-        group = self._under_way
-        seconds = self._clock.seconds() - self._started
-        following = self._hand_over() if self._waiting else None  # the writer goes on while we tell those who waited
-        self._tell(group, seconds, outcome)
-        if following is None:
-            self._under_way = []
-            following = self._hand_over() if self._waiting else None
-        if following is not None:
-            following.addCallbacks(self._written, self._crashed)
+        """
+        Tell those who waited, then go on: what they ask for at once joins the next group (handing that over first
+        makes groups of 1 and 19 where 20 sessions wait, at twice the price).
+        """
+        self._tell(self._under_way, self._clock.seconds() - self._started, outcome)
+        self._under_way = []
+        if self._waiting:
+            self._hand_over()
         else:
             self._tell_idle()
 
