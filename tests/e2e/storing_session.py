@@ -131,7 +131,9 @@ class Session:
             case b"MAIL":
                 self._start(line)
             case b"RCPT":
-                if self._answer("RCPT", line, OK):
+                if not self._mail:
+                    self._socket.sendall(b"503 5.5.1 no sender\r\n")
+                elif self._answer("RCPT", line, OK):
                     self._rcpt.append(line)
             case b"DATA":
                 self._data(line)
@@ -206,8 +208,9 @@ class Session:
     def _end_of_data(self, content: bytes | None, size: int, digest: str) -> None:
         action = self._place.script.take("CONTENT", b" ".join([self._mail, *self._rcpt]))
         if action is None or isinstance(action, (Close, Wait)):
-            rcpt, self._rcpt = tuple(self._rcpt), []
-            self._place.keep(Stored(self._mail, rcpt, content, size, digest, time.time(), self._tls, self._login))
+            mail, rcpt = self._mail, tuple(self._rcpt)
+            self._place.keep(Stored(mail, rcpt, content, size, digest, time.time(), self._tls, self._login))
+        self._mail, self._rcpt = b"", []
         if action is None:
             self._socket.sendall(OK)
         else:

@@ -78,7 +78,7 @@ class CorpusTests(EndToEndTestCase):
         """
         expected = {f"{name}@{domain}": content for name, content in self.messages.items()}
         counted = Counter(address for each in arrived for address in each.recipients)
-        self.assertEqual(counted, Counter(expected))
+        self.assertEqual(counted, Counter(list(expected)))
         differences = {
             each.recipients[0]: relayed_difference(each.content, expected[each.recipients[0]].replace(b"\r\n", end))
             for each in arrived
