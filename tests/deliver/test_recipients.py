@@ -1,0 +1,121 @@
+"""
+One attempt over SMTP: an outcome for each recipient.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.config.schema import Delivery as Section
+from tests.deliver.world import SENT, SENT_2, World, message
+
+
+class RecipientTests(SynchronousTestCase):
+    """
+    An outcome for each recipient.
+    """
+
+    three = ("b@example.org", "c@example.org", "d@example.org")
+
+    def test_one_refused(self) -> None:
+        """
+        One refused recipient never fails the others, and is not tried at another host.
+        """
+        world = World()
+        world.server(1, RCPT=["250 b", "550 5.1.1 no", "450 4.2.1 later"])
+        told = world.deliver(message(*self.three))
+        self.assertEqual(
+            told,
+            [
+                "Success 250 2.0.0 mx1.example.org",
+                "PermanentFailure 550 5.1.1 mx1.example.org",
+                "TransientFailure 450 4.2.1 mx1.example.org",
+            ],
+        )
+        self.assertEqual(world.mx2.transports, [])
+
+    def test_all_refused_then_next_message(self) -> None:
+        """
+        After a transaction in which everyone was refused the connection still serves.
+        """
+        world = World()
+        world.server(1, RCPT=["550 5.1.1 no", "250 ok"], DATA=["554 5.5.1 nobody", "354 go"])
+        self.assertEqual(world.deliver(), ["PermanentFailure 550 5.1.1 mx1.example.org"])
+        self.assertEqual(world.deliver(), SENT)
+        self.assertEqual(world.mx1.verbs()[4:], ["RSET", "MAIL", "RCPT", "DATA"])
+
+    def test_content_wanted_for_nobody(self) -> None:
+        """
+        A server that wants content though it refused everyone gets none.
+        """
+        world = World()
+        world.server(1, RCPT="550 5.1.1 no")
+        self.assertEqual(world.deliver(), ["PermanentFailure 550 5.1.1 mx1.example.org"])
+        self.assertEqual(world.mx1.contents, [b"\r\n"])
+
+    def test_too_many_recipients(self) -> None:
+        """
+        Those whom the server does not take together go in further transactions at once.
+        """
+        world = World()
+        world.server(1, RCPT=["250 b", "452 4.5.3 c", "452 4.5.3 d", "250 c", "452 4.5.3 d", "250 d"])
+        self.assertEqual(world.deliver(message(*self.three)), SENT * 3)
+        self.assertEqual(len(world.mx1.contents), 3)
+        self.assertEqual(len(world.mx1.transports), 1)
+
+    def test_batches(self) -> None:
+        """
+        A transaction has no more recipients than configured.
+        """
+        world = World(Section(max_recipients_per_transaction=2))
+        self.assertEqual(world.deliver(message(*self.three)), SENT * 3)
+        self.assertEqual(world.mx1.verbs(), ["EHLO", "MAIL", "RCPT", "RCPT", "DATA", "MAIL", "RCPT", "DATA"])
+
+    def test_rest_goes_to_the_next_host(self) -> None:
+        """
+        What a host did not get to before it failed is carried to the next one, and only that.
+        """
+        world = World(Section(max_recipients_per_transaction=1))
+        world.server(1, MAIL=["250 ok", "421 4.3.2 enough"])
+        told = world.deliver(message(*self.three))
+        self.assertEqual(told, [*SENT, *SENT_2, *SENT_2])
+        self.assertEqual(
+            [c for c in world.mx2.commands if c.startswith("RCPT")],
+            ["RCPT TO:<c@example.org>", "RCPT TO:<d@example.org>"],
+        )
+
+    def test_server_in_trouble(self) -> None:
+        """
+        A 4yz to MAIL that blames the server's own system sends the mail to the next host at once.
+        """
+        world = World(Section(max_recipients_per_transaction=1))
+        world.server(1, MAIL="452 4.3.1 disk full")
+        self.assertEqual(world.deliver(message(*self.three)), SENT_2 * 3)
+        self.assertEqual(world.mx1.verbs().count("MAIL"), 1)
+
+    def test_greylisted(self) -> None:
+        """
+        A 4yz for the message holds for all its recipients in this attempt; no other host is bothered.
+        """
+        world = World(Section(max_recipients_per_transaction=2))
+        world.server(1, DATA="451 4.7.1 greylisted")
+        self.assertEqual(world.deliver(message(*self.three)), ["TransientFailure 451 4.7.1 mx1.example.org"] * 3)
+        self.assertEqual((world.mx1.verbs().count("MAIL"), world.mx2.transports), (1, []))
+
+    def test_permanent_is_not_presumed(self) -> None:
+        """
+        A 5yz to the content is for those who were in the transaction; the rest is asked for on its own.
+        """
+        world = World(Section(max_recipients_per_transaction=2))
+        world.server(1, CONTENT=["554 5.7.1 no", "250 2.0.0 ok"])
+        refused = "PermanentFailure 554 5.7.1 mx1.example.org"
+        self.assertEqual(world.deliver(message(*self.three)), [refused, refused, *SENT])
+
+    def test_eight_bit(self) -> None:
+        """
+        8-bit content is not sent to a host without 8BITMIME: 554 5.6.3, found without a transaction.
+        """
+        world = World()
+        world.server(1, EHLO="250 mx")
+        self.assertEqual(world.deliver(message(eight_bit=True)), ["PermanentFailure 554 5.6.3"])
+        self.assertEqual(world.mx1.verbs(), ["EHLO"])
