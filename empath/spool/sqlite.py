@@ -1,9 +1,8 @@
 """
 The spool in SQLite, with large content in files beside it.
 
-Fatal: at `open` only, whatever keeps the spool from being used. A full disk refuses new mail and nothing else; any
-other trouble with disk or database fails what waits for it, and the next operation tries again. Retried here: the
-deletion of content, and of messages whose commit was cancelled. Ignored: a ballast that cannot be made.
+Fatal: at `open` only, what keeps the spool from being used. A full disk refuses new mail only; other trouble with the
+disk fails what waits, and the next operation tries again. Retried: deletions. Ignored: a ballast that cannot be made.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection
 from functools import partial
+from itertools import count
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail
@@ -87,7 +87,7 @@ class SqliteSpool:
             root, in_thread, clock.seconds, self._room, self._cleanup, self._insert, section.inline_limit
         )
         self._sweep = Sweep(self._content, self._reader.with_file, in_thread)
-        self._next_number = 0
+        self._numbers = count(1)
         self._reclaiming = False
 
     @property
@@ -126,7 +126,7 @@ class SqliteSpool:
         self._lock.take()
         try:
             files.make_folder(self._content.root)
-            self._next_number = self._writer.open()
+            self._numbers = count(self._writer.open() + 1)
         except BaseException:
             self._lock.release()
             raise
@@ -173,7 +173,7 @@ class SqliteSpool:
         As `ISpool.settle`; MessageUnknown if no such delivery is stored. It stands even if the Deferred is cancelled.
         """
         try:
-            return self._commits.submit(settling(self._take_number(), settlement))
+            return self._commits.submit(settling(next(self._numbers), settlement))
         except SpoolError as failure:
             return fail(failure)
 
@@ -256,15 +256,11 @@ class SqliteSpool:
             self._reclaim()
             return fail(SpoolFull("the disk of the spool has no room for the message"))
         try:
-            operation = storing(self._take_number(), message, deliveries)
+            operation = storing(next(self._numbers), message, deliveries)
         except SpoolError as failure:
             return fail(failure)
         self._room.spend(size)
         return self._commits.submit(operation)
-
-    def _take_number(self) -> int:
-        self._next_number += 1
-        return self._next_number
 
     def _committed(self, outcome: Outcome) -> None:
         if outcome.free >= 0:
