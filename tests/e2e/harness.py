@@ -22,7 +22,6 @@ from tests.e2e.unbound import LocalDns, mail_zone
 
 SENDER = "sender@origin.test"
 HOSTS = tuple(f"127.0.0.{nth}" for nth in (11, 12, 21, 22, 31))
-FULL = os.environ.get("EMPATH_PROOFS") == "1"
 
 
 def message(text: str = "hello") -> bytes:

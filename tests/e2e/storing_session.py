@@ -63,6 +63,8 @@ def address(line: bytes) -> str:
 class Options:
     """
     How a server presents itself; `context` offers STARTTLS, or TLS from the first byte when `implicit`.
+
+    With `skip_trace` a Received header at the top counts neither for the size nor for the digest.
     """
 
     extensions: tuple[str, ...] = DEFAULT_EXTENSIONS
@@ -70,6 +72,7 @@ class Options:
     implicit: bool = False
     logins: dict[str, str] = attrs.field(factory=dict)
     keep_content: bool = True
+    skip_trace: bool = False
 
 
 @attrs.frozen(slots=True)
@@ -220,6 +223,7 @@ class Session:
         kept: list[bytes] = []
         size = 0
         digest = hashlib.sha256()
+        trace = self._options.skip_trace
         fresh = True  # at the start of a line: only here a dot means something
         while True:
             piece = self._piece()
@@ -227,6 +231,9 @@ class Session:
                 return (b"".join(kept) if self._options.keep_content else None), size, digest.hexdigest()
             if fresh and piece.startswith(b"."):
                 piece = piece[1:]
+            trace = trace and piece.startswith((b"Received:", b" ", b"\t"))
+            if trace:
+                continue
             size += len(piece)
             digest.update(piece)
             if self._options.keep_content:

@@ -10,13 +10,11 @@ from collections.abc import Iterable
 
 from tests.e2e.corpus import all_messages
 from tests.e2e.debian_peers import Dumped, Postfix, SmtpSink, smtp_source, swaks
-from tests.e2e.harness import FULL, SENDER, EndToEndTestCase
+from tests.e2e.harness import SENDER, EndToEndTestCase
 from tests.e2e.processes import wait_until
 from tests.e2e.sameness import relayed_difference
 from tests.e2e.unbound import mail_zone
 
-SOURCED = 1900 if FULL else 300
-SWAKS = 100 if FULL else 4
 BOUND = 300.0
 
 
@@ -24,6 +22,9 @@ class CorpusTests(EndToEndTestCase):
     """
     Two domains with two MX hosts each: smtp-sinks for one.test, servers of our own for two.test.
     """
+
+    sourced = 300
+    swaks = 4
 
     def setUp(self) -> None:
         super().setUp()
@@ -87,10 +88,10 @@ class CorpusTests(EndToEndTestCase):
 
     def test_messages_of_smtp_source_and_swaks_arrive_once_each(self) -> None:
         for domain in ("one.test", "two.test"):
-            smtp_source(self.instance.port, SENDER, f"source@{domain}", SOURCED // 2)
-            for nth in range(SWAKS // 2):
+            smtp_source(self.instance.port, SENDER, f"source@{domain}", self.sourced // 2)
+            for nth in range(self.swaks // 2):
                 swaks(self.instance.port, SENDER, f"swaks{nth}@{domain}", f"number {nth}")
-        count = SOURCED // 2 + SWAKS // 2
+        count = self.sourced // 2 + self.swaks // 2
         self.settle(count)
         self.check_recipients((each.recipients for sink in self.sinks for each in sink.dumped()), "one.test", count)
         self.check_recipients((each.recipients for peer in self.servers for each in peer.stored), "two.test", count)
