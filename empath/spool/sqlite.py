@@ -76,7 +76,7 @@ class SqliteSpool:
         self._writer = Writer(database, self._ballast, self._lock)
         self._reader = Reader(database, in_reader)
         self._withdrawals = Withdrawals(
-            lambda operation: self._commits.submit(operation), lambda name: self._content.remove(name)
+            lambda each: self._commits.submit(each), lambda name: self._content.remove(name)
         )
         self._commits = GroupCommit(
             self._writer.commit, in_writer, clock, emit, self._committed, self._withdrawals.withdraw
