@@ -75,9 +75,7 @@ class SqliteSpool:
         self._ballast = Ballast(os.path.join(root, "ballast"), ballast, free)
         self._writer = Writer(database, self._ballast, self._lock)
         self._reader = Reader(database, in_reader)
-        self._withdrawals = Withdrawals(
-            lambda each: self._commits.submit(each), lambda name: self._content.remove(name)
-        )
+        self._withdrawals = Withdrawals(lambda op: self._commits.submit(op), lambda name: self._content.remove(name))
         self._commits = GroupCommit(
             self._writer.commit, in_writer, clock, emit, self._committed, self._withdrawals.withdraw
         )
