@@ -1,0 +1,84 @@
+"""
+The checks that every session passes.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.config.schema import Smtp
+from empath.config.units import Size
+from empath.mail.address import parse_address
+from empath.mail.envelope import Recipient
+from empath.mail.session import Session, Transaction
+from empath.modules.core import NO_ROOM, TOO_LARGE, TOO_MANY_RECIPIENTS, CoreChecks
+from empath.policy.relay import RELAY_DENIED, relay_policy
+
+SMTP = Smtp(max_message_size=Size(1000), max_recipients=2)
+RELAY = relay_policy([], ["example.org"], [("user", "example.org")])
+
+
+def session(trusted: bool = False) -> Session:
+    """
+    Make a session.
+    """
+    return Session("s", "192.0.2.1", 1, "tcp:25", "mta", 0.0, trusted=trusted)
+
+
+def transaction(size: int = 0) -> Transaction:
+    """
+    Make a transaction that declared a size.
+    """
+    return Transaction("Q", 0.0, None, {}, declared_size=size)
+
+
+class CoreTests(SynchronousTestCase):
+    """
+    Limits and relay control.
+    """
+
+    def setUp(self) -> None:
+        self.asked: list[int] = []
+        self.room = True
+
+        def has_room(size: int) -> bool:
+            self.asked.append(size)
+            return self.room
+
+        self.core = CoreChecks(SMTP, RELAY, has_room)
+
+    def test_declared_size(self) -> None:
+        """
+        A message announced as larger than allowed is refused for good; 0 allows any.
+        """
+        self.assertIsNone(self.core.mail_from(session(), transaction(1000)))
+        self.assertIs(self.core.mail_from(session(), transaction(1001)), TOO_LARGE)
+        self.core.reconfigure(Smtp(max_message_size=Size(0)), RELAY)
+        self.assertIsNone(self.core.mail_from(session(), transaction(10**9)))
+
+    def test_room(self) -> None:
+        """
+        Without room in the spool the client is asked to come back.
+        """
+        self.room = False
+        self.assertIs(self.core.mail_from(session(), transaction(7)), NO_ROOM)
+        self.assertEqual(self.asked, [7])
+
+    def test_recipients(self) -> None:
+        """
+        One recipient too many is deferred, whoever asks.
+        """
+        recipient = Recipient(parse_address("user@example.org"))
+        begun = transaction()
+        for _ in range(2):
+            self.assertIsNone(self.core.rcpt_to(session(), begun, recipient))
+            begun.recipients.append(recipient)
+        self.assertIs(self.core.rcpt_to(session(trusted=True), begun, recipient), TOO_MANY_RECIPIENTS)
+
+    def test_relay(self) -> None:
+        """
+        Strangers do not relay, trusted sessions do.
+        """
+        recipient = Recipient(parse_address("user@elsewhere.example"))
+        self.assertIs(self.core.rcpt_to(session(), transaction(), recipient), RELAY_DENIED)
+        self.assertIsNone(self.core.rcpt_to(session(trusted=True), transaction(), recipient))
