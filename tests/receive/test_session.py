@@ -8,12 +8,17 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.interfaces import MaybeVerdict
+from empath.mail.envelope import Recipient
 from empath.mail.life import CommandAnswered, ConnectionClosed, ConnectionOpened, MessageReceived
 from empath.mail.session import Transaction
 from empath.policy.verdict import ACCEPTED, discard, disconnect, refuse
 from tests.receive.support import BEGIN, EPOCH, World, changed
 
 QUEUED = b"250 2.0.0 Ok: queued as "
+
+
+def _text(subject: object) -> str:
+    return subject.address.text if isinstance(subject, Recipient) else ""
 
 
 class AcceptedTests(SynchronousTestCase):
@@ -107,6 +112,17 @@ class AcceptedTests(SynchronousTestCase):
         ids = {transaction.queue_id for transaction in transactions if isinstance(transaction, Transaction)}
         self.assertEqual(len(ids), 3)
         self.assertEqual(len(world.spool.committed[0][0].envelope.recipients), 1)
+
+    def test_postmaster(self) -> None:
+        """
+        <Postmaster> is judged as it was said and becomes the postmaster of this host.
+        """
+        world = World()
+        world.connect().say(BEGIN.replace(b"c@d.example", b"PostMaster") + b".\r\n")
+        self.assertIn(("rcpt_to", "PostMaster"), [(stage, _text(subject)) for stage, subject in world.decisions.asked])
+        message, deliveries = world.stored[0]
+        self.assertEqual(message.envelope.recipients[0].address.text, "PostMaster@mx.example.org")
+        self.assertEqual(deliveries[0].domain, "mx.example.org")
 
     def test_helo(self) -> None:
         """
