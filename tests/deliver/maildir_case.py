@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
