@@ -107,6 +107,7 @@ class Pool:
         self._lanes: dict[Site, Lane] = {}
         self._sites: dict[Connection, Site] = {}
         self._waiting: dict[Connection, Deferred[Connection]] = {}
+        self._connecting: dict[Connection, IConnector] = {}
         self._stopped: Deferred[None] | None = None
 
     def idle(self, site: Site) -> Connection | None:
@@ -158,7 +159,7 @@ class Pool:
             if connection.usable:
                 connection.leave()
             else:
-                connection.abort()
+                self._drop(connection)
         for lane in list(self._lanes.values()):
             lane.idle.clear()
             while lane.line:
@@ -195,6 +196,7 @@ class Pool:
         A connection is gone: there is room for the next one.
         """
         self.worn(connection)
+        self._connecting.pop(connection, None)
         site = self._sites.pop(connection, None)
         if site is None:
             return
@@ -214,17 +216,20 @@ class Pool:
             return connection
         lane.open += 1
         self._sites[connection] = site
-        waiting: Deferred[Connection] = Deferred(lambda _: self._cancel(connection, connector))
+        waiting: Deferred[Connection] = Deferred(lambda _: self._cancel(connection))
         self._waiting[connection] = waiting
-        connector = self._connect(site, Dialing(connection, self._failed))
+        self._connecting[connection] = self._connect(site, Dialing(connection, self._failed))
         return await waiting
 
-    def _cancel(self, connection: Connection, connector: IConnector) -> None:
+    def _cancel(self, connection: Connection) -> None:
         self._waiting.pop(connection, None)
+        self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
         if connection.connected:
             connection.abort()
         else:
-            connector.stopConnecting()
+            self._connecting[connection].stopConnecting()
 
     def _failed(self, connection: Connection, trouble: SessionEnded) -> None:
         connection.trouble = trouble

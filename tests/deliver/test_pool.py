@@ -256,6 +256,19 @@ class CancelTests(SynchronousTestCase):
         self.assertEqual(spell(self.successResultOf(delivery)), SENT)
         self.assertEqual(world.resolver.asked[1:3], [("mx1.example.org", "AAAA"), ("mx1.example.org", "A")])
 
+    def test_stop_while_connecting(self) -> None:
+        """
+        A connection that is still being made is given up.
+        """
+        world = World()
+        world.reactor.servers["192.0.2.1:25"] = "hang"
+        delivery = world.start()
+        world.reactor.run()
+        stopped = world.agent.stop()
+        world.reactor.run()
+        self.successResultOf(stopped)
+        self.assertEqual(spell(self.successResultOf(delivery)), ["TransientFailure 421 4.3.2"])
+
     def test_stop(self) -> None:
         """
         At the end idle connections say QUIT, busy ones are closed, who waits is told; then all are gone.
