@@ -35,7 +35,8 @@ class RelayPolicy:
     """
     [relay], ready for use; make it with `relay_policy`.
 
-    `networks` are (IP version, address, mask); `recipients` are (local part in lower case, domain) of all mailboxes of our `domains`, None where any is taken.
+    `networks` are (IP version, address, mask). `recipients` are (local part in lower case, domain) of all mailboxes
+    of our `domains`, None where any is taken.
     """
 
     networks: tuple[tuple[int, int, int], ...]

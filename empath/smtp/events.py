@@ -107,7 +107,8 @@ class ContentEnded:
     """
     The final dot was read. `size` counts header block and body in bytes, `eight_bit` tells of bytes ≥ 128.
 
-    `bare_newline`: a CR or an LF stood alone somewhere, and the content from there on was passed over; then the others say nothing.
+    `bare_newline`: a CR or an LF stood alone somewhere, and the content from there on was passed over; then
+    the others say nothing.
     """
 
     size: int
