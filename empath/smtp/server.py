@@ -13,25 +13,8 @@ from typing import Final
 
 from empath.errors import CommandRefused
 from empath.mail.reply import Reply
-from empath.smtp.command import (
-    ForeignProtocol,
-    check_bare,
-    check_visible,
-    read_hello,
-    read_mail,
-    read_rcpt,
-    split_line,
-)
-from empath.smtp.events import (
-    Closed,
-    DataBegun,
-    Ending,
-    Event,
-    Hello,
-    Refused,
-    Reset,
-    Verb,
-)
+from empath.smtp.command import ForeignProtocol, check_bare, check_visible, read_hello, read_mail, read_rcpt, split_line
+from empath.smtp.events import Closed, DataBegun, Ending, Event, Hello, Refused, Reset, Verb
 from empath.smtp.extension import Extension
 from empath.smtp.incoming import IncomingContent
 from empath.smtp.lines import LineBuffer, LineFault
