@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -28,6 +28,7 @@ from empath.errors import ConfigError
 from empath.interfaces import IResolver, ISpool
 from empath.modules.chain import Chain
 from empath.modules.core import CoreChecks
+from empath.net.addresses import own_addresses
 from empath.observe.exposition import Exposition, Gauges
 from empath.observe.health import Checks, Readiness
 from empath.observe.http import HttpService, health_pages, metrics_pages
@@ -45,7 +46,7 @@ from empath.spool.memory import MemorySpool
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
 
-DNS_FRESH = 30.0  # seconds for which a server's answer vouches for the resolver
+DNS_FRESH: Final = 30.0  # seconds for which a server's answer vouches for the resolver
 
 log = Logger()
 
@@ -168,7 +169,14 @@ class EmpathService(MultiService):
         self.routing = _routing(config)
         find = self.routing.find
         self.smtp_agent = SmtpAgent(
-            reactor, _as_resolver(self.resolver), open_body, self._chance, section, config.hostname, find
+            reactor,
+            cast("IResolver", self.resolver),
+            open_body,
+            self._chance,
+            section,
+            config.hostname,
+            find,
+            own_addresses(),
         )
         maildir = MaildirAgent(reactor, open_body, self._threads.in_thread, find)
         self.agent = Dispatch(self.routing, {"smtp": self.smtp_agent, "maildir": maildir})
@@ -188,6 +196,7 @@ class EmpathService(MultiService):
             trusts=relay.trusts,
             emit=self._events.emit,
             on_stored=self.queue.fresh,
+            command_took=self.metrics.command_took,
         )
         return Reception(self._reactor, config.smtp, around, config.delivery.shutdown_timeout)
 
@@ -247,10 +256,6 @@ class EmpathService(MultiService):
 
     async def _evict(self) -> None:
         self.resolver.cache.evict(self._reactor.seconds())
-
-
-def _as_resolver(resolver: Resolver) -> IResolver:
-    return resolver
 
 
 def _routing(config: Config) -> Routing:

@@ -41,8 +41,10 @@ from empath.smtp.events import (
     Refused,
     Reset,
 )
+from empath.smtp.server_states import State
 
 ANSWER_MARGIN: Final = 60.0  # seconds: what has not committed so long before data_termination ends is withdrawn
+END_OF_DATA: Final = "."  # as the durations of commands name the wait for the answer to the final dot
 _REASONS: Final = {
     Ending.QUIT: "quit",
     Ending.ERRORS: "errors",
@@ -59,13 +61,14 @@ class SmtpProtocol(JudgedConnection):
     One session with one client, from the decision on its connection to its end.
     """
 
-    __slots__ = ("_intake",)
+    __slots__ = ("_asked", "_intake")
 
     def __init__(
         self, terms: Terms, around: Surroundings, sessions: Sessions, session: Session, client: ClientKey
     ) -> None:
         super().__init__(terms, around, sessions, session, client)
         self._intake: Intake | None = None
+        self._asked: tuple[str, float] | None = None
 
     # Events
 
@@ -74,8 +77,23 @@ class SmtpProtocol(JudgedConnection):
 
     def _serve(self) -> None:
         smtp = self._smtp
+        if self._asked is not None and smtp.pending is None:
+            self._took(self._asked)
         while not self._held and (event := smtp.next_event()) is not None:
+            asked = self._asked
+            if asked is None and smtp.pending is not None:
+                named = END_OF_DATA if smtp.state is State.CONTENT else smtp.pending.value
+                self._asked = asked = (named, self._around.clock.seconds())
             _ANSWERS[type(event)](self, event)
+            if asked is not None and smtp.pending is None:
+                self._took(asked)
+
+    def _took(self, asked: tuple[str, float]) -> None:
+        """
+        Tell how long a command waited for its answer.
+        """
+        self._asked = None
+        self._around.command_took(asked[0], self._around.clock.seconds() - asked[1])
 
     def _hello(self, event: Hello) -> None:
         self._decide(self._around.decisions.ehlo(self.session, event.name), self._hello_accepted, event)

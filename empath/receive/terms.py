@@ -34,6 +34,7 @@ class Surroundings:
     trusts: Callable[[str], bool]
     emit: Emit
     on_stored: Callable[[Message, tuple[Delivery, ...]], None]
+    command_took: Callable[[str, float], None]
 
 
 @attrs.frozen(slots=True, eq=False)

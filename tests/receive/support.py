@@ -221,6 +221,7 @@ class World:
         self.spool = FakeSpool()
         self.decisions = FakeDecisions()
         self.events: list[LifeEvent] = []
+        self.took: list[tuple[str, float]] = []
         self.stored: list[tuple[Message, tuple[Delivery, ...]]] = []
         self.trusted = {"127.0.0.1"}
         self.around = Surroundings(
@@ -232,6 +233,7 @@ class World:
             trusts=lambda peer: peer in self.trusted,
             emit=self.events.append,
             on_stored=lambda message, deliveries: self.stored.append((message, deliveries)),
+            command_took=lambda verb, seconds: self.took.append((verb, seconds)),
         )
         self.sessions = Sessions(self.clock, smtp.max_connections, smtp.max_connections_per_client)
         self.factory = SmtpFactory(terms_of(listener or Listener(), smtp, HOSTNAME), self.around, self.sessions)

@@ -124,6 +124,17 @@ class AcceptedTests(SynchronousTestCase):
         self.assertEqual(message.envelope.recipients[0].address.text, "PostMaster@mx.example.org")
         self.assertEqual(deliveries[0].domain, "mx.example.org")
 
+    def test_durations(self) -> None:
+        """
+        Each command's wait for its answer is told once, and that of the final dot as ".".
+        """
+        world = World()
+        client = world.connect()
+        client.say(BEGIN)
+        client.say(b"Subject: x\r\n\r\nbody\r\n")
+        client.say(b".\r\n")
+        self.assertEqual([verb for verb, _ in world.took], ["EHLO", "MAIL", "RCPT", "DATA", "."])
+
     def test_helo(self) -> None:
         """
         Received says SMTP after HELO and ESMTP after EHLO.
