@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import socket
 
-from twisted.internet import reactor
+from twisted.internet import reactor  # noqa: TID251  # real sockets are what this module is about
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.protocol import Factory, Protocol

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.policy.verdict import Action, accept, disconnect, discard, refuse, tempfail
+from empath.policy.verdict import Action, accept, discard, disconnect, refuse, tempfail
 
 
 class VerdictTests(SynchronousTestCase):
