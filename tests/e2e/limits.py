@@ -57,6 +57,10 @@ class LargeMessageCase(EndToEndTestCase):
         expected = hashlib.sha256()
         for piece in pieces(size):
             expected.update(piece)
+        print(
+            f"\n{stored.size} bytes arrived; RSS {before // MIB} MiB before, {(before + risen) // MIB} MiB at its peak"
+        )
+        self.assertGreaterEqual(stored.size, size)
         self.assertEqual(stored.digest, expected.hexdigest())
         self.assertEqual(len(server.arrived("large@one.test")), 1)
         return risen
@@ -81,9 +85,9 @@ class SiegeCase(EndToEndTestCase):
     Many clients that send a byte a second, and one that just wants to send its mail.
     """
 
-    def besiege(self, connections: int, samples: int) -> list[float]:
+    def besiege(self, connections: int, samples: int, seconds: float) -> list[float]:
         """
-        Time `samples` whole sessions of the normal client, in seconds, while `connections` others trickle.
+        Time `samples` whole sessions of the normal client, spread over `seconds`, while `connections` others trickle.
         """
         server = self.peer("127.0.0.11")
         limits = {"max_connections": connections + 500, "max_connections_per_client": connections}
@@ -94,12 +98,20 @@ class SiegeCase(EndToEndTestCase):
         sender = threading.Thread(target=self.trickle, args=(besiegers, over), daemon=True)
         sender.start()
         wait_until("the trickle flows", lambda: self.flows(empath, connections), GREETED_BOUND)
-        times = [self.timed_session(empath, nth) for nth in range(samples)]
+        times = [self.paced(empath, nth, over, seconds / samples) for nth in range(samples)]
         over.set()
         sender.join(10)
         self.assertTrue(self.flows(empath, connections), "the trickling connections did not last")
         wait_until("all arrived", lambda: len(server.stored) == samples)
+        self.assertGreaterEqual(self.trickled, int(seconds) * connections * 9 // 10, "less than a byte a second")
         return times
+
+    def paced(self, empath: Empath, nth: int, over: threading.Event, pause: float) -> float:
+        """
+        Wait a little, then time a session.
+        """
+        over.wait(pause)
+        return self.timed_session(empath, nth)
 
     def trickler(self, empath: Empath, nth: int) -> socket.socket:
         """
@@ -114,11 +126,12 @@ class SiegeCase(EndToEndTestCase):
         """
         Send each a byte a second, spread over the second, until it is `over`.
         """
+        self.trickled = 0
         for byte in TRICKLE:
             began = time.monotonic()
             for nth, connection in enumerate(connections):
                 with contextlib.suppress(OSError):
-                    connection.send(bytes([byte]))
+                    self.trickled += connection.send(bytes([byte]))
                 ahead = began + nth / len(connections) - time.monotonic()
                 if over.wait(ahead) if ahead > 0 else over.is_set():
                     return

@@ -67,6 +67,13 @@ class StoringSmtpServer:
         """
         return [each for each in list(self.stored) if recipient in each.recipients]
 
+    def open_sessions(self) -> int:
+        """
+        Count the connections that are being served.
+        """
+        with self._lock:
+            return len(self._open)
+
     def keep(self, stored: Stored) -> None:
         """
         Add a transaction; called by the server's own sessions.
