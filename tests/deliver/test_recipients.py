@@ -84,6 +84,21 @@ class RecipientTests(SynchronousTestCase):
             ["RCPT TO:<c@example.org>", "RCPT TO:<d@example.org>"],
         )
 
+    def test_session_ends_with_the_last_word_of_a_transaction(self) -> None:
+        """
+        Whom the only host did not get to, because 421 came in the same breath as the answer to the content, has an
+        outcome too.
+        """
+        for content, first in (
+            ("250 2.0.0 queued", "Success 250 2.0.0 mx1.example.org"),
+            ("554 5.7.1 no", "PermanentFailure 554 5.7.1 mx1.example.org"),
+        ):
+            world = World(Section(max_recipients_per_transaction=1))
+            world.resolver.table["example.org", "MX"] = [(10, "mx1.example.org")]
+            world.server(1, CONTENT=f"{content}\r\n421 4.3.2 enough")
+            told = world.deliver(message(*self.three))
+            self.assertEqual(told, [first, *["TransientFailure 421 4.3.2 mx1.example.org"] * 2])
+
     def test_server_in_trouble(self) -> None:
         """
         A 4yz to MAIL that blames the server's own system sends the mail to the next host at once.
