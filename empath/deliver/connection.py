@@ -177,11 +177,15 @@ class Connection(Protocol):
     def _obey(self, events: list[Event]) -> None:
         """
         Write and set the deadline before anyone hears of the events: they may begin the next transaction at once.
+
+        Who hears that a transaction ended is to see at once that the session did, too.
         """
         output = self.session.take_output()
         if output and not self._gone:
             self._writer.write(output)
         self._keep_time()
+        if events and isinstance(events[-1], SessionEnded):
+            self.trouble = events[-1]
         for event in events:
             match event:
                 case ContentWanted():
