@@ -19,6 +19,7 @@ from empath.mail.life import CleanupGivenUp, LifeEvent
 from empath.mail.message import Status, deliveries_of
 from empath.mail.settlement import Settlement
 from empath.spool import content_writer
+from empath.spool.room import LOG, PLENTY
 from empath.spool.sqlite import SqliteSpool
 from tests.spool.support import HeldThread, Post, at_once
 
@@ -193,6 +194,23 @@ class ContentTests(SynchronousTestCase):
         self.assertRaises(SpoolError, writer.write, b"y" * 100 * KIB)
         self.assertEqual(self.spool.pending_bytes, 0)
 
+    def test_content_that_lost_its_end_is_not_read_to_it(self) -> None:
+        """
+        A content file shorter than its message is trouble, not the end of the body: half a message is never sent.
+        """
+        queue_id = self.post.new_id()
+        writer = self.spool.begin(queue_id)
+        writer.write(b"x" * 100 * KIB)
+        message = self.post.message(queue_id=queue_id)
+        size = len(message.header) + 100 * KIB
+        message = attrs.evolve(message, body=None, body_file=writer.body_file, size=size)
+        self.successResultOf(writer.commit(message, deliveries_of(message)))
+        os.truncate(self.path_of(queue_id), 65 * KIB)
+        reader: Any = self.spool.open_body(message)
+        self.assertEqual(len(self.successResultOf(reader.read())), 64 * KIB)
+        self.assertEqual(len(self.successResultOf(reader.read())), KIB)
+        self.failureResultOf(reader.read(), SpoolError)
+
     def test_a_reader_is_closed_while_a_thread_reads(self) -> None:
         """
         The file is let go when the thread is done.
@@ -213,22 +231,35 @@ class ContentTests(SynchronousTestCase):
         """
         What came since the disk was asked, and what is still in memory, is not free any more.
         """
-        self.free = 300 * KIB
+        self.free = LOG + PLENTY + 300 * KIB
         self.clock.advance(1)
-        self.assertTrue(self.spool.has_room(300 * KIB))
-        self.assertFalse(self.spool.has_room(300 * KIB + 1))
+        self.assertTrue(self.spool.has_room(PLENTY + 300 * KIB))
+        self.assertFalse(self.spool.has_room(PLENTY + 300 * KIB + 1))
         writer = self.spool.begin(self.post.new_id())
         writer.write(b"x" * 50 * KIB)
-        self.assertFalse(self.spool.has_room(251 * KIB))
+        self.assertFalse(self.spool.has_room(PLENTY + 251 * KIB))
         writer.write(b"x" * 50 * KIB)
         self.assertEqual(self.spool.pending_bytes, 0)
-        self.assertFalse(self.spool.has_room(201 * KIB))
-        self.assertTrue(self.spool.has_room(200 * KIB))
+        self.assertFalse(self.spool.has_room(PLENTY + 201 * KIB))
+        self.assertTrue(self.spool.has_room(PLENTY + 200 * KIB))
+        self.clock.advance(1)
+        self.assertTrue(self.spool.has_room(PLENTY + 300 * KIB))
+        self.spool.reconfigure(Spool(min_free=Size(100 * KIB)))
+        self.assertFalse(self.spool.has_room(PLENTY + 201 * KIB))
+        writer.abort()
+
+    def test_little_room_is_asked_for_each_time(self) -> None:
+        """
+        Near the limit the disk is asked anew, and the log's copy into the database is reckoned with.
+        """
+        self.free = LOG + 300 * KIB
         self.clock.advance(1)
         self.assertTrue(self.spool.has_room(300 * KIB))
-        self.spool.reconfigure(Spool(min_free=Size(100 * KIB)))
-        self.assertFalse(self.spool.has_room(201 * KIB))
-        writer.abort()
+        message, deliveries = self.post.with_deliveries(body=b"x" * 60 * KIB)
+        self.successResultOf(self.spool.store(message, deliveries))
+        self.free = LOG + 100 * KIB
+        self.assertFalse(self.spool.has_room(101 * KIB))
+        self.assertTrue(self.spool.has_room(100 * KIB))
 
     def test_what_lies_free_in_the_database_is_room(self) -> None:
         """
@@ -241,7 +272,7 @@ class ContentTests(SynchronousTestCase):
             self.successResultOf(self.spool.store(message, deliveries))
             stored.append(deliveries[0])
         self.spool._writer._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
-        self.free, self.counting = self.database_size(), True
+        self.free, self.counting = self.database_size() + LOG, True
         self.clock.advance(1)
         self.assertFalse(self.spool.has_room(1))
         for delivery in stored:
