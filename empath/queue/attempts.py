@@ -29,6 +29,7 @@ from empath.queue.window import Window
 log = Logger()
 
 LONGEST_ATTEMPT: Final = 3600.0
+UNSETTLED: Final = 2  # times the parallel deliveries: what may run or wait for its settlement, and a crash repeats
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 
@@ -84,9 +85,9 @@ class Attempts:
         if self._dispatching or not self.open:
             return  # an attempt that ends at once comes back here: the loop below goes on with what it freed
         self._dispatching = True
-        take = self._window.lines.take
+        lines = self._window.lines
         try:
-            while (entry := take()) is not None:
+            while self.running < lines.limit * UNSETTLED and (entry := lines.take()) is not None:
                 self._launch(entry)
         finally:
             self._dispatching = False

@@ -1,15 +1,18 @@
 """
-How much room there is: asked of the disk at most once a second, and reckoned on from there.
+How much room there is: asked of the disk at most once a second while there is plenty, and reckoned on from there.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-FRESH = 1.0  # seconds that an answer of the disk is used
+FRESH: Final = 1.0  # seconds that an answer of the disk is used
+PLENTY: Final = 64 * 1024 * 1024  # bytes; with less than this left the disk is asked each time, for 2 µs
+LOG: Final = 1000 * 4120  # bytes that the write-ahead log may still have to copy into the database
 
 
 def disk_free(path: str) -> int:
@@ -65,9 +68,12 @@ class Room:
         Tell the same without what lies free within the database: the room for content files.
         """
         now = self._clock.seconds()
-        if not 0 <= now - self._asked < FRESH:
+        if not 0 <= now - self._asked < FRESH or (self._spent and self._reckoned() < PLENTY):
             self._look(now)
-        return self._free - self._spent - self.min_free
+        return self._reckoned()
+
+    def _reckoned(self) -> int:
+        return self._free - self._spent - self.min_free - LOG
 
     def _look(self, now: float) -> None:
         self._asked = now
