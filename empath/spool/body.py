@@ -63,11 +63,13 @@ class BodyLost:
 @implementer(IBodyReader)
 class BodyInFile:
     """
-    A body in a content file, read in `in_thread`; one read at a time.
+    A body of `size` bytes in a content file, read in `in_thread`; one read at a time. A file that ends before is
+    trouble: who took that for the end would send half a message.
     """
 
-    def __init__(self, path: str, in_thread: InThread[Any]) -> None:
+    def __init__(self, path: str, size: int, in_thread: InThread[Any]) -> None:
         self._path = path
+        self._left = size
         self._in_thread = in_thread
         self._descriptor: int | None = None
         self._reading = False
@@ -96,9 +98,13 @@ class BodyInFile:
         try:
             if self._descriptor is None:
                 self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            return os.read(self._descriptor, PIECE)
+            piece = os.read(self._descriptor, PIECE)
         except OSError as failure:
             raise SpoolError(f"the content cannot be read: {failure}") from failure
+        self._left -= len(piece)
+        if not piece and self._left > 0:
+            raise SpoolError(f"the content cannot be read: its last {self._left} bytes are missing")
+        return piece
 
     def _read(self, result: Any, told: Deferred[bytes]) -> None:
         self._reading = False

@@ -208,9 +208,10 @@ class SqliteSpool:
         if message.body_file is None:
             return BodyLost("the body is not in memory, and in no file")
         try:
-            return BodyInFile(files.path_of(self._content.root, message.body_file), self._in_thread)
+            path = files.path_of(self._content.root, message.body_file)
         except SpoolError as failure:
             return BodyLost(str(failure))
+        return BodyInFile(path, message.size - len(message.header), self._in_thread)
 
     def counts(self) -> Deferred[dict[Status, int]]:
         """
