@@ -187,6 +187,20 @@ class CommitTests(SynchronousTestCase):
         self.assertEqual(self.due(), [])
         self.assertEqual(self.writer.calls, [])
 
+    def test_what_is_on_disk_but_not_told_is_not_due(self) -> None:
+        """
+        A message may still be withdrawn until who waits for its commit has heard of it: nobody is to send it before.
+        """
+        message, deliveries = self.post.with_deliveries()
+        done = self.spool.store(message, deliveries)
+        write, written = self.writer.calls.pop()
+        outcome = write()
+        self.successResultOf(self.spool.load(message.queue_id))
+        self.assertEqual(self.due(), [])
+        written.callback(outcome)
+        self.successResultOf(done)
+        self.assertEqual(self.due(), list(deliveries))
+
     def test_withdrawing_one_that_was_refused_harms_nobody(self) -> None:
         """
         The message that has the queue id stays.
