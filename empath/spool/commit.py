@@ -118,6 +118,12 @@ class GroupCommit:
             self._hand_over()
         return done
 
+    def untold(self) -> set[str]:
+        """
+        Give the queue ids of the messages that may be on the disk, though nobody has heard so.
+        """
+        return {row[1] for operation in self._under_way for row in operation.messages}
+
     async def close(self) -> None:
         """
         Wait for all that came before, and refuse what comes after that.

@@ -75,7 +75,7 @@ class SqliteSpool:
         self._ballast = Ballast(os.path.join(root, "ballast"), ballast, free)
         self._writer = Writer(database, self._ballast, self._lock)
         self._reader = Reader(database, in_reader)
-        self._withdrawals = Withdrawals(lambda op: self._commits.submit(op), lambda name: self._content.remove(name))
+        self._withdrawals = Withdrawals(lambda: self._commits, lambda name: self._content.remove(name))
         self._commits = GroupCommit(
             self._writer.commit, in_writer, clock, emit, self._committed, self._withdrawals.withdraw
         )
@@ -177,7 +177,7 @@ class SqliteSpool:
 
     def due(self, now: float, limit: int, skip: Collection[str]) -> Deferred[list[Delivery]]:
         """
-        As `ISpool.due`; what was withdrawn is not told, though its row may still be there.
+        As `ISpool.due`; what was withdrawn, or still may be, is not told, though its row may be there.
         """
         return self._reader.due(now, limit, skip).addCallback(self._withdrawals.wanted)
 

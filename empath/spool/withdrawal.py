@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -14,18 +13,18 @@ from twisted.python.failure import Failure
 
 from empath.mail.message import Delivery
 from empath.spool import changes
-from empath.spool.commit import Operation
+from empath.spool.commit import GroupCommit, Operation
 
 log = Logger()
 
 
 class Withdrawals:
     """
-    `submit` takes an operation into the next group, `remove` deletes a content file.
+    `commits` gives what takes operations into the next group, `remove` deletes a content file.
     """
 
-    def __init__(self, submit: Callable[[Operation], Deferred[Any]], remove: Callable[[str], None]) -> None:
-        self._submit = submit
+    def __init__(self, commits: Callable[[], GroupCommit], remove: Callable[[str], None]) -> None:
+        self._commits = commits
         self._remove = remove
         self._unwanted: dict[int, Operation] = {}
 
@@ -51,17 +50,19 @@ class Withdrawals:
 
     def wanted(self, found: list[Delivery]) -> list[Delivery]:
         """
-        Leave out what was withdrawn, though its row may still be there.
+        Leave out what was withdrawn, or may be until its commit is told, though its row may be there.
         """
-        if not self._unwanted:
+        unwanted = {operation.messages[0][1] for operation in self._unwanted.values()} | self._commits().untold()
+        if not unwanted:
             return found
-        unwanted = {operation.messages[0][1] for operation in self._unwanted.values()}
         return [delivery for delivery in found if delivery.queue_id not in unwanted]
 
     def _delete(self, operation: Operation) -> Deferred[None]:
         removal = Operation(work=partial(changes.withdraw, operation.number), urgent=True)
-        return self._submit(removal).addCallbacks(
-            self._deleted, self._not_deleted, callbackArgs=(operation,), errbackArgs=(operation,)
+        return (
+            self._commits()
+            .submit(removal)
+            .addCallbacks(self._deleted, self._not_deleted, callbackArgs=(operation,), errbackArgs=(operation,))
         )
 
     def _deleted(self, _: object, operation: Operation) -> None:
