@@ -18,7 +18,7 @@ from empath.errors import QueueIdTaken, SpoolError, SpoolFull
 from empath.mail.life import CleanupGivenUp, LifeEvent
 from empath.mail.message import Status, deliveries_of
 from empath.mail.settlement import Settlement
-from empath.spool import content_writer
+from empath.spool import content_writer, files
 from empath.spool.room import LOG, PLENTY
 from empath.spool.sqlite import SqliteSpool
 from tests.spool.support import HeldThread, Post, at_once
@@ -185,6 +185,29 @@ class ContentTests(SynchronousTestCase):
         writer.abort()
         with open(self.path_of(queue_id), "rb") as file:
             self.assertEqual(file.read(), b"x" * 100 * KIB)
+
+    def test_a_new_folder_is_on_disk_before_anything_in_it(self) -> None:
+        """
+        Whoever uses a folder that somebody else has made does not trust that it reached the disk.
+        """
+        synced: list[str] = []
+        trouble = [OSError("input/output error")]
+
+        def sync_folder(path: str) -> None:
+            if trouble:
+                raise trouble.pop()
+            synced.append(path)
+
+        self.patch(files, "sync_folder", sync_folder)
+        folder = os.path.join(self.root, "content", "ZZ")
+        self.assertRaises(SpoolError, self.spool.begin(f"{0:024}ZZ").write, b"x" * 100 * KIB)
+        for number, expected in enumerate(([os.path.dirname(folder), folder], [folder])):
+            queue_id = f"{number:024}ZZ"
+            writer = self.spool.begin(queue_id)
+            writer.write(b"x" * 100 * KIB)
+            self.successResultOf(self.commit(writer, queue_id))
+            self.assertEqual(synced, expected)
+            synced.clear()
 
     def test_a_name_that_is_no_queue_id(self) -> None:
         """
