@@ -23,7 +23,7 @@ Insert = Callable[[Message, tuple[Delivery, ...]], "Deferred[None]"]
 class Content:
     """
     What the writers of one spool share; `held` are the bytes they have in memory, `fresh` the files of this process
-    while the sweep for orphans runs.
+    while the sweep for orphans runs, `folders` those whose names are on stable storage.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Content:
         self.inline_limit = inline_limit
         self.held = 0
         self.fresh: set[str] | None = None
+        self.folders: set[str] = set()
         self.cleanup = cleanup
         self._in_thread = in_thread
         self._now = now

@@ -124,7 +124,7 @@ class ContentWriter:
 
     def _begin_file(self) -> None:
         try:
-            self._file = ContentFile(path_of(self._content.root, self._queue_id))
+            self._file = ContentFile(path_of(self._content.root, self._queue_id), self._content.folders)
         except SpoolError as fault:
             self._failed(fault)
             return

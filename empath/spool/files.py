@@ -75,10 +75,13 @@ def list_names(folder: str) -> list[str]:
 class ContentFile:
     """
     A content file that is being written; errors are SpoolFull, QueueIdTaken (the file exists) or SpoolError.
+
+    `folders` are those that this process knows to be on stable storage, shared by all files.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, folders: set[str]) -> None:
         self._path = path
+        self._folders = folders
         self._descriptor: int | None = None
         self._created = False
 
@@ -117,15 +120,19 @@ class ContentFile:
             unlink(self._path)
 
     def _create(self) -> int:
+        """
+        Make the file, in a folder whose own name is on stable storage, whoever made it.
+        """
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-        try:
-            return os.open(self._path, flags, 0o600)
-        except FileNotFoundError:
-            folder = os.path.dirname(self._path)
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(folder, 0o700)
-            sync_folder(os.path.dirname(folder))
-            return os.open(self._path, flags, 0o600)
+        folder = os.path.dirname(self._path)
+        if folder in self._folders:
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(self._path, flags, 0o600)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        sync_folder(os.path.dirname(folder))
+        self._folders.add(folder)
+        return os.open(self._path, flags, 0o600)
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
