@@ -142,6 +142,21 @@ class LockTests(SynchronousTestCase):
         lock.take()
         lock.release()
 
+    def test_making_sure_never_lets_go(self) -> None:
+        """
+        While the file is the one it was taken on the lock is not free for a moment; another file is locked instead.
+        """
+        path = os.path.abspath(self.mktemp())
+        lock = Lock(path)
+        self.addCleanup(lock.release)
+        lock.take()
+        held = lock._descriptor
+        lock.take_again()
+        self.assertEqual(lock._descriptor, held)
+        os.unlink(path)
+        lock.take_again()
+        self.assertRaises(SpoolLocked, Lock(path).take)
+
     def test_a_lock_that_cannot_be_made(self) -> None:
         """
         Is a SpoolError.
