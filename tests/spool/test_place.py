@@ -150,9 +150,11 @@ class LockTests(SynchronousTestCase):
         lock = Lock(path)
         self.addCleanup(lock.release)
         lock.take()
-        held = lock._descriptor
+        released: list[str] = []
+        watch = self.patch(lock, "release", lambda: released.append(path))
         lock.take_again()
-        self.assertEqual(lock._descriptor, held)
+        self.assertEqual(released, [])
+        watch.restore()
         os.unlink(path)
         lock.take_again()
         self.assertRaises(SpoolLocked, Lock(path).take)
