@@ -109,7 +109,13 @@ class Lock:
     def take_again(self) -> None:
         """
         Make sure of the lock after trouble with the disk: the file it was taken on may not be the one that is there.
+
+        One that is still there is not let go, or another process could come in between.
         """
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.stat(self._path), os.fstat(self._descriptor)):
+                    return
         self.release()
         self.take()
 
