@@ -80,6 +80,8 @@ def parse_config(text: str, source: str, around: Surroundings) -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as trouble:
         raise ConfigError([f"{source}: not TOML: {trouble}"]) from trouble
+    except (ValueError, RecursionError) as trouble:  # tomllib lets Python's own limits through
+        raise ConfigError([f"{source}: not TOML that can be read: a number too long, or nested too deep"]) from trouble
     return _config_of(raw, source, around)
 
 

@@ -5,7 +5,6 @@ Readers of single values: each takes what TOML holds and gives the typed value, 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +25,9 @@ SIZE_UNITS: Final[Mapping[str, int]] = {
     "GiB": 1024**3,
 }
 LONGEST: Final = 3650 * 86400.0
+INTEGERS: Final = 2.0**63  # TOML promises 64 bits; Python reads longer ones, but neither writes them nor makes floats
 _NUMBER_AND_UNIT: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?([A-Za-z]+)", re.ASCII)
+_PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
 class Refused(ValueError):
@@ -68,12 +69,21 @@ def shown(value: object) -> str:
         case list():
             return "an array"
         case str():
-            text = json.dumps(value, ensure_ascii=False)
+            text = "".join(map(_visible, json.dumps(value, ensure_ascii=False)))
             return text if len(text) <= 80 else text[:77] + '…"'
+        case int() if not -INTEGERS <= value < INTEGERS:
+            return "an integer of more than 64 bits"
         case bool() | int() | float():
             return str(value).lower()
         case _:
             return f"a {type(value).__name__}"
+
+
+def _visible(char: str) -> str:
+    """
+    Escape what would end the line or drive a terminal.
+    """
+    return char if char.isprintable() else ascii(char)[1:-1]
 
 
 def boolean(value: object, _: Surroundings) -> bool:
@@ -172,7 +182,7 @@ def _amount(value: object, units: Mapping[str, int]) -> float | None:
     Read a number, or a text of a number and its unit; None for anything else.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if math.isfinite(value) else None
+        return float(value) if -INTEGERS <= value < INTEGERS else None
     if not isinstance(value, str) or not (match := _NUMBER_AND_UNIT.fullmatch(value.strip())):
         return None
     factor = units.get(match[2])
@@ -197,7 +207,7 @@ def endpoint(value: object, around: Surroundings) -> EndpointText:
         raise Refused(allowed)
     kind, _, rest = value.partition(":")
     port = rest.partition(":")[0].removeprefix("port=")
-    if kind in {"tcp", "tcp6", "ssl"} and not (port.isascii() and port.isdigit() and int(port) <= 65535):
+    if kind in {"tcp", "tcp6", "ssl"} and not (_PORT.fullmatch(port) and int(port) <= 65535):
         raise Refused(f"{allowed}, with a port from 0 to 65535")
     try:
         around.parse_endpoint(value)
@@ -216,9 +226,9 @@ def secret(value: object, around: Surroundings) -> Secret:
     match value:
         case str():
             found = value
-        case {"file": str() as path, **rest} if path and not rest:
+        case {"file": str() as path, **rest} if path and path.isprintable() and not rest:
             found = _file_text(around.folder / path)
-        case {"env": str() as name, **rest} if name and not rest:
+        case {"env": str() as name, **rest} if name and name.isprintable() and not rest:
             if name not in around.environ:
                 raise Refused(f"{allowed}, and {name} is not set in the environment", f'{{ env = "{name}" }}')
             found = around.environ[name]

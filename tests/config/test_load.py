@@ -89,6 +89,13 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(len(problems("a = 1\nb == 2")), 1)
         self.assertIn("line 2", problems("a = 1\nb == 2")[0])
 
+    def test_text_beyond_what_python_reads_is_refused(self) -> None:
+        """
+        Numbers of thousands of digits and thousands of brackets end with one line, not with a traceback.
+        """
+        for text in (f"hostname = {'9' * 5000}", f"a = {'[' * 5000}", f"a = {'{a=' * 5000}"):
+            self.assertEqual(problems(text), ["not TOML that can be read: a number too long, or nested too deep"])
+
     def test_an_unusable_machine_name_is_refused(self) -> None:
         """
         A hostname that no peer would believe has to be given in the file.

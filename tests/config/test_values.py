@@ -126,6 +126,32 @@ class ScalarTests(SynchronousTestCase):
             for problem in conversion.problems:
                 self.assertNotIn("\n", problem.line("empath.toml"))
 
+    def test_what_no_terminal_should_get_is_escaped(self) -> None:
+        """
+        A value cannot end the error's line or drive the terminal that shows it.
+        """
+        self.assertEqual(problems('log.level = "a\u2028\u009b2J"'), [
+            'log.level: found "a\\u2028\\x9b2J"; allowed: "debug" | "info" | "warn" | "error" | "critical"'
+        ])  # fmt: skip
+
+    def test_integers_that_python_cannot_handle_are_refused(self) -> None:
+        """
+        One of more than 64 bits is not written into the error, nor made a float.
+        """
+        huge = "0x" + "f" * 4000
+        self.assertEqual(
+            problems(f"hostname = {huge}\n[delivery]\nbase_retry_delay = {huge}\n[spool]\nmin_free = {huge}"),
+            [
+                'hostname: found an integer of more than 64 bits; allowed: a domain name, such as "example.org"',
+                'delivery.base_retry_delay: found an integer of more than 64 bits; allowed: a duration such as "30s" '
+                '"5m" "24h" "5d", or seconds, greater than 0',
+                'spool.min_free: found an integer of more than 64 bits; allowed: a size such as "64KiB" "25MB" "1GiB", '
+                "or bytes, 0 or more",
+            ],
+        )
+        long = f'smtp.listeners = [{{ endpoint = "tcp:{"9" * 5000}" }}]'
+        self.assertEqual(len(problems(long)), 1)
+
 
 class SecretTests(SynchronousTestCase):
     """
@@ -158,6 +184,8 @@ class SecretTests(SynchronousTestCase):
             '{ file = "/nonexistent/x" }',
             '{ env = "NO" }',
             "{ file = 3 }",
+            '{ file = "/etc/passwd\\u0000" }',
+            '{ env = "\\u0000" }',
             '{ env = "A", file = "B" }',
             "7",
         ):
