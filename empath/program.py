@@ -7,6 +7,7 @@ answers to is in `process.py`.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from empath.process import Launch, Program
 
 SWITCH_INTERVAL: Final = 0.0005  # seconds; the writer thread hands over sooner: +12 % with a message a connection
+GC_THRESHOLDS: Final = (20_000, 20, 50)  # a message makes hundreds of objects, hardly any of them in cycles
 TWISTD_PIDFILE: Final = "twistd.pid"
 TWISTD_PREFIX: Final = "twisted"
 
@@ -143,6 +145,7 @@ def makeService(options: Options) -> Program:
     from empath.service import build
 
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*GC_THRESHOLDS)
     loaded = read_configuration(options["config"], reactor)
     try:
         service = build(loaded.config, reactor)

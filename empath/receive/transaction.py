@@ -146,32 +146,31 @@ class Intake:
             self._writer.abort()
 
     def _message(self, event: ContentEnded) -> Message:
-        transaction, session, writer = self._transaction, self._session, self._writer
-        recipients = transaction.recipients
+        transaction, writer = self._transaction, self._writer
         now = self._around.clock.seconds()
-        header = self._header
-        header = (
-            received_field(
-                name=session.name,
-                peer=session.peer,
-                hostname=self._around.hostname,
-                protocol=session.protocol,
-                queue_id=transaction.queue_id,
-                recipient=recipients[0].address.text if len(recipients) == 1 else "",
-                seconds=now,
-            )
-            + header
-        )
+        header = self._trace(now) + self._header
         return Message(
             transaction.queue_id,
             now,
-            Envelope(transaction.reverse_path, tuple(recipients), transaction.parameters),
+            Envelope(transaction.reverse_path, tuple(transaction.recipients), transaction.parameters),
             header,
             writer.body,
             writer.body_file,
             len(header) + writer.size,
             event.eight_bit,
             transaction.metadata,
+        )
+
+    def _trace(self, now: float) -> bytes:
+        session, recipients = self._session, self._transaction.recipients
+        return received_field(
+            name=session.name,
+            peer=session.peer,
+            hostname=self._around.hostname,
+            protocol=session.protocol,
+            queue_id=self._transaction.queue_id,
+            recipient=recipients[0].address.text if len(recipients) == 1 else "",
+            seconds=now,
         )
 
     async def _await(self, verdict: Awaitable[MaybeVerdict], message: Message) -> None:

@@ -19,6 +19,8 @@ class State(Enum):
     Where a client session is. All but READY, HANDSHAKE, CONTENT and CLOSED wait for the reply to what they name.
     """
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own hashes the name in Python, at each look-up
+
     GREETING = "greeting"
     EHLO = "EHLO"
     HELO = "HELO"
