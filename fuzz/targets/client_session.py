@@ -1,0 +1,208 @@
+"""
+The client's half of a session: whatever a server says, in whatever division, means the same and every recipient of
+every transaction gets one outcome.
+
+The first byte chooses the terms, the second what is sent; then come the server's turns, a record separator between
+two. The session is served after each turn, as a real server would wait for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Final
+
+from empath.mail.address import Address
+from empath.mail.envelope import Recipient
+from empath.mail.outcome import Success
+from empath.smtp.client import ClientSession
+from empath.smtp.client_events import (
+    Consignment,
+    ContentWanted,
+    Event,
+    Goodbye,
+    Ready,
+    SessionEnded,
+    StartTls,
+    State,
+    Terms,
+    TransactionEnded,
+    Trouble,
+)
+from empath.smtp.reply_reader import Garbled, ReplyReader
+from empath.smtp.sasl import Credentials
+from fuzz.divisions import divisions
+from fuzz.tokens import REPLIES
+
+TOKENS: Final = REPLIES
+TURN: Final = b"\x1e"
+CONTENT: Final = b"Subject: x\r\n\r\n.hidden\r\n"
+SENT: Final = b"Subject: x\r\n\r\n..hidden\r\n.\r\n"
+SECRETS: Final = (base64.b64encode(b"\0me\0secret"), base64.b64encode(b"secret"))
+
+_COMMAND: Final = re.compile(rb"(?:[\x20-\x7e]*\r\n)*")
+
+
+def address(text: str) -> Address:
+    """
+    Make an address of a plain text.
+    """
+    local, _, domain = text.partition("@")
+    return Address(local, domain, text)
+
+
+def terms(flags: int) -> Terms:
+    """
+    Make the terms that the first byte stands for.
+    """
+    credentials = Credentials("me", "secret") if flags & 4 else None
+    return Terms(
+        "client.example.net",
+        "mx.example.org",
+        starttls=bool(flags & 1),
+        tls_needed=bool(flags & 2),
+        secured=bool(flags & 8),
+        credentials=credentials,
+        clear_auth=bool(flags & 16),
+    )
+
+
+def consignment(flags: int) -> Consignment:
+    """
+    Make what the second byte stands for: 1 to 4 recipients, perhaps one that cannot be said, a size, 8-bit or not.
+    """
+    texts = ["b@example.org", "c@example.org", "d@example.org", "e@example.org"][: 1 + (flags & 3)]
+    if flags & 4:
+        texts.append("ü@example.org" if flags & 8 else "x\r\nQUIT@example.org")
+    sender = None if flags & 16 else address("a@example.net")
+    size = 2000 if flags & 32 else len(CONTENT)
+    return Consignment(sender, tuple(Recipient(address(text)) for text in texts), size, bool(flags & 64))
+
+
+class Play:
+    """
+    One session and all that became of it.
+    """
+
+    def __init__(self, first: int, second: int) -> None:
+        self.terms = terms(first)
+        self.handshake_fails = bool(first & 32)
+        self.carried = consignment(second)
+        self.session = ClientSession(self.terms)
+        self.told: list[object] = []
+        self.written = b""
+        self.begun = self.ended = 0
+
+    def say(self, parts: list[bytes]) -> None:
+        """
+        Let the server take one turn, in pieces, then act on what came of it.
+        """
+        told: list[Event] = []
+        for part in parts:
+            told += self.session.receive(part)
+            self._write()
+        self._act(told)
+
+    def finish(self) -> None:
+        """
+        Let the connection break.
+        """
+        self._act(self.session.connection_lost())
+        assert self.session.state is State.CLOSED, f"still {self.session.state}"
+        assert self.begun == self.ended, f"{self.begun} transactions began, {self.ended} ended"
+
+    def _act(self, told: list[Event]) -> None:
+        self._record(told)
+        for event in told:
+            match event:
+                case StartTls():
+                    self._handshake()
+                case ContentWanted() if self.session.state is State.CONTENT:
+                    sent = self.session.content(CONTENT) + self.session.end_content()
+                    assert sent == SENT, f"the content became {sent!r}"
+                    self.written += b"<content>\r\n"
+                case Ready() | TransactionEnded() if self.session.state is State.READY:
+                    self._begin()
+                case _:
+                    pass
+        self._write()
+
+    def _handshake(self) -> None:
+        if self.session.state is State.HANDSHAKE:
+            self.written += b"<handshake>\r\n"
+            failed = self.session.handshake_failed("no") if self.handshake_fails else self.session.secured()
+            self._act(failed)
+
+    def _begin(self) -> None:
+        if self.begun < 3:
+            self.begun += 1
+            self._act(self.session.begin(self.carried))
+        else:
+            self.session.quit()
+
+    def _write(self) -> None:
+        output = self.session.take_output()
+        assert _COMMAND.fullmatch(output), f"wrote {output!r}"
+        if not self.session.secure and not self.terms.clear_auth:
+            assert not any(secret in output for secret in SECRETS), "the password went over cleartext"
+        self.written += output
+
+    def _record(self, told: list[Event]) -> None:
+        for event in told:
+            match event:
+                case TransactionEnded(outcomes=outcomes):
+                    self.ended += 1
+                    assert len(outcomes) == len(self.carried.recipients), "not one outcome for each recipient"
+                    for outcome in outcomes:
+                        good = outcome.reply.code // 100
+                        assert (good == 2) is isinstance(outcome, Success), f"{outcome} is for {good}yz"
+                case _:
+                    pass
+        self.told += seen(told)
+
+
+def seen(told: list[Event]) -> list[object]:
+    """
+    Leave out what depends on the division by right: what follows the 220 to STARTTLS is seen before or after it.
+    """
+    ends = [event for event in told if isinstance(event, SessionEnded | Goodbye)]
+    if ends and isinstance(ends[-1], SessionEnded) and ends[-1].trouble is Trouble.TLS:
+        kept = [event for event in told if not isinstance(event, StartTls | SessionEnded)]
+        return [*kept, Trouble.TLS]
+    return list(told)
+
+
+def replies(parts: list[bytes]) -> list[object]:
+    """
+    Read replies alone.
+    """
+    reader = ReplyReader()
+    read: list[object] = []
+    for part in parts:
+        reader.feed(part)
+        while (reply := reader.next_reply()) is not None:
+            read.append(reply)
+            if isinstance(reply, Garbled):
+                return read
+    return read
+
+
+def one_input(data: bytes) -> None:
+    """
+    Play one server in several divisions, and read all it says as replies alone.
+    """
+    first, second = (data[0] ^ 0x30, data[1] ^ 0x30) if len(data) > 1 else (0, 0)
+    turns = data[2:].split(TURN)
+    divided = [list(divisions(turn)) for turn in turns]
+    played = []
+    for way in range(min(len(ways) for ways in divided)):
+        play = Play(first, second)
+        for ways in divided:
+            play.say(ways[way])
+        play.finish()
+        played.append((play.told, play.written))
+    for other in played[1:]:
+        assert other == played[0], f"depends on the division: {played[0]} or {other}"
+    read = [replies(parts) for parts in divisions(data[2:])]
+    for alone in read[1:]:
+        assert alone == read[0], f"the reader depends on the division: {read[0]} or {alone}"
