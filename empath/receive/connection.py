@@ -1,8 +1,8 @@
 """
 One client's connection: bytes in, replies out, time and back-pressure. What the session says is `protocol`'s.
 
-Fatal to the connection: time-outs, 421 of any kind, and our own bugs (421 4.3.0, logged). Half-closed connections are
-not kept: who can no longer be heard gets no mail stored.
+Fatal to the connection: time-outs, 421 of any kind, and our own bugs (421 4.3.0, logged). A client that has closed its
+side (`printf … | nc`) is served until nothing that it said is left.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Connection:
         "_deadline",
         "_draining",
         "_expires",
+        "_finished",
         "_gone",
         "_greeted",
         "_held",
@@ -80,6 +81,7 @@ class Connection:
         self._transaction: Transaction | None = None
         self._reason = "lost"
         self._busy = self._closing = self._gone = self._greeted = self._held = self._paused = self._draining = False
+        self._finished = False
 
     # For subclasses to fill in
 
@@ -194,7 +196,7 @@ class Connection:
         replies = smtp.output()
         if replies:
             self._writer.write(replies)
-        if smtp.state is State.CLOSED:
+        if smtp.state is State.CLOSED or (self._finished and self._all_served):
             self._hang_up()
             return
         if self._greeted and smtp.pending is None and not self._held:
@@ -207,11 +209,18 @@ class Connection:
                 return
         self._regulate()
 
+    @property
+    def _all_served(self) -> bool:
+        """
+        Whether nothing is left of what the client said that could still be answered.
+        """
+        return not self._held and self._smtp.pending is None and (self._greeted or not self._smtp.backlog)
+
     def _regulate(self) -> None:
         """
-        Read from the client only while there is room for what it sends.
+        Read from the client only while there is room for what it sends, and never beyond its end.
         """
-        paused = self._held or self._smtp.backlog > BACKLOG
+        paused = self._held or self._finished or self._smtp.backlog > BACKLOG
         if paused is not self._paused:
             self._paused = paused
             transport: Any = self.transport

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -55,7 +55,7 @@ _REASONS: Final = {
 log = Logger()
 
 
-@implementer(IProtocol)
+@implementer(IProtocol, IHalfCloseableProtocol)
 class SmtpProtocol(JudgedConnection):
     """
     One session with one client, from the decision on its connection to its end.
@@ -69,6 +69,18 @@ class SmtpProtocol(JudgedConnection):
         super().__init__(terms, around, sessions, session, client)
         self._intake: Intake | None = None
         self._asked: tuple[str, float] | None = None
+
+    def readConnectionLost(self) -> None:
+        """
+        The client has said all: what it said is still answered.
+        """
+        self._finished = True
+        self._proceed()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Never happens by itself: we do not close our side only.
+        """
 
     # Events
 
