@@ -7,7 +7,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import Delivery as Section
-from tests.deliver.world import SENT, SENT_2, World, message
+from tests.deliver.fakes import HANG
+from tests.deliver.world import SENT, SENT_2, World, message, spell
 
 
 class RecipientTests(SynchronousTestCase):
@@ -98,6 +99,20 @@ class RecipientTests(SynchronousTestCase):
             world.server(1, CONTENT=f"{content}\r\n421 4.3.2 enough")
             told = world.deliver(message(*self.three))
             self.assertEqual(told, [first, *["TransientFailure 421 4.3.2 mx1.example.org"] * 2])
+
+    def test_cut_short(self) -> None:
+        """
+        Who has the mail by the time a delivery is cancelled is told to have it, and never gets it again.
+        """
+        world = World(Section(max_recipients_per_transaction=1))
+        world.server(1, CONTENT=["250 2.0.0 ok", HANG])
+        delivery = world.start(message(*self.three))
+        world.reactor.run()
+        delivery.cancel()
+        told = spell(self.successResultOf(delivery))
+        self.assertEqual(told, [*SENT, "TransientFailure 451 4.3.2", "TransientFailure 451 4.3.2"])
+        world.reactor.run()
+        self.assertEqual(world.mx1.open, 0)
 
     def test_server_in_trouble(self) -> None:
         """

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 
 import attrs
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from zope.interface import implementer
 
 from empath.errors import MessageUnknown
@@ -202,7 +202,8 @@ class Carried:
 @implementer(IAgent)
 class FakeAgent:
     """
-    Answers each domain with its next scripted outcomes, else `SENT` for all; hangs for those in `hanging`.
+    Answers each domain with its next scripted outcomes, else `SENT` for all; hangs for those in `hanging`. `parting`
+    are the outcomes that it tells when it is cancelled.
     """
 
     def __init__(self) -> None:
@@ -211,6 +212,7 @@ class FakeAgent:
         self.always: dict[str, Outcome] = {}
         self.hanging: set[str] = set()
         self.hang_all = False
+        self.parting: tuple[Outcome, ...] | None = None
 
     @property
     def hung(self) -> list[Carried]:
@@ -227,7 +229,12 @@ class FakeAgent:
     async def _deliver(self, call: Carried) -> tuple[Outcome, ...]:
         domain = call.delivery.domain
         if self.hang_all or domain in self.hanging:
-            return await call.waiting
+            try:
+                return await call.waiting
+            except CancelledError:
+                if self.parting is None:
+                    raise
+                return self.parting
         call.waiting.callback(())
         script = self.script.get(domain)
         if not script:

@@ -600,6 +600,19 @@ class StopTests(QueueCase):
         [delivery] = self.spool.deliveries.values()
         self.assertEqual((delivery.status, delivery.attempts), (Status.PENDING, 0))
 
+    def test_settles_what_is_known_of_an_attempt_cut_short(self) -> None:
+        """
+        An agent that is cancelled may tell who has the mail already: that is stored.
+        """
+        self.agent.parting = (SENT, DOWN)
+        self.agent.hang_all = True
+        self.accept(1, "a@x.example", "b@x.example")
+        done = self.stopped(1)
+        self.clock.advance(1)
+        self.successResultOf(done)
+        [delivery] = self.spool.deliveries.values()
+        self.assertEqual([state.status for state in delivery.recipients], [Status.COMPLETED, Status.RETRY])
+
     def test_leaves_to_the_spool_what_it_is_writing(self) -> None:
         """
         A settlement on its way to the disk is not cancelled, one that waits to be written again is.
