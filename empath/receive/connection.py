@@ -75,7 +75,7 @@ class Connection:
         self._sessions = sessions
         self._client = client
         self.session = session
-        self._smtp = ServerSession(terms.rules, terms.normalize or (terms.normalize_trusted and session.trusted))
+        self._smtp = ServerSession(terms.rules, terms.normalizes(session))
         self._deadline = Deadline(around.clock, self._expired)
         self._expires: Callable[[], None] = self._timed_out
         self._transaction: Transaction | None = None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -14,7 +15,11 @@ from empath.config.schema import Listener, Smtp, SmtpTimeouts
 from empath.interfaces import IContentWriter, IDecisions
 from empath.mail.life import Emit
 from empath.mail.message import Delivery, Message
+from empath.mail.session import Session
+from empath.policy.relay import relay_policy
 from empath.smtp.server_rules import ServerRules
+
+TRUSTED: Final = "trusted"  # in [smtp] bare_newlines_exclude: all clients that may relay
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -40,7 +45,8 @@ class Surroundings:
 @attrs.frozen(slots=True, eq=False)
 class Terms:
     """
-    One listener's terms. `normalize` and `normalize_trusted` tell whose bare newlines become CRLF; times in seconds.
+    One listener's terms; times in seconds. Bare newlines become CRLF from everyone if `normalize`, from trusted clients
+    if `normalize_trusted`, and from the peers that `excluded` tells of.
     """
 
     listener: str
@@ -53,6 +59,13 @@ class Terms:
     max_hops: int
     normalize: bool
     normalize_trusted: bool
+    excluded: Callable[[str], bool]
+
+    def normalizes(self, session: Session) -> bool:
+        """
+        Tell whether bare newlines of a session's content become CRLF instead of being refused.
+        """
+        return self.normalize or (self.normalize_trusted and session.trusted) or self.excluded(session.peer)
 
 
 def terms_of(listener: Listener, smtp: Smtp, hostname: str) -> Terms:
@@ -78,5 +91,6 @@ def terms_of(listener: Listener, smtp: Smtp, hostname: str) -> Terms:
         max_message_size=smtp.max_message_size,
         max_hops=smtp.max_hops,
         normalize=smtp.bare_newlines == "normalize",
-        normalize_trusted="trusted" in smtp.bare_newlines_exclude,
+        normalize_trusted=TRUSTED in smtp.bare_newlines_exclude,
+        excluded=relay_policy((each for each in smtp.bare_newlines_exclude if each != TRUSTED), (), None).trusts,
     )

@@ -72,7 +72,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_normalized(self) -> None:
         """
-        By option, or for trusted clients only, bare newlines become CRLF instead.
+        By option, or for trusted clients or those of some networks only, bare newlines become CRLF instead.
         """
         content = b"Subject: x\n\nline\r\n.\r\n"
         world = World(changed(bare_newlines="normalize"))
@@ -82,6 +82,10 @@ class LimitTests(SynchronousTestCase):
         world = World(changed(bare_newlines_exclude=("trusted",)))
         self.assertTrue(world.begun("127.0.0.1").say(content).startswith(QUEUED))
         self.assertTrue(world.begun("192.0.2.7").say(content).startswith(b"550 5.5.2"))
+        world = World(changed(bare_newlines_exclude=("192.0.2.0/28",)))
+        self.assertTrue(world.begun("192.0.2.7").say(content).startswith(QUEUED))
+        for other in ("127.0.0.1", "192.0.2.16"):
+            self.assertTrue(world.begun(other).say(content).startswith(b"550 5.5.2"))
 
 
 class SpoolTests(SynchronousTestCase):
