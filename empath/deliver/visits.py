@@ -7,18 +7,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, cast
 
+from twisted.internet.defer import CancelledError
+
 from empath.deliver.connection import Connection
 from empath.deliver.pool import Pool, Site
 from empath.mail.envelope import Recipient
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
-from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, TransientFailure
+from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
+from empath.mail.reply import Reply
 from empath.policy.mx import Candidate
 from empath.policy.route import Route
 from empath.policy.tls import Course, Policy, Seen, course
 from empath.smtp.client_events import Consignment, TransactionEnded, Trouble
 
 MAX_SESSIONS: Final = 2  # in one attempt: hosts that answered
+CUT_SHORT: Final = TransientFailure(Reply(451, "4.3.2", ("the attempt was cut short",)), Scope.MESSAGE)
 
 
 class Pass:
@@ -46,16 +50,26 @@ class Pass:
     async def over(self, found: Sequence[Candidate] | Failure) -> tuple[Outcome, ...]:
         """
         Visit the hosts in turn; tells an outcome for each open recipient of the delivery.
+
+        Cancelled once somebody has the mail it tells that too: they must not get it again.
         """
         if isinstance(found, (TransientFailure, PermanentFailure)):
             self._fail(found)
             return self._told()
+        try:
+            await self._visit_all(found)
+        except CancelledError:
+            if not any(isinstance(outcome, Success) for outcome in self._outcomes):
+                raise
+            self._fail(CUT_SHORT)
+        return self._told()
+
+    async def _visit_all(self, found: Sequence[Candidate]) -> None:
         sessions = 0
         for candidate in found:
             sessions += await self._visit(candidate)
             if not self._open or sessions >= MAX_SESSIONS:
                 break
-        return self._told()
 
     async def _visit(self, candidate: Candidate) -> bool:
         """
