@@ -666,6 +666,19 @@ class UpkeepTests(QueueCase):
         self.assertEqual(self.statuses(), [Status.RETRY])
         self.assertEqual(self.queue.watchdog.strays, 0)
 
+    def test_a_large_message_has_the_time_it_needs(self) -> None:
+        """
+        The deadline is for what hangs: content of 10 MiB at 2 KiB/s, or 200 recipients at 30 s each, are let go on.
+        """
+        self.agent.hang_all = True
+        self.accept(1, "a@x.example", body=b"x" * (10 * 1024 * 1024))
+        self.accept(2, *(f"a{number}@y.example" for number in range(200)))
+        self.pass_time(6000, 60.0)
+        self.assertEqual(self.queue.watchdog.overdue, 0)
+        self.agent.calls[0].end(SENT)
+        self.agent.calls[1].end(*[SENT] * 200)
+        self.assertEqual(self.statuses(), [Status.COMPLETED] * 2)
+
     def test_strays_are_counted_and_repaired(self) -> None:
         """
         An entry that nothing works on is left to the spool; one in no line gets back into it.
