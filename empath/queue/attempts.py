@@ -22,13 +22,12 @@ from empath.mail.life import Attempt
 from empath.mail.message import Message, RecipientState
 from empath.mail.outcome import Outcome
 from empath.mail.settlement import Settlement
-from empath.queue.entry import Entry, Place
+from empath.queue.entry import LONGEST_ATTEMPT, Entry, Place, patience
 from empath.queue.settle import outcomes_for
 from empath.queue.window import Window
 
 log = Logger()
 
-LONGEST_ATTEMPT: Final = 3600.0
 UNSETTLED: Final = 2  # times the parallel deliveries: what may run or wait for its settlement, and a crash repeats
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
@@ -115,10 +114,9 @@ class Attempts:
         late = [e for e in self._window.active.values() if e.place is Place.IN_FLIGHT and now >= e.deadline]
         for entry in late:
             log.error(
-                "{queue_id}: the attempt at {domain} did not end in {seconds} s and is cancelled",
+                "{queue_id}: the attempt at {domain} did not end in time and is cancelled",
                 queue_id=entry.key[0],
                 domain=entry.key[1],
-                seconds=LONGEST_ATTEMPT,
             )
             if entry.running is not None:
                 entry.running.cancel()
@@ -179,6 +177,7 @@ class Attempts:
     async def _attempt(self, entry: Entry, message: Message) -> None:
         delivery = entry.delivery
         attempt = Attempt(delivery.attempts + 1, self._clock.seconds())
+        entry.deadline = attempt.started + patience(message, delivery)
         outcomes = await self._outcomes(entry, message, attempt)
         if entry.place is Place.GONE:
             log.error("{queue_id}: ended after the watchdog had given it up", queue_id=delivery.queue_id)

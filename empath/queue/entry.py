@@ -5,7 +5,7 @@ What the active window holds: entries, and the copies of messages that they shar
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from empath.queue.lines import Line
+
+LONGEST_ATTEMPT: Final = 3600.0
+SLOWEST: Final = 1024  # bytes a second
+LONGEST_REPLY: Final = 60.0  # seconds, to a recipient
 
 Key = tuple[str, str]
 """
@@ -61,3 +65,11 @@ class Entry:
     place: Place = Place.READY
     deadline: float = 0.0
     running: Deferred[None] | None = None
+
+
+def patience(message: Message, delivery: Delivery) -> float:
+    """
+    Tell the seconds after which an attempt counts as lost, though each of its steps has a time-out of its own: large
+    content on a slow line, or many recipients at a host that delays its replies, may take more than the usual hour.
+    """
+    return LONGEST_ATTEMPT + message.size / SLOWEST + len(delivery.recipients) * LONGEST_REPLY

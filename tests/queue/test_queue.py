@@ -14,7 +14,7 @@ from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IAgent, IComponent, ISpool
 from empath.mail.life import MessageReceived, ReportQueued
 from empath.mail.message import Status
-from empath.queue.attempts import LONGEST_ATTEMPT
+from empath.queue.entry import LONGEST_ATTEMPT
 from tests.queue.bench import SECTION, START, QueueCase
 from tests.queue.fakes import DOWN, GREY, REFUSED, SENT
 
@@ -660,7 +660,7 @@ class UpkeepTests(QueueCase):
         """
         self.agent.hanging.add("x.example")
         self.accept(1, "a@x.example")
-        self.pass_time(LONGEST_ATTEMPT + 60, 30.0)
+        self.pass_time(LONGEST_ATTEMPT + 180, 30.0)
         self.assertEqual(self.queue.watchdog.overdue, 1)
         self.assertEqual(len(self.flushLoggedErrors(CancelledError)), 1)
         self.assertEqual(self.statuses(), [Status.RETRY])
