@@ -4,6 +4,8 @@ The life of a delivery, from its commit to its settlement.
 
 from __future__ import annotations
 
+from typing import cast
+
 import attrs
 from twisted.internet.defer import CancelledError
 from zope.interface.verify import verifyObject
@@ -14,6 +16,7 @@ from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IAgent, IComponent, ISpool
 from empath.mail.life import MessageReceived, ReportQueued
 from empath.mail.message import Status
+from empath.mail.outcome import Outcome
 from empath.queue.entry import LONGEST_ATTEMPT
 from tests.queue.bench import SECTION, START, QueueCase
 from tests.queue.fakes import DOWN, GREY, REFUSED, SENT
@@ -665,6 +668,16 @@ class UpkeepTests(QueueCase):
         self.assertEqual(len(self.flushLoggedErrors(CancelledError)), 1)
         self.assertEqual(self.statuses(), [Status.RETRY])
         self.assertEqual(self.queue.watchdog.strays, 0)
+
+    def test_a_recipient_without_an_outcome_fails_nobody_else(self) -> None:
+        """
+        An agent that forgets somebody has a bug: who has the mail never gets it again, the other is tried again.
+        """
+        self.agent.script["x.example"] = [cast("tuple[Outcome, ...]", (SENT, None))]
+        self.accept(1, "a@x.example", "b@x.example")
+        [delivery] = self.spool.deliveries.values()
+        self.assertEqual([state.status for state in delivery.recipients], [Status.COMPLETED, Status.RETRY])
+        self.assertEqual(self.queue.attempts.faults, 1)
 
     def test_a_large_message_has_the_time_it_needs(self) -> None:
         """
