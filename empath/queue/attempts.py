@@ -205,10 +205,10 @@ class Attempts:
             self._agent_failed(entry)
         else:
             wanted = len(delivery.open_recipients)
-            if len(outcomes) == wanted:
+            if len(outcomes) == wanted and None not in outcomes:
                 return outcomes
             self.faults += 1
-            log.error("{queue_id}: the agent told a wrong number of outcomes", queue_id=delivery.queue_id)
+            log.error("{queue_id}: the agent did not tell one outcome for each recipient", queue_id=delivery.queue_id)
             return outcomes_for(wanted, outcomes)
         return outcomes_for(len(delivery.open_recipients), ())
 

@@ -28,7 +28,8 @@ def outcomes_for(wanted: int, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, .
     """
     Give each of `wanted` recipients exactly one outcome: a missing one is our fault and so transient, the rest ignored.
     """
-    return outcomes[:wanted] + (LOCAL_TROUBLE,) * (wanted - len(outcomes))
+    told = tuple(outcome or LOCAL_TROUBLE for outcome in outcomes[:wanted])
+    return told + (LOCAL_TROUBLE,) * (wanted - len(told))
 
 
 def after_attempt(
