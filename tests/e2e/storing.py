@@ -81,6 +81,12 @@ class StoringSmtpServer:
         with self._lock:
             self.stored.append(stored)
 
+    def session(self, place: Place, connection: socket.socket, stopped: threading.Event) -> Session:
+        """
+        Make what serves one connection; a server that behaves otherwise makes another one.
+        """
+        return Session(place, connection, stopped)
+
     def _accept(self, listener: socket.socket, stopped: threading.Event) -> None:
         while not stopped.is_set():
             try:
@@ -95,7 +101,7 @@ class StoringSmtpServer:
     def _serve(self, connection: socket.socket, stopped: threading.Event) -> None:
         place = Place(self.options, self.script, self.commands, self.keep)
         try:
-            Session(place, connection, stopped).run()
+            self.session(place, connection, stopped).run()
         except (OSError, Done, ValueError):  # the client left, or the script said so
             pass
         finally:
