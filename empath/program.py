@@ -149,6 +149,6 @@ def makeService(options: Options) -> Program:
     loaded = read_configuration(options["config"], reactor)
     try:
         service = build(loaded.config, reactor)
-    except ConfigError as trouble:
-        sys.exit("\n".join(trouble.problems))
+    except ConfigError as trouble:  # it knows keys and values, not where they are from
+        sys.exit("\n".join(f"{loaded.path or 'built-in defaults'}: {problem}" for problem in trouble.problems))
     return Program(loaded, service, options.launch(), reactor)

@@ -42,6 +42,13 @@ class StartTests(EndToEndTestCase):
         self.assertTrue(empath.logged("empath.toml", "delivery.port", "-1"))
         self.assertEqual(len(empath.logged("empath.toml")), 3)
 
+    def test_a_bad_file_of_recipients_names_each_bad_line_and_the_key_that_named_it(self) -> None:
+        file = self.folder / "recipients.txt"
+        file.write_text("good@one.test\nno address\n# a comment\nb b@one.test\n")
+        empath = self.empath({"relay": {"domains": ["one.test"], "recipients": str(file)}})
+        self.refused(empath, "empath.toml: relay.recipients", str(file), "line 2")
+        self.assertTrue(empath.logged("empath.toml: relay.recipients", str(file), "line 4"))
+
     def test_a_missing_file_is_an_error(self) -> None:
         empath = self.empath()
         program = empath.launch([sys.executable, "-m", "empath", "--config", str(self.folder / "none.toml")])
