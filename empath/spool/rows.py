@@ -16,6 +16,7 @@ from empath.mail.message import Delivery, Message, RecipientState, Status
 Row = tuple[Any, ...]
 
 END: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED})
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 _encode: Final = msgspec.json.Encoder().encode
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
@@ -62,7 +63,7 @@ def message_of(row: Row) -> Message:
             trace,
             priority,
         )
-    except (msgspec.MsgspecError, ValueError) as failure:
+    except UNREADABLE as failure:
         raise SpoolError(f"the stored envelope of {queue_id} cannot be read: {failure}") from failure
 
 
@@ -117,7 +118,7 @@ def delivery_of(row: Row) -> Delivery:
             last_error,
             priority,
         )
-    except (msgspec.MsgspecError, ValueError) as failure:
+    except UNREADABLE as failure:
         raise SpoolError(f"the stored delivery of {queue_id} to {domain} cannot be read: {failure}") from failure
 
 
