@@ -95,10 +95,13 @@ class EmpathService(MultiService):
         super().startService()
         self._threads.start()
         try:
-            self.spool.open()
+            self._begin()
         except BaseException:
-            self._threads.stop()
+            self._threads.stop()  # they would keep the process from ending
             raise
+
+    def _begin(self) -> None:
+        self.spool.open()
         self.resolver.start()
         self.queue.start()
         self.reception.start()
