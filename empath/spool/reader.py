@@ -2,7 +2,7 @@
 The reading side of SQLite: a connection of its own, read-only, in a thread of its own.
 
 In WAL mode a reader never waits for the writer and sees everything that was committed before it began. Trouble is a
-SpoolError; the connection is opened again for the next question.
+SpoolError; the connection is opened again for the next question. Ignored, but told: a due delivery that was damaged.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from empath.errors import MessageUnknown, SpoolError
 from empath.interfaces import InThread
@@ -21,6 +22,8 @@ from empath.mail.message import Delivery, Message, Status
 from empath.spool import rows, schema
 
 T = TypeVar("T")
+
+log = Logger()
 
 
 class Reader:
@@ -111,7 +114,16 @@ def _one(statement: str, moment: float, connection: sqlite3.Connection) -> Any:
 
 
 def _due(now: float, limit: int, skip: str, connection: sqlite3.Connection) -> list[Delivery]:
-    return [rows.delivery_of(row) for row in connection.execute(schema.DUE, (now, skip, limit)).fetchall()]
+    """
+    Read what is due. A damaged row is passed over: it must not hold up everything behind it.
+    """
+    found = []
+    for row in connection.execute(schema.DUE, (now, skip, limit)).fetchall():
+        try:
+            found.append(rows.delivery_of(row))
+        except SpoolError as failure:
+            log.error("{queue_id}: passed over: {error}", queue_id=row[0], error=failure)
+    return found
 
 
 def _load(queue_id: str, connection: sqlite3.Connection) -> Message:

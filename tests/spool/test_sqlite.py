@@ -4,9 +4,12 @@ The spool in SQLite keeps the contract.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import Spool
@@ -26,8 +29,9 @@ class SqliteTests(SpoolContract, SynchronousTestCase):
     def make_spool(self) -> SqliteSpool:
         self.clock = Clock()
         self.free = 10**9
+        self.path = os.path.abspath(self.mktemp())
         spool = SqliteSpool(
-            Spool(path=Folder(os.path.abspath(self.mktemp())), inline_limit=Size(INLINE), min_free=Size(MIN_FREE)),
+            Spool(path=Folder(self.path), inline_limit=Size(INLINE), min_free=Size(MIN_FREE)),
             clock=self.clock,
             in_writer=at_once,
             in_reader=at_once,
@@ -43,3 +47,17 @@ class SqliteTests(SpoolContract, SynchronousTestCase):
     def fill(self) -> None:
         self.free = MIN_FREE
         self.clock.advance(2)
+
+    def test_a_damaged_delivery_holds_up_no_other(self) -> None:
+        """
+        A row that cannot be read is passed over, and told: everything behind it is still found.
+        """
+        _, (damaged,) = self.stored("bob@example.net")
+        _, (whole,) = self.stored("carl@example.com")
+        with contextlib.closing(sqlite3.connect(os.path.join(self.path, "spool.sqlite"))) as connection:
+            connection.execute("UPDATE delivery SET recipients = '[' WHERE queue_id = ?", (damaged.queue_id,))
+            connection.commit()
+        with capturedLogs() as events:
+            self.assertEqual([each.queue_id for each in self.all_due()], [whole.queue_id])
+        self.assertEqual([event["log_level"] for event in events], [LogLevel.error])
+        self.assertIn(damaged.queue_id, formatEvent(events[0]))
