@@ -8,11 +8,12 @@ starting: a busy port, a spool that cannot be opened. The stop is ordered: liste
 from __future__ import annotations
 
 import random
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger, globalLogPublisher
 
 from empath.census import Census
@@ -117,18 +118,28 @@ class EmpathService(MultiService):
         return stopped
 
     async def _drain(self) -> None:
-        for periodic in self._periodic:
-            periodic.stop()
-        await self.reception.stop()
-        await self.queue.stop()
-        await self.agent.stop()
-        self.resolver.stop()
-        self.readiness.stop()
-        await self.spool.close()
-        for http in self._http:
-            await http.stop()
-        self._threads.stop()
-        await super().stopService()
+        """
+        Stop part after part; trouble with one must not keep the spool from being closed.
+        """
+        parts: tuple[Callable[[], object], ...] = (
+            *[periodic.stop for periodic in self._periodic],
+            self.reception.stop,
+            self.queue.stop,
+            self.agent.stop,
+            self.resolver.stop,
+            self.readiness.stop,
+            self.spool.close,
+            *[http.stop for http in self._http],
+            self._threads.stop,
+            super().stopService,
+        )
+        for stop in parts:
+            try:
+                stopping = stop()
+                if isinstance(stopping, Awaitable):
+                    await stopping
+            except Exception:
+                log.failure("{part} did not stop as it should", part=getattr(stop, "__qualname__", stop))
         log.info("stopped: {received} received", received=self.metrics.messages_received)
 
     def _make_events(self) -> LifeEvents:
