@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogPublisher
 
 from empath.census import Census
