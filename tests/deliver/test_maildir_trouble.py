@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,6 +120,16 @@ class TroubleTests(MaildirCase):
         self.assertNoResult(stopped)
         self.run_calls()
         self.successResultOf(stopped)
+
+    def test_an_unfinished_maildir(self) -> None:
+        """
+        A maildir that lacks a folder, as a crash while it was made leaves it, is completed.
+        """
+        for folder in ("tmp", "new", "cur"):
+            self.path = os.path.abspath(self.mktemp())
+            self.assertEqual(self.deliver(message(queue_id="01HAAAAAAAAAAAAAAAAAAAAAAA")), [DELIVERED])
+            shutil.rmtree(os.path.join(self.path, folder))
+            self.assertEqual(self.deliver(message(), number=2), [DELIVERED])
 
     def test_cancelled(self) -> None:
         """
