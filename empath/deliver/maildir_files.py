@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
+_FOLDERS: Final = ("tmp", "new", "cur")
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -20,8 +21,8 @@ def make_maildir(path: str) -> None:
     """
     Create the maildir and its three folders where they are missing; what is there stays as it is.
     """
-    if not os.path.isdir(os.path.join(path, "new")):
-        for folder in ("tmp", "new", "cur"):
+    if not all(os.path.isdir(os.path.join(path, folder)) for folder in _FOLDERS):
+        for folder in _FOLDERS:
             os.makedirs(os.path.join(path, folder), mode=_FOLDER_MODE, exist_ok=True)
         sync_folder(path)
         sync_folder(os.path.dirname(os.path.abspath(path)))
