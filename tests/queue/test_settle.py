@@ -9,7 +9,8 @@ import random
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.message import Delivery, RecipientState, Status, deliveries_of
-from empath.mail.outcome import Outcome
+from empath.mail.outcome import Outcome, PermanentFailure, Scope
+from empath.mail.reply import Reply
 from empath.policy.retry import Schedule
 from empath.queue.settle import LOCAL_TROUBLE, after_attempt, outcomes_for, site_accepted
 from tests.queue.fakes import DOWN, GREY, REFUSED, SENT, mail
@@ -76,6 +77,22 @@ class AfterAttemptTests(SynchronousTestCase):
             ended, results = after(delivery(), DOWN, now=now, schedule=schedule)
             self.assertEqual((ended.status, ended.next_attempt), (Status.EXPIRED, None))
             self.assertEqual([state.status for state in results], [Status.EXPIRED])
+
+
+class LongReplyTests(SynchronousTestCase):
+    def test_only_the_beginning_of_a_long_reply_is_kept(self) -> None:
+        """
+        A peer cannot make the spool, the log and the report grow with what it says, line by line, to each recipient.
+        """
+        for lines in ([f"line {number} {'x' * 500}" for number in range(100)], ["5.1.1 " + "x" * 60_000]):
+            refused = PermanentFailure(Reply.heard(550, lines), Scope.RECIPIENT, "mx")
+            after, results = after_attempt(delivery(), (refused,), 0.0, SCHEDULE, random.Random(1))
+            [state] = after.recipients
+            assert state.reply is not None
+            self.assertLess(len(str(state.reply)), 1100)
+            self.assertTrue(str(refused.reply).startswith(str(state.reply)[:900]))
+            self.assertEqual((state.reply.code, state.reply.enhanced), (550, refused.reply.enhanced))
+            self.assertEqual((results, after.last_error), ((state,), str(state.reply)))
 
 
 class OutcomesTests(SynchronousTestCase):
