@@ -2,8 +2,8 @@
 The client's half of a session: whatever a server says, in whatever division, means the same and every recipient of
 every transaction gets one outcome.
 
-The first byte chooses the terms, the second what is sent; then come the server's turns, a record separator between
-two. The session is served after each turn, as a real server would wait for it.
+The first byte chooses the terms, the second what is sent and how the session ends; then come the server's turns, a
+record separator between two. The session is served after each turn, as a real server would wait for it.
 """
 
 from __future__ import annotations
@@ -103,10 +103,12 @@ class Play:
             self._write()
         self._act(told)
 
-    def finish(self) -> None:
+    def finish(self, silent: bool) -> None:
         """
-        Let the connection break.
+        Let the connection break, or first the server fall silent.
         """
+        if silent and self.session.state is not State.READY:
+            self._act(self.session.timed_out())
         self._act(self.session.connection_lost())
         assert self.session.state is State.CLOSED, f"still {self.session.state}"
         assert self.begun == self.ended, f"{self.begun} transactions began, {self.ended} ended"
@@ -199,7 +201,7 @@ def one_input(data: bytes) -> None:
         play = Play(first, second)
         for ways in divided:
             play.say(ways[way])
-        play.finish()
+        play.finish(silent=bool(second & 128))
         played.append((play.told, play.written))
     for other in played[1:]:
         assert other == played[0], f"depends on the division: {played[0]} or {other}"
