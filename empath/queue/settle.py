@@ -14,6 +14,8 @@ from empath.policy.retry import Schedule, next_attempt
 if TYPE_CHECKING:
     import random
 
+LONGEST_TEXT: Final = 1000  # characters; RFC 5321 §4.5.3.1.5 allows 512 bytes a line
+
 LOCAL_TROUBLE: Final = TransientFailure(
     Reply.of("451 4.3.0 Temporary local problem, delivery is tried again"), Scope.MESSAGE
 )
@@ -49,7 +51,7 @@ def after_attempt(
         again = next_attempt(attempts, delivery.received, now, schedule, chance)
         deferred = Status.EXPIRED if again is None else Status.RETRY
     results = tuple(
-        RecipientState(state.recipient, _status(outcome, deferred), outcome.reply, outcome.host)
+        RecipientState(state.recipient, _status(outcome, deferred), _brief(outcome.reply), outcome.host)
         for state, outcome in zip(delivery.open_recipients, outcomes, strict=True)
     )
     recipients = results if len(results) == len(delivery.recipients) else _merged(delivery.recipients, results)
@@ -116,5 +118,16 @@ def _overall(recipients: tuple[RecipientState, ...]) -> Status:
 def _last_error(outcomes: tuple[Outcome, ...]) -> str:
     for outcome in reversed(outcomes):
         if not isinstance(outcome, Success):
-            return str(outcome.reply)
+            return str(_brief(outcome.reply))
     return ""
+
+
+def _brief(reply: Reply) -> Reply:
+    """
+    Keep the beginning of a long reply: it is stored, logged and reported for each recipient.
+    """
+    lines = reply.lines
+    if len(lines) == 1 and len(lines[0]) <= LONGEST_TEXT:
+        return reply
+    text = " ".join(lines)
+    return reply if len(text) <= LONGEST_TEXT else Reply(reply.code, reply.enhanced, (text[:LONGEST_TEXT],))
