@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from empath.config import schema
+from empath.errors import EmpathError
 
 log = Logger()
 
@@ -114,7 +115,9 @@ class _Asked:
 
     def _failed(self, failure: Failure) -> None:
         self._waiting = None
-        if not failure.check(CancelledError):
+        if failure.check(EmpathError):
+            log.warn("not ready: {name}: {error}", name=self._name, error=failure.value)
+        elif not failure.check(CancelledError):
             log.failure("the readiness check {name} failed", failure, name=self._name)
         self._done()
 

@@ -6,9 +6,11 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config import schema
+from empath.errors import SpoolFull
 from empath.observe.health import FRESH, PATIENCE, Checks, Findings, Readiness
 
 
@@ -153,6 +155,15 @@ class ReadinessTests(SynchronousTestCase):
         found = self.successResultOf(look)
         self.assertEqual((found.dns_ready, found.spool_ready, found.smtp_ready), (False, False, True))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, OSError)), 2)
+
+    def test_trouble_that_empath_names_itself_is_one_warning_and_no_traceback(self) -> None:
+        self.service.answers.update(spool=SpoolFull("the disk is full"))
+        with capturedLogs() as events:
+            self.assertFalse(self.found().spool_ready)
+        [event] = events
+        self.assertEqual(event["log_level"], LogLevel.warn)
+        self.assertEqual(formatEvent(event), "not ready: spool: the disk is full")
+        self.assertNotIn("log_failure", event)
 
     def test_a_clock_set_back_does_not_keep_old_findings(self) -> None:
         self.found()
