@@ -203,6 +203,7 @@ class EmpathService(MultiService):
         relay = _relay(config.relay)
         around = Surroundings(
             hostname=config.hostname,
+            postmaster=config.delivery.dsn.postmaster,
             clock=self._reactor,
             chance=self._chance,
             decisions=Chain([CoreChecks(config.smtp, relay, self.spool.has_room)]),

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.errors import SpoolError
-from empath.mail.address import Address
+from empath.mail.address import parse_address
 from empath.mail.envelope import Recipient
 from empath.mail.queue_id import new_queue_id
 from empath.mail.reply import Reply
@@ -148,7 +148,7 @@ class SmtpProtocol(JudgedConnection):
 
     def _rcpt_accepted(self, recipient: Recipient) -> None:
         if not recipient.address.domain:
-            recipient = _at_home(recipient, self._around.hostname)
+            recipient = Recipient(parse_address(self._around.postmaster), recipient.parameters)
         self._begun().recipients.append(recipient)
         self._smtp.accept()
 
@@ -253,14 +253,6 @@ class SmtpProtocol(JudgedConnection):
             waiting.cancel()
         if intake is not None:
             intake.withdraw()
-
-
-def _at_home(recipient: Recipient, hostname: str) -> Recipient:
-    """
-    Give <Postmaster> (RFC 5321 §4.5.1) our own name for a domain, so that routes and peers know where it belongs.
-    """
-    local = recipient.address.local
-    return Recipient(Address(local, hostname.lower(), f"{local}@{hostname}"), recipient.parameters)
 
 
 _ANSWERS: Final[dict[type, Callable[[SmtpProtocol, Any], None]]] = {

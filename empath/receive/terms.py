@@ -25,13 +25,14 @@ TRUSTED: Final = "trusted"  # in [smtp] bare_newlines_exclude: all clients that 
 @attrs.frozen(slots=True, eq=False)
 class Surroundings:
     """
-    Who works with reception.
+    Who works with reception. Mail for <Postmaster>, without a domain, goes to `postmaster`.
 
     `begin` opens the spool's writer for a queue id. `trusts` tells of a peer (IP address as text, or "unix") whether
     it may send to anyone. `on_stored` is called with every message that is on stable storage, and its deliveries.
     """
 
     hostname: str
+    postmaster: str
     clock: IReactorTime
     chance: random.Random
     decisions: IDecisions

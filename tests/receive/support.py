@@ -226,6 +226,7 @@ class World:
         self.trusted = {"127.0.0.1"}
         self.around = Surroundings(
             hostname=HOSTNAME,
+            postmaster="boss@example.org",
             clock=self.clock,
             chance=random.Random(1),
             decisions=self.decisions,

@@ -115,14 +115,14 @@ class AcceptedTests(SynchronousTestCase):
 
     def test_postmaster(self) -> None:
         """
-        <Postmaster> is judged as it was said and becomes the postmaster of this host.
+        <Postmaster> is judged as it was said and goes to who the operator named.
         """
         world = World()
         world.connect().say(BEGIN.replace(b"c@d.example", b"PostMaster") + b".\r\n")
         self.assertIn(("rcpt_to", "PostMaster"), [(stage, _text(subject)) for stage, subject in world.decisions.asked])
         message, deliveries = world.stored[0]
-        self.assertEqual(message.envelope.recipients[0].address.text, "PostMaster@mx.example.org")
-        self.assertEqual(deliveries[0].domain, "mx.example.org")
+        self.assertEqual(message.envelope.recipients[0].address.text, "boss@example.org")
+        self.assertEqual(deliveries[0].domain, "example.org")
 
     def test_durations(self) -> None:
         """
