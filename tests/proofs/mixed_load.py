@@ -86,7 +86,7 @@ class MixedLoad:
                     client.greet()
                     self._session(client, chance)
             except (OSError, Closed) as trouble:
-                self.troubles[type(trouble).__name__] += 1
+                self.troubles[f"{type(trouble).__name__} {trouble}"] += 1
             self._over.wait(self._pause)
 
     def _session(self, client: Dialogue, chance: random.Random) -> None:
@@ -160,9 +160,9 @@ def pipelined(client: Dialogue, sent: Sent, content: bytes) -> Heard:
     """
     commands = [f"MAIL FROM:<{sent.sender}>", *(f"RCPT TO:<{each}>" for each in sent.recipients), "DATA"]
     client.send("".join(f"{command}\r\n" for command in commands).encode())
-    heard = [client.reply() for _ in commands]
-    wrong = [each for each in heard if each.code not in (250, 354)]
-    if wrong:
-        return wrong[0]
+    for _ in commands:
+        heard = client.reply()
+        if heard.code not in (250, 354):
+            return heard
     client.send(stuffed(content))
     return client.reply()

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sqlite3
 import statistics
 import threading
 import time
+from collections import Counter
 
 import attrs
 
@@ -39,6 +41,8 @@ GROWTH = 1.2
 DRAIN = 240.0
 STOP = 60.0
 MIB = 1024 * 1024
+_WORSE = re.compile(r"^\S+Z ((?:warn|error|critical) .*)", re.MULTILINE)
+_PARTICULAR = re.compile(r"\b[0-9A-Z]{26}\b|\b[0-9.:]*[0-9]\b")
 TIMES = ("greeting", "ehlo", "mail_from", "rcpt_to", "data", "data_block", "data_termination")
 SETTINGS = {
     "delivery": {
@@ -205,10 +209,10 @@ class SoakTests(EndToEndTestCase):
         print(f"descriptors at 20 %: {first.descriptors}; at the end: {last.descriptors}; idle: {idle} → {quiet}")
         for empath in self.programs:
             log = empath.log()
-            counts = ", ".join(f"{log.count(f'Z {level} ')} {level}" for level in ("warn", "error", "critical"))
-            print(
-                f"{empath.folder.name}: {counts}, {log.count('Traceback')} tracebacks in {len(log) // 1024} KiB of log"
-            )
+            kinds = Counter(_PARTICULAR.sub("…", found[1]) for found in _WORSE.finditer(log))
+            print(f"{empath.folder.name}: {log.count('Traceback')} tracebacks in {len(log) // 1024} KiB of log")
+            for kind, count in kinds.most_common():
+                print(f"  {count} × {kind}")
 
 
 def middle(samples: list[Sample]) -> Sample:
