@@ -618,11 +618,8 @@ class StopTests(QueueCase):
 
     def test_leaves_to_the_spool_what_it_is_writing(self) -> None:
         """
-        A settlement on its way to the disk is not cancelled, one that waits to be written again is.
+        A settlement on its way to the disk is not cancelled.
         """
-        self.spool.faults["settle"] = [SpoolError("disk")] * 100
-        self.accept(1, "a@x.example")
-        self.spool.faults.clear()
         self.spool.slow = True
         self.accept(2, "a@x.example")
         done = self.stopped(0.5)
@@ -631,6 +628,20 @@ class StopTests(QueueCase):
         self.spool.catch_up()
         self.assertEqual([s.delivery.queue_id for s in self.spool.settlements], [f"{2:026}"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_tries_for_a_last_time_to_write_a_settlement(self) -> None:
+        """
+        Who has the mail is not to get it again after the restart, if the spool works by now; else it is left.
+        """
+        for faults, left in ((1, 0), (100, 1)):
+            self.setUp()
+            self.spool.faults["settle"] = [SpoolError("disk")] * faults
+            self.accept(1, "a@x.example")
+            done = self.stopped(0.5)
+            self.clock.advance(0.5)
+            self.successResultOf(done)
+            self.assertEqual(len(self.spool.deliveries), left)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_a_search_under_way_is_cancelled(self) -> None:
         """
