@@ -250,13 +250,22 @@ class Attempts:
                 await self._pause(entry, pause)
                 if await self._written(entry, settlement):
                     return
+                if self._cut:
+                    raise CancelledError
                 pause = min(pause * 2, LONGEST_PAUSE)
         finally:
             lines.stick(-1)
 
     async def _pause(self, entry: Entry, pause: float) -> None:
+        """
+        Wait before the spool is asked again; a stop that is out of time ends it, for one last try.
+        """
         entry.place = Place.TIMED
-        await deferLater(self._clock, pause)
+        try:
+            await deferLater(self._clock, pause)
+        except CancelledError:
+            if not self._cut:
+                raise
         entry.place = Place.SETTLING
 
     async def _written(self, entry: Entry, settlement: Settlement) -> bool:
@@ -277,7 +286,7 @@ class Attempts:
 
     def _cut_short(self) -> None:
         """
-        Cancel what is in flight or waits to settle; what the spool is writing is left to it.
+        Cancel what is in flight, and ask the spool at once what waits for it; what it is writing is left to it.
         """
         self._cut = True
         for entry in list(self._window.active.values()):
