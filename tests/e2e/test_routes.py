@@ -30,6 +30,11 @@ class HostTests(EndToEndTestCase):
         self.wait_arrived(first, YOU)
         self.assertEqual(second.stored, [])
 
+    def test_mail_for_postmaster_without_a_domain_goes_to_the_configured_one(self) -> None:
+        empath, first, _ = self.two_hosts({"delivery": {"dsn": {"postmaster": "boss@one.test"}}})
+        self.send(empath, ["Postmaster"])
+        self.wait_arrived(first, "boss@one.test")
+
     def test_the_second_host_gets_the_mail_when_the_first_is_down(self) -> None:
         empath, first, second = self.two_hosts()
         first.stop()
