@@ -29,7 +29,7 @@ from empath.smtp.client_events import (
     TransactionEnded,
     Trouble,
 )
-from empath.smtp.reply_reader import Garbled, ReplyReader
+from empath.smtp.reply_reader import MAX_BYTES, Garbled, ReplyReader
 from empath.smtp.sasl import Credentials
 from fuzz.divisions import divisions
 from fuzz.tokens import REPLIES
@@ -189,6 +189,20 @@ def replies(parts: list[bytes]) -> list[object]:
     return read
 
 
+def check_endless(data: bytes) -> None:
+    """
+    A line that never ends is given up, so that it cannot fill the memory.
+    """
+    line = data.replace(b"\n", b"") or b"2"
+    piece = line * (1 + MAX_BYTES // 8 // len(line))
+    reader = ReplyReader()
+    for _ in range(1 + MAX_BYTES // len(piece)):
+        reader.feed(piece)
+        if isinstance(reader.next_reply(), Garbled):
+            return
+    raise AssertionError("a line without end is read on and on")
+
+
 def one_input(data: bytes) -> None:
     """
     Play one server in several divisions, and read all it says as replies alone.
@@ -208,3 +222,4 @@ def one_input(data: bytes) -> None:
     read = [replies(parts) for parts in divisions(data[2:])]
     for alone in read[1:]:
         assert alone == read[0], f"the reader depends on the division: {read[0]} or {alone}"
+    check_endless(data[2:])
