@@ -21,7 +21,7 @@ from empath.mail.session import Session, Transaction
 @attrs.define(slots=True, eq=False)
 class ConnectionOpened:
     """
-    A client connected and was let in.
+    A client connected; one that is over a limit is refused and gone in the same breath.
     """
 
     session: Session

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import Protocol
 from zope.interface import implementer
 
-from empath.mail.life import CommandAnswered
+from empath.mail.life import CommandAnswered, ConnectionClosed, ConnectionOpened
 from empath.mail.reply import Reply
 from empath.mail.session import Session
 from empath.policy.relay import UNIX
@@ -81,6 +81,8 @@ class SmtpFactory:
         )
         refusal = self._sessions.refusal(client)
         if refusal is not None:
+            around.emit(ConnectionOpened(session))
             around.emit(CommandAnswered(session, "", refusal, None))
+            around.emit(ConnectionClosed(session, 0.0, "limit"))
             return Farewell(refusal)
         return SmtpProtocol(terms, around, self._sessions, session, client)

@@ -16,6 +16,7 @@ from zope.interface.verify import verifyClass, verifyObject
 from empath.config.schema import Listener, Smtp
 from empath.config.units import EndpointText, seconds
 from empath.interfaces import IComponent
+from empath.mail.life import ConnectionClosed
 from empath.mail.reply import Reply
 from empath.receive.factory import SmtpFactory
 from empath.receive.listeners import Reception, listen
@@ -64,6 +65,8 @@ class ConnectionLimitTests(SynchronousTestCase):
         self.assertEqual(third.heard(), b"421 4.7.0 too many connections\r\n")
         self.assertTrue(third.hung_up)
         self.assertEqual(world.refusals(), [" 421 4.7.0 too many connections"])
+        ends = [event.reason for event in world.events if isinstance(event, ConnectionClosed)]
+        self.assertEqual(ends, ["limit"])
         first.lose()
         self.assertEqual(world.connect("192.0.2.9").heard()[:3], b"220")
 
