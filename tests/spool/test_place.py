@@ -12,6 +12,7 @@ import sys
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.errors import SpoolError, SpoolLocked
+from empath.spool import place
 from empath.spool.place import Lock, file_system, prepare
 
 MOUNTS = r"""
@@ -102,6 +103,18 @@ class PlaceTests(SynchronousTestCase):
         self.patch(os, "name", "nt")
         failure = self.assertRaises(SpoolError, prepare, "C:/spool")
         self.assertIn("POSIX", str(failure))
+
+    def test_a_new_directory_is_on_disk(self) -> None:
+        """
+        Its own name is synced when it is made, not at every start.
+        """
+        synced: list[str] = []
+        self.patch(place, "sync_folder", synced.append)
+        parent = os.path.abspath(self.mktemp())
+        os.mkdir(parent)
+        prepare(os.path.join(parent, "spool"))
+        prepare(os.path.join(parent, "spool"))
+        self.assertEqual(synced, [os.path.realpath(parent)])
 
 
 class LockTests(SynchronousTestCase):
