@@ -12,6 +12,7 @@ import re
 from typing import Final
 
 from empath.errors import SpoolError, SpoolLocked
+from empath.spool.files import sync_folder
 
 SYSTEM: Final = (
     "/etc",
@@ -42,7 +43,9 @@ def prepare(path: str) -> str:
     if real == "/" or any(real == system or real.startswith(system + "/") for system in SYSTEM):
         raise SpoolError(f"the spool's path {path!r} lies in a system directory ({real})")
     try:
-        os.makedirs(real, 0o700, exist_ok=True)
+        if not os.path.isdir(real):
+            os.makedirs(real, 0o700, exist_ok=True)
+            sync_folder(os.path.dirname(real))
         kind = file_system(real, _mounts())
         if not os.access(real, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError("we may not write there")
