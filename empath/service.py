@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final, cast
 
 from twisted.application.service import MultiService
@@ -17,7 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogPublisher
 
 from empath.census import Census
-from empath.config.schema import Config, Relay
+from empath.config.recipients import relay_of
+from empath.config.schema import Config
 from empath.deliver.dispatch import Dispatch
 from empath.deliver.maildir import MaildirAgent
 from empath.deliver.routing import Routing
@@ -37,7 +37,6 @@ from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
 from empath.observe.logging import LEVELS
 from empath.observe.metrics import Metrics
-from empath.policy.relay import RelayPolicy, read_recipients, relay_policy
 from empath.queue.periodic import Periodic
 from empath.queue.queue import Queue
 from empath.receive.listeners import Reception
@@ -200,7 +199,7 @@ class EmpathService(MultiService):
 
     def _make_reception(self) -> Reception:
         config = self.config
-        relay = _relay(config.relay)
+        relay = relay_of(config.relay)
         around = Surroundings(
             hostname=config.hostname,
             postmaster=config.delivery.dsn.postmaster,
@@ -278,20 +277,6 @@ def _routing(config: Config) -> Routing:
         return Routing(config.delivery)
     except ValueError as error:
         raise ConfigError([f"delivery.domains: {error}"]) from error
-
-
-def _relay(section: Relay) -> RelayPolicy:
-    """
-    Make the relay policy, with the recipients that the operator's file names.
-    """
-    recipients = None
-    if section.domains and section.recipients != "any":
-        try:
-            recipients = read_recipients(Path(section.recipients).read_text())
-        except (OSError, ValueError) as error:
-            problems = [f"relay.recipients: {section.recipients}: {line}" for line in str(error).splitlines()]
-            raise ConfigError(problems) from error
-    return relay_policy(section.networks, section.domains, recipients)
 
 
 def build(config: Config, reactor: Any) -> EmpathService:

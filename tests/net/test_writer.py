@@ -149,3 +149,4 @@ class RealSocketTests(TestCase):
         writer.write(b"hello")
         writer.write(b"again")
         await lost
+        self.assertTrue(lost.called)
