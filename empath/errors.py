@@ -42,6 +42,12 @@ class ProtocolViolation(EmpathError):
     """
 
 
+class AuthenticatorUnavailable(EmpathError):
+    """
+    Nobody can say now whether a login is right (reply: 454 4.7.0); the text is for the log.
+    """
+
+
 class SpoolError(EmpathError):
     """
     The spool could not do what was asked; nothing was changed by the attempt (reply: 451 4.3.0).

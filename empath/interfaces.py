@@ -21,6 +21,7 @@ from empath.mail.outcome import Outcome
 from empath.mail.session import Session, Transaction
 from empath.mail.settlement import Settlement
 from empath.policy.verdict import Verdict
+from empath.smtp.scram import ScramVerifier
 
 T = TypeVar("T")
 
@@ -74,6 +75,16 @@ class IDecisions(Interface):
         EHLO or HELO was said; `session.name` is still the previous one.
         """
 
+    def starttls(session: Session) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+        """
+        The TLS handshake is done, by STARTTLS or from the beginning; `session` tells its protocol, cipher and client.
+        """
+
+    def auth(session: Session, login: str) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+        """
+        The client proved to be `login`; `session.login` is still "".
+        """
+
     def mail_from(session: Session, transaction: Transaction) -> MaybeVerdict | Awaitable[MaybeVerdict]:
         """
         MAIL was said; `transaction` has the reverse-path and the parameters.
@@ -89,6 +100,34 @@ class IDecisions(Interface):
     def data(session: Session, transaction: Transaction, message: Message) -> MaybeVerdict | Awaitable[MaybeVerdict]:
         """
         The final dot was read; nothing is stored yet. `message.body` is None where the content went to a file.
+        """
+
+
+class IAuthenticator(Interface):
+    """
+    Knows who may log in. No call blocks, and an Awaitable never takes time that tells whether a login exists.
+    """
+
+    def mechanisms() -> Collection[str]:
+        """
+        The SASL mechanisms that every user can use now, among PLAIN, LOGIN, SCRAM-SHA-256, XOAUTH2 and OAUTHBEARER.
+        """
+
+    def check_password(login: str, password: str) -> Awaitable[str | None]:
+        """
+        Tell the login as it is known here, None for a wrong password or an unknown login. AuthenticatorUnavailable
+        (raised by the Awaitable): nothing can be said now; the client hears 454.
+        """
+
+    def check_token(login: str, token: str) -> Awaitable[str | None]:
+        """
+        As `check_password`, for a bearer token (RFC 6750); `login` is "" where the client gave none.
+        """
+
+    def scram_verifier(login: str) -> ScramVerifier | Awaitable[ScramVerifier]:
+        """
+        Give what SCRAM-SHA-256 checks a login with (RFC 5803). For an unknown login one that nothing fulfils, always
+        the same, with the iterations of the others.
         """
 
 

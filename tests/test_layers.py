@@ -54,13 +54,27 @@ PURE_LIBRARIES: Final = frozenset(
 PURE_FUNCTIONS: Final = frozenset({"email.utils.format_datetime"})  # of modules that are not pure throughout
 TYPES_ONLY: Final = frozenset({"random"})  # chance is an argument: a pure room may name its type, not use it
 EDGES: Final = frozenset(
-    {"net", "receive", "modules", "spool", "queue", "dns", "deliver", "report", "observe", "config", "control", "ctl"}
+    {
+        "net",
+        "auth",
+        "receive",
+        "modules",
+        "spool",
+        "queue",
+        "dns",
+        "deliver",
+        "report",
+        "observe",
+        "config",
+        "control",
+        "ctl",
+    }
 )
 ANY_EDGE: Final = frozenset({"mail", "smtp", "policy", "net", "interfaces", "errors", "config.schema", "config.units"})
 TOP: Final = {
     "": set[str](),
     "errors": {"mail"},
-    "interfaces": {"mail", "policy"},
+    "interfaces": {"mail", "policy", "smtp"},
     "log_output": set[str](),
     "process": {"config", "errors", "log_output", "observe"},
     "program": {"config", "errors", "process", "service"},

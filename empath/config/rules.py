@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args, get_origin
 import attrs
 
 from empath.config import names, schema, values
-from empath.config.units import Duration, EndpointText, Folder, Secret, Size
+from empath.config.units import Duration, EndpointText, File, Folder, Rate, Secret, Size
 from empath.config.values import Reader, Refused, Surroundings
 
 
@@ -85,6 +85,8 @@ BY_TYPE: Final[Mapping[object, Reader]] = MappingProxyType(
         Size: values.size(),
         Secret: values.secret,
         Folder: values.folder,
+        File: values.file,
+        Rate: values.rate,
         EndpointText: values.endpoint,
     }
 )
@@ -134,6 +136,8 @@ def _shape_of_type(kind: object) -> Shape:
     Tell how a value of the type `kind` is read; TypeError where the schema uses a type that no reader knows.
     """
     arguments = get_args(kind)
+    if kind in BY_TYPE:
+        return Leaf(BY_TYPE[kind])
     if isinstance(kind, type) and attrs.has(kind):
         return Section(kind)
     if get_origin(kind) is Literal:
@@ -144,6 +148,4 @@ def _shape_of_type(kind: object) -> Shape:
         return Keyed(values.text, _shape_of_type(arguments[1]))
     if type(None) in arguments:
         return _shape_of_type(arguments[0])
-    if kind not in BY_TYPE:
-        raise TypeError(f"no reader for {kind}")
-    return Leaf(BY_TYPE[kind])
+    raise TypeError(f"no reader for {kind}")

@@ -11,7 +11,7 @@ from typing import Literal
 
 import attrs
 
-from empath.config.units import Duration, EndpointText, Folder, Secret, Size, seconds
+from empath.config.units import NO_LIMIT, Duration, EndpointText, File, Folder, Rate, Secret, Size, seconds
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -57,14 +57,49 @@ class ListenerTimeouts:
 
 
 @attrs.frozen(slots=True)
+class KeyPair:
+    """
+    A certificate chain and its private key, as the paths of PEM files.
+    """
+
+    certificate: File = File("")
+    private_key: File = File("")
+
+
+ExtensionName = Literal[
+    "SIZE",
+    "PIPELINING",
+    "8BITMIME",
+    "ENHANCEDSTATUSCODES",
+    "CHUNKING",
+    "BINARYMIME",
+    "SMTPUTF8",
+    "DSN",
+    "LIMITS",
+    "DELIVERBY",
+    "FUTURERELEASE",
+    "MT-PRIORITY",
+]
+
+
+@attrs.frozen(slots=True)
 class Listener:
     """
-    [[smtp.listeners]]: one place where mail is taken.
+    [[smtp.listeners]]: one place where mail is taken. `certificates` are more of them, chosen by the name that the
+    client asks for (SNI). `client_ca` is a PEM file that client certificates are verified against. `auth`: offer AUTH;
+    "required" refuses mail without it, as kind = "submission" always does. `auth_cleartext` allows it without TLS.
     """
 
     endpoint: EndpointText = EndpointText("tcp:1025:interface=127.0.0.1")
-    kind: Literal["mta"] = "mta"
-    extensions_off: tuple[Literal["SIZE", "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"], ...] = ()
+    kind: Literal["mta", "submission", "lmtp"] = "mta"
+    tls: Literal["none", "starttls", "implicit"] = "none"
+    certificate: File = File("")
+    private_key: File = File("")
+    certificates: tuple[KeyPair, ...] = ()
+    client_ca: File = File("")
+    extensions_off: tuple[ExtensionName, ...] = ()
+    auth: Literal[False, True, "required"] = False
+    auth_cleartext: bool = False
     context: dict[str, str] = attrs.field(factory=dict)
     timeouts: ListenerTimeouts = ListenerTimeouts()
 
@@ -72,7 +107,8 @@ class Listener:
 @attrs.frozen(slots=True)
 class Smtp:
     """
-    [smtp]: reception and its limits.
+    [smtp]: reception and its limits. `proxies` and `xclient` are networks in CIDR notation, or "unix": who must send a
+    PROXY header, and who may say XCLIENT.
     """
 
     max_connections: int = 1000
@@ -87,6 +123,10 @@ class Smtp:
     bare_newlines_exclude: tuple[str, ...] = ()
     banner: str = "{hostname} ESMTP empath"
     greeting_delay: Duration = seconds(0)
+    max_connection_rate_per_client: Rate = NO_LIMIT
+    proxies: tuple[str, ...] = ()
+    xclient: tuple[str, ...] = ()
+    max_future_release: Duration = seconds(30 * DAY)
     timeouts: SmtpTimeouts = SmtpTimeouts()
     listeners: tuple[Listener, ...] = (Listener(),)
 
@@ -100,6 +140,22 @@ class Relay:
     networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     domains: tuple[str, ...] = ()
     recipients: str = ""
+
+
+@attrs.frozen(slots=True)
+class Auth:
+    """
+    [auth]: who may log in. `users` is a file of "name:verifier" lines, `senders` one of "login: address …" lines ("":
+    any sender), `authenticator` the dotted name of a callable that returns an IAuthenticator, instead of the file.
+
+    A client that fails `max_failures` times within `failure_window` seconds waits for the rest of it.
+    """
+
+    users: File = File("")
+    senders: File = File("")
+    authenticator: str = ""
+    max_failures: int = 10
+    failure_window: Duration = seconds(10 * MINUTE)
 
 
 @attrs.frozen(slots=True)
@@ -268,6 +324,7 @@ class Config:
     log: Log = Log()
     smtp: Smtp = Smtp()
     relay: Relay = Relay()
+    auth: Auth = Auth()
     spool: Spool = Spool()
     delivery: Delivery = Delivery()
     metrics: Metrics = Metrics()

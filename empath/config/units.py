@@ -4,12 +4,15 @@ Units that an operator writes: durations, sizes, secrets.
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import Final, NewType
+
+import attrs
 
 Duration = NewType("Duration", float)  # seconds; written "30s" "5m" "24h" "5d" or a number of seconds
 Size = NewType("Size", int)  # bytes; written "64KiB" "25MB" or a number of bytes
 Secret = NewType("Secret", str)  # a text, or { file = "/path" }, or { env = "NAME" }
 Folder = NewType("Folder", str)  # a path; a relative one is resolved against the configuration file's folder
+File = NewType("File", str)  # as Folder, but of a file that can be read; "" for none
 EndpointText = NewType("EndpointText", str)  # a Twisted server endpoint string
 
 
@@ -18,3 +21,16 @@ def seconds(value: float) -> Duration:
     Give a default in seconds.
     """
     return Duration(float(value))
+
+
+@attrs.frozen(slots=True)
+class Rate:
+    """
+    So many events in so many seconds; written "10/s", "100/min" or "5000/h". `count` 0 is no limit, written 0.
+    """
+
+    count: int
+    seconds: float
+
+
+NO_LIMIT: Final = Rate(0, 1.0)

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from empath.config.units import Duration, EndpointText, Folder, Secret, Size
+from empath.config.units import NO_LIMIT, Duration, EndpointText, File, Folder, Rate, Secret, Size
 
 DURATION_UNITS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SIZE_UNITS: Final[Mapping[str, int]] = {
@@ -27,6 +27,8 @@ SIZE_UNITS: Final[Mapping[str, int]] = {
 LONGEST: Final = 3650 * 86400.0
 INTEGERS: Final = 2.0**63  # TOML promises 64 bits; Python reads longer ones, but neither writes them nor makes floats
 _NUMBER_AND_UNIT: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?([A-Za-z]+)", re.ASCII)
+_RATE: Final = re.compile(r"([0-9]{1,9})/(s|min|h)")
+_RATE_UNITS: Final[Mapping[str, float]] = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
@@ -131,14 +133,14 @@ def number(low: float, high: float) -> Reader:
     return read
 
 
-def one_of(choices: tuple[str, ...]) -> Reader:
+def one_of(choices: tuple[str | bool, ...]) -> Reader:
     """
-    Make a reader of one of some words.
+    Make a reader of one of some words, or of true and false.
     """
 
-    def read(value: object, _: Surroundings) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise Refused(" | ".join(f'"{choice}"' for choice in choices))
+    def read(value: object, _: Surroundings) -> str | bool:
+        if not isinstance(value, (str, bool)) or value not in choices:
+            raise Refused(" | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices))
         return value
 
     return read
@@ -196,6 +198,35 @@ def folder(value: object, around: Surroundings) -> Folder:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise Refused("a path")
     return Folder(str(around.folder / value))
+
+
+def file(value: object, around: Surroundings) -> File:
+    """
+    Read the path of a file that can be read now; "" is none.
+    """
+    allowed = "the path of a file that can be read"
+    if value == "":
+        return File("")
+    if not isinstance(value, str):
+        raise Refused(allowed)
+    path = around.folder / value
+    try:
+        path.open("rb").close()
+    except (OSError, ValueError) as trouble:
+        raise Refused(f"{allowed}: {getattr(trouble, 'strerror', None) or trouble}") from trouble
+    return File(str(path))
+
+
+def rate(value: object, _: Surroundings) -> Rate:
+    """
+    Read "10/s", "100/min" or "5000/h"; 0 is no limit.
+    """
+    if value == 0 and value is not False:
+        return NO_LIMIT
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not int(match[1]):
+        raise Refused('a rate such as "10/s", "100/min" or "5000/h", or 0 for no limit')
+    return Rate(int(match[1]), _RATE_UNITS[match[2]])
 
 
 def endpoint(value: object, around: Surroundings) -> EndpointText:

@@ -13,9 +13,9 @@ import attrs
 from empath.mail.dsn_text import explanation
 from empath.mail.message import Message, RecipientState
 from empath.mail.trace import format_date
+from empath.mail.xtext import decode_xtext
 
 _UNSAFE: Final = re.compile(r"[^\x20-\x7e]")
-_HEX_PAIR: Final = re.compile(r"\+([0-9A-F]{2})")
 _MESSAGE_ID: Final = re.compile(
     rb"^message-id:[ \t\r\n]*(<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>)", re.IGNORECASE | re.MULTILINE
 )
@@ -97,7 +97,7 @@ def _delivery_status(now: float, message: Message, failed: tuple[RecipientState,
     """
     fields = [_line("Reporting-MTA", f"dns; {mta}")]
     if envid := message.envelope.parameters.get("ENVID"):
-        fields.append(_line("Original-Envelope-Id", _from_xtext(envid)))
+        fields.append(_line("Original-Envelope-Id", decode_xtext(envid)))
     fields.append(_line("X-Empath-Queue-ID", message.queue_id))
     fields.append(_line("Arrival-Date", format_date(message.received)))
     for state in failed:
@@ -110,7 +110,7 @@ def _recipient_fields(now: float, state: RecipientState) -> list[str]:
     fields = []
     kind, semicolon, address = state.recipient.parameters.get("ORCPT", "").partition(";")
     if semicolon:
-        fields.append(_line("Original-Recipient", f"{kind}; {_from_xtext(address)}"))
+        fields.append(_line("Original-Recipient", f"{kind}; {decode_xtext(address)}"))
     fields.append(_line("Final-Recipient", _final_recipient(state.address.text)))
     fields.append("Action: failed\r\n")
     fields.append(_line("Status", _status(state)))
@@ -179,13 +179,6 @@ def _boundary(queue_id: str, parts: list[bytes]) -> bytes:
     while any((boundary := b"=_%d.%s" % (number, queue_id.encode("ascii"))) in part for part in parts):
         number += 1
     return boundary
-
-
-def _from_xtext(text: str) -> str:
-    """
-    Decode RFC 3461's xtext; what is none stays as it is.
-    """
-    return _HEX_PAIR.sub(lambda match: chr(int(match[1], 16)), text)
 
 
 def _line(name: str, value: str) -> str:

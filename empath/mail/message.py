@@ -54,6 +54,14 @@ class Message:
     trace: str = ""
     priority: int = 0
 
+    @property
+    def binary(self) -> bool:
+        """
+        Whether the content can only be carried by BDAT with BODY=BINARYMIME (RFC 3030): it holds a CR or an LF that
+        stands alone, or a NUL. Reception keeps the declaration only where it is needed.
+        """
+        return self.envelope.parameters.get("BODY") == "BINARYMIME"
+
 
 @attrs.frozen(slots=True)
 class RecipientState:
@@ -80,7 +88,8 @@ class Delivery:
     The unit of scheduling: one message on its way to one destination domain, with the state of each recipient there.
 
     `next_attempt` is in seconds since the epoch, None for what is not scheduled (held, or at its end). `attempts`
-    counts finished passes over the destination's hosts. `received` and `priority` are the message's.
+    counts finished passes over the destination's hosts. `priority` is the message's. `received` is when the clocks of
+    retry and expiry began: the message's, or its release where that is later (RFC 4865).
     """
 
     queue_id: str
@@ -101,10 +110,12 @@ class Delivery:
         return tuple(state for state in self.recipients if state.status in LIVE)
 
 
-def deliveries_of(message: Message) -> tuple[Delivery, ...]:
+def deliveries_of(message: Message, release: float = 0.0) -> tuple[Delivery, ...]:
     """
-    Make the first, pending state of a message's deliveries: one for each destination domain, in the order given.
+    Make the first, pending state of a message's deliveries: one for each destination domain, in the order given, not
+    before `release` (seconds since the epoch).
     """
+    begins = max(message.received, release)
     domains: dict[str, list[RecipientState]] = {}
     for recipient in message.envelope.recipients:
         domains.setdefault(recipient.address.domain, []).append(RecipientState(recipient))
@@ -112,9 +123,9 @@ def deliveries_of(message: Message) -> tuple[Delivery, ...]:
         Delivery(
             message.queue_id,
             domain,
-            message.received,
+            begins,
             tuple(states),
-            next_attempt=message.received,
+            next_attempt=begins,
             priority=message.priority,
         )
         for domain, states in domains.items()

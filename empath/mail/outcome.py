@@ -22,6 +22,16 @@ class Scope(Enum):
     RECIPIENT = "recipient"  # this recipient only
 
 
+class Custody(Enum):
+    """
+    Who owes the sender a report of success (RFC 3461 §5.2), once the mail is accepted.
+    """
+
+    PASSED_ON = "passed on"  # the next hop: the DSN parameters went with the mail
+    RELAYED = "relayed"  # we: the next hop does not know DSN
+    DELIVERED = "delivered"  # we: the mail is in the recipient's mailbox
+
+
 @attrs.frozen(slots=True)
 class Success:
     """
@@ -30,6 +40,7 @@ class Success:
 
     reply: Reply
     host: str = ""
+    custody: Custody = Custody.RELAYED
 
 
 @attrs.frozen(slots=True)

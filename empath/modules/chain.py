@@ -38,12 +38,14 @@ class Chain:
     wait (hot-path rule P1); then the Awaitable is a Deferred, and cancelling it cancels what the check waits for.
     """
 
-    __slots__ = ("_connect", "_data", "_ehlo", "_mail_from", "_rcpt_to")
+    __slots__ = ("_auth", "_connect", "_data", "_ehlo", "_mail_from", "_rcpt_to", "_starttls")
 
     def __init__(self, checks: Iterable[object]) -> None:
         ordered = tuple(checks)
         self._connect = _judging(ordered, "connect")
         self._ehlo = _judging(ordered, "ehlo")
+        self._starttls = _judging(ordered, "starttls")
+        self._auth = _judging(ordered, "auth")
         self._mail_from = _judging(ordered, "mail_from")
         self._rcpt_to = _judging(ordered, "rcpt_to")
         self._data = _judging(ordered, "data")
@@ -59,6 +61,18 @@ class Chain:
         See `IDecisions.ehlo`.
         """
         return _ask(self._ehlo, session, name) if self._ehlo else None
+
+    def starttls(self, session: Session) -> _Answer:
+        """
+        See `IDecisions.starttls`.
+        """
+        return _ask(self._starttls, session) if self._starttls else None
+
+    def auth(self, session: Session, login: str) -> _Answer:
+        """
+        See `IDecisions.auth`.
+        """
+        return _ask(self._auth, session, login) if self._auth else None
 
     def mail_from(self, session: Session, transaction: Transaction) -> _Answer:
         """

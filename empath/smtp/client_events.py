@@ -4,6 +4,7 @@ What a client session tells the edge that feeds it, and what the edge tells it a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 import attrs
@@ -75,13 +76,23 @@ class Terms:
 @attrs.frozen(slots=True)
 class Consignment:
     """
-    What one transaction carries: the envelope, and of the content its size in bytes and whether any byte is ≥ 128.
+    What one transaction carries: the envelope, and of the content its size in bytes and what it takes to carry it.
+
+    `parameters` are those of MAIL as the message has them (RET, ENVID, AUTH, MT-PRIORITY; BODY and SIZE come from the
+    content). `binary` content needs BDAT with BODY=BINARYMIME. `utf8`: address or header is not ASCII and the sender
+    asked for SMTPUTF8. `chunked`: BDAT is preferred where offered. `deliver_by` is what is left of BY= in seconds with
+    its mode ("N", "R", each perhaps with "T"), None without (RFC 2852).
     """
 
     reverse_path: Address | None
     recipients: tuple[Recipient, ...]
     size: int
     eight_bit: bool
+    parameters: Mapping[str, str] = attrs.field(factory=dict)
+    binary: bool = False
+    utf8: bool = False
+    chunked: bool = False
+    deliver_by: tuple[int, str] | None = None
 
 
 @attrs.frozen(slots=True)

@@ -17,7 +17,9 @@ _SIZE_DIGITS: Final = 20  # RFC 1870 §4
 class Offer:
     """
     The keywords that matter to us. `size` says whether SIZE= may be declared, `max_size` the limit in bytes (0: none
-    announced, RFC 1870 §3).
+    announced, RFC 1870 §3). `deliver_by` is the least BY= in seconds that is taken (0: any), None where the server does
+    not know it (RFC 2852 §3). `max_recipients` of a transaction and `max_messages` of a session are from LIMITS
+    (RFC 9422; 0: none announced).
     """
 
     pipelining: bool = False
@@ -26,6 +28,15 @@ class Offer:
     size: bool = False
     max_size: int = 0
     mechanisms: frozenset[str] = frozenset()
+    chunking: bool = False
+    binary: bool = False
+    utf8: bool = False
+    dsn: bool = False
+    auth: bool = False
+    priorities: bool = False
+    deliver_by: int | None = None
+    max_recipients: int = 0
+    max_messages: int = 0
 
 
 NOTHING: Final = Offer()

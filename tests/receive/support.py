@@ -129,6 +129,18 @@ class FakeDecisions:
         """
         return self._answer("ehlo", name)
 
+    def starttls(self, session: Session) -> Answer:
+        """
+        As IDecisions.
+        """
+        return self._answer("starttls", session)
+
+    def auth(self, session: Session, login: str) -> Answer:
+        """
+        As IDecisions.
+        """
+        return self._answer("auth", login)
+
     def mail_from(self, session: Session, transaction: Transaction) -> Answer:
         """
         As IDecisions.

@@ -1,0 +1,3 @@
+"""
+Who may log in: passwords, verifiers, and what they are checked with.
+"""
