@@ -147,10 +147,12 @@ class ChunkEnded:
 class HeaderBlock:
     """
     The header block, up to and with the line end of its last field; `hops` is the number of Received fields in it.
+    `nul`: there is a NUL in it, which only content declared BODY=BINARYMIME may have.
     """
 
     data: bytes
     hops: int
+    nul: bool = False
 
 
 @attrs.frozen(slots=True)

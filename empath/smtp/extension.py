@@ -8,6 +8,8 @@ from collections.abc import Collection
 from enum import Enum
 from typing import Final
 
+import attrs
+
 COMMAND_LINE: Final = 512  # octets with CRLF (RFC 5321 §4.5.3.1.4)
 
 
@@ -20,6 +22,19 @@ class Extension(Enum):
     SIZE = "SIZE"  # RFC 1870
     EIGHT_BIT = "8BITMIME"  # RFC 6152
     ENHANCED = "ENHANCEDSTATUSCODES"  # RFC 2034
+
+
+@attrs.frozen(slots=True)
+class Standing:
+    """
+    What the edge knows of the client, apart from what it says: whether TLS protects the session, the `login` it proved
+    ("" for none), whether it may relay (`trusted`), and whether it may say XCLIENT.
+    """
+
+    secure: bool = False
+    login: str = ""
+    trusted: bool = False
+    xclient: bool = False
 
 
 _ADDED: Final = {  # octets by which an extension lengthens the longest command line

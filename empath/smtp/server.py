@@ -15,7 +15,7 @@ from empath.errors import CommandRefused
 from empath.mail.reply import Reply
 from empath.smtp.command import ForeignProtocol, check_bare, check_visible, read_hello, read_mail, read_rcpt, split_line
 from empath.smtp.events import Closed, DataBegun, Ending, Event, Hello, Refused, Reset, Verb
-from empath.smtp.extension import Extension
+from empath.smtp.extension import Extension, Standing
 from empath.smtp.incoming import IncomingContent
 from empath.smtp.lines import LineBuffer, LineFault
 from empath.smtp.server_rules import ServerRules
@@ -36,6 +36,10 @@ _NOTHING_SAID: Final = Hello("", extended=False)
 class ServerSession:
     """
     One session. `normalize` turns bare newlines in content into CRLF instead of refusing them.
+
+    `standing` may be replaced at any time and counts from the next command on. Two more are set before a Hello is
+    accepted: `mechanisms` is what AUTH offers (none: AUTH is not offered), `latest_release` the latest date of
+    FUTURERELEASE in UTC as RFC 3339 writes it ("": FUTURERELEASE is not offered).
     """
 
     __slots__ = (
@@ -51,10 +55,16 @@ class ServerSession:
         "_pending",
         "_rules",
         "_said",
+        "latest_release",
+        "mechanisms",
+        "standing",
         "state",
     )
 
-    def __init__(self, rules: ServerRules, normalize: bool = False) -> None:
+    def __init__(self, rules: ServerRules, normalize: bool = False, standing: Standing = Standing()) -> None:
+        self.standing = standing
+        self.mechanisms: tuple[str, ...] = ()
+        self.latest_release = ""
         self._rules = rules
         self._normalize = normalize
         self._lines = LineBuffer(rules.line_limit)
@@ -162,6 +172,25 @@ class ServerSession:
         self._out.append(self._rules.encode(reply))
         if not reply.transient:
             self._count_error()
+
+    def challenge(self, data: bytes) -> None:
+        """
+        Answer AuthBegun or AuthAnswered with 334: AuthAnswered follows, or Refused if the client gives up.
+        """
+        raise NotImplementedError
+
+    def logged_in(self, login: str) -> None:
+        """
+        Answer AuthBegun or AuthAnswered with 235: from now on it is `standing.login`.
+        """
+        raise NotImplementedError
+
+    def secured(self) -> None:
+        """
+        Tell that the handshake after an accepted StartTls is done: the session begins anew, without a greeting, and
+        of the standing only `secure` is left (RFC 3207 §4.2).
+        """
+        raise NotImplementedError
 
     def close(self, reply: Reply | None = None) -> None:
         """

@@ -4,7 +4,7 @@ What all sessions of one listener share: limits, extensions, and the replies to 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import attrs
 
@@ -28,6 +28,9 @@ class ServerRules:
     One listener's rules. `banner` is what the greeting says after 220. The limits are per session; 0 is no limit of
     size. `extensions_off` names EHLO keywords that are not offered, and then not done either.
 
+    `starttls`: STARTTLS is done here. `auth`: AUTH is known here, whether or not it is offered now. `max_recipients` is
+    only told (LIMITS, RFC 9422; 0: not told). `max_future_release` in seconds (RFC 4865; 0: not offered).
+
     `max_commands` counts the commands that bring no mail forward: all but MAIL, RCPT and DATA that were accepted.
     """
 
@@ -38,6 +41,11 @@ class ServerRules:
     max_commands: int = 1000
     max_messages: int = 1000
     extensions_off: tuple[str, ...] = ()
+    kind: Literal["mta", "submission", "lmtp"] = "mta"
+    starttls: bool = False
+    auth: bool = False
+    max_recipients: int = 0
+    max_future_release: int = 0
     extensions: frozenset[Extension] = attrs.field(init=False)
     line_limit: int = attrs.field(init=False)
     accepted: dict[Verb, bytes] = attrs.field(init=False)
