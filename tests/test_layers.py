@@ -44,6 +44,7 @@ PURE_LIBRARIES: Final = frozenset(
         "quopri",
         "re",
         "string",
+        "stringprep",
         "struct",
         "textwrap",
         "types",
