@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -18,18 +18,9 @@ from twisted.logger import Logger, globalLogPublisher
 from empath.census import Census
 from empath.config.recipients import relay_of
 from empath.config.schema import Config
-from empath.deliver.dispatch import Dispatch
-from empath.deliver.maildir import MaildirAgent
-from empath.deliver.routing import Routing
-from empath.deliver.smtp import SmtpAgent
-from empath.dns.datagrams import UdpSockets
-from empath.dns.resolver import Resolver
-from empath.dns.streams import tcp_streams
-from empath.errors import ConfigError
-from empath.interfaces import IResolver, ISpool
+from empath.interfaces import ISpool
 from empath.modules.chain import Chain
 from empath.modules.core import CoreChecks
-from empath.net.addresses import own_addresses
 from empath.observe.exposition import Exposition, Gauges
 from empath.observe.health import Checks, Readiness
 from empath.observe.http import HttpService, health_pages, metrics_pages
@@ -38,15 +29,12 @@ from empath.observe.life import LifeEvents
 from empath.observe.logging import LEVELS
 from empath.observe.metrics import Metrics
 from empath.queue.periodic import Periodic
-from empath.queue.queue import Queue
 from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
-from empath.report.bounce import Reporter
+from empath.service.outgoing import make_outgoing
 from empath.spool.memory import MemorySpool
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
-
-DNS_FRESH: Final = 30.0  # seconds for which a server's answer vouches for the resolver
 
 log = Logger()
 
@@ -68,13 +56,15 @@ class EmpathService(MultiService):
         self.metrics = Metrics(config.metrics)
         self._events = self._make_events()
         self.spool = self._make_spool()
-        self.resolver = self._make_resolver()
-        self._make_delivery()
+        self.outgoing = make_outgoing(
+            config, reactor, self._chance, self.spool, self._threads.in_thread, self._events.emit
+        )
+        self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
         self.reception = self._make_reception()
         self.census = Census(self.spool, reactor)
         self._periodic = (
             Periodic("the census", self.census.take, config.delivery.process_interval, reactor),
-            Periodic("the DNS cache's eviction", self._evict, config.delivery.dns.eviction_interval, reactor),
+            Periodic("the DNS cache's eviction", self.outgoing.evict, config.delivery.dns.eviction_interval, reactor),
         )
         self.readiness = Readiness(config.health, self._checks(), reactor)
         self._http = self._make_http()
@@ -162,41 +152,6 @@ class EmpathService(MultiService):
             max_cleanup_attempts=self.config.delivery.max_cleanup_attempts,
         )
 
-    def _make_resolver(self) -> Resolver:
-        reactor = self._reactor
-        return Resolver(
-            self.config.delivery.dns,
-            reactor,
-            random.SystemRandom(),
-            self._events.emit,
-            UdpSockets(reactor),
-            tcp_streams(reactor),
-        )
-
-    def _make_delivery(self) -> None:
-        """
-        Make what takes mail out: routes, agents, reports and the queue that drives them.
-        """
-        config, reactor, emit = self.config, self._reactor, self._events.emit
-        section, open_body = config.delivery, self.spool.open_body
-        self.routing = _routing(config)
-        find = self.routing.find
-        self.smtp_agent = SmtpAgent(
-            reactor,
-            cast("IResolver", self.resolver),
-            open_body,
-            self._chance,
-            section,
-            config.hostname,
-            find,
-            own_addresses(),
-        )
-        maildir = MaildirAgent(reactor, open_body, self._threads.in_thread, find)
-        self.agent = Dispatch(self.routing, {"smtp": self.smtp_agent, "maildir": maildir})
-        self.reporter = Reporter(section.dsn, config.hostname, reactor, self._chance, emit)
-        report = self.reporter.report_for
-        self.queue = Queue(section, self.spool, self.agent, report, reactor, self._chance, emit)
-
     def _make_reception(self) -> Reception:
         config = self.config
         relay = relay_of(config.relay)
@@ -235,7 +190,7 @@ class EmpathService(MultiService):
             connections_active=lambda: self.reception.sessions.count,
             queue_size=lambda: self.census.counts,
             queue_oldest=lambda: self.census.oldest,
-            site_connections=lambda: dict(self.smtp_agent.connections()),
+            site_connections=lambda: dict(self.outgoing.smtp_agent.connections()),
             dns_hits=lambda: cache.hits,
             dns_misses=lambda: cache.misses,
             dns_evictions=lambda: cache.evictions,
@@ -248,7 +203,7 @@ class EmpathService(MultiService):
             smtp=lambda: len(self.reception.ports) == len(self.config.smtp.listeners),
             spool=self._spool_writable,
             delivery=lambda: self.queue.attempts.open,
-            dns=self._dns_answers,
+            dns=self.outgoing.dns_answers,
             disk=lambda: self.spool.has_room(0),
             queue_size=lambda: self.queue.due_waiting,
             shutting_down=lambda: self.shutting_down,
@@ -257,26 +212,6 @@ class EmpathService(MultiService):
     async def _spool_writable(self) -> bool:
         await self.spool.probe()
         return True
-
-    def _dns_answers(self) -> bool | Deferred[bool]:
-        """
-        Tell whether no route needs DNS, or a server answered lately; else ask one.
-        """
-        if not self.routing.needs_dns:
-            return True
-        if self._reactor.seconds() - self.resolver.last_answer < DNS_FRESH:
-            return True
-        return self.resolver.probe()
-
-    async def _evict(self) -> None:
-        self.resolver.cache.evict(self._reactor.seconds())
-
-
-def _routing(config: Config) -> Routing:
-    try:
-        return Routing(config.delivery)
-    except ValueError as error:
-        raise ConfigError([f"delivery.domains: {error}"]) from error
 
 
 def build(config: Config, reactor: Any) -> EmpathService:

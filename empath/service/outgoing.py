@@ -1,0 +1,92 @@
+"""
+What takes mail out: resolver, routes, agents, reports, and the queue that drives them.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final, cast
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from empath.config.schema import Config
+from empath.deliver.dispatch import Dispatch
+from empath.deliver.maildir import MaildirAgent
+from empath.deliver.routing import Routing
+from empath.deliver.smtp import SmtpAgent
+from empath.dns.datagrams import UdpSockets
+from empath.dns.resolver import Resolver
+from empath.dns.streams import tcp_streams
+from empath.errors import ConfigError
+from empath.interfaces import InThread, IResolver, ISpool
+from empath.mail.life import Emit
+from empath.net.addresses import own_addresses
+from empath.queue.queue import Queue
+from empath.report.bounce import Reporter
+
+DNS_FRESH: Final = 30.0  # seconds for which a server's answer vouches for the resolver
+
+
+@attrs.frozen(slots=True, eq=False)
+class Outgoing:
+    """
+    The parts that carry a message on, wired.
+    """
+
+    clock: Any
+    resolver: Resolver
+    routing: Routing
+    smtp_agent: SmtpAgent
+    agent: Dispatch
+    reporter: Reporter
+    queue: Queue
+
+    def dns_answers(self) -> bool | Deferred[bool]:
+        """
+        Tell whether no route needs DNS, or a server answered lately; else ask one.
+        """
+        if not self.routing.needs_dns:
+            return True
+        if self.clock.seconds() - self.resolver.last_answer < DNS_FRESH:
+            return True
+        return self.resolver.probe()
+
+    async def evict(self) -> None:
+        """
+        Drop what has expired from the DNS cache.
+        """
+        self.resolver.cache.evict(self.clock.seconds())
+
+
+def make_outgoing(
+    config: Config, reactor: Any, chance: random.Random, spool: ISpool, in_thread: InThread[Any], emit: Emit
+) -> Outgoing:
+    """
+    Make them; ConfigError for a route that cannot be used.
+    """
+    section = config.delivery
+    resolver = Resolver(section.dns, reactor, random.SystemRandom(), emit, UdpSockets(reactor), tcp_streams(reactor))
+    routing = _routing(config)
+    smtp_agent = SmtpAgent(
+        reactor,
+        cast("IResolver", resolver),
+        spool.open_body,
+        chance,
+        section,
+        config.hostname,
+        routing.find,
+        own_addresses(),
+    )
+    maildir = MaildirAgent(reactor, spool.open_body, in_thread, routing.find)
+    agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir})
+    reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
+    queue = Queue(section, spool, agent, reporter.report_for, reactor, chance, emit)
+    return Outgoing(reactor, resolver, routing, smtp_agent, agent, reporter, queue)
+
+
+def _routing(config: Config) -> Routing:
+    try:
+        return Routing(config.delivery)
+    except ValueError as error:
+        raise ConfigError([f"delivery.domains: {error}"]) from error
