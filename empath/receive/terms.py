@@ -5,7 +5,7 @@ What the sessions of a listener share: the terms it offers, and the rest of the 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import attrs
@@ -17,9 +17,17 @@ from empath.mail.life import Emit
 from empath.mail.message import Delivery, Message
 from empath.mail.session import Session
 from empath.policy.relay import relay_policy
+from empath.receive.tls import ServerTls
 from empath.smtp.server_rules import ServerRules
 
 TRUSTED: Final = "trusted"  # in [smtp] bare_newlines_exclude: all clients that may relay
+
+
+def nobody(peer: str) -> bool:
+    """
+    Trust no peer.
+    """
+    return False
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -48,6 +56,10 @@ class Terms:
     """
     One listener's terms; times in seconds. Bare newlines become CRLF from everyone if `normalize`, from trusted clients
     if `normalize_trusted`, and from the peers that `excluded` tells of.
+
+    `tls` is None where there is none; `implicit_tls`: the handshake comes before the greeting. `auth`: AUTH is offered,
+    over TLS, or anywhere if `auth_cleartext`; `auth_required`: mail is refused without it. `xclient` tells of a peer
+    whether it may say XCLIENT.
     """
 
     listener: str
@@ -61,6 +73,12 @@ class Terms:
     normalize: bool
     normalize_trusted: bool
     excluded: Callable[[str], bool]
+    tls: ServerTls | None = None
+    implicit_tls: bool = False
+    auth: bool = False
+    auth_required: bool = False
+    auth_cleartext: bool = False
+    xclient: Callable[[str], bool] = nobody
 
     def normalizes(self, session: Session) -> bool:
         """
@@ -69,11 +87,20 @@ class Terms:
         return self.normalize or (self.normalize_trusted and session.trusted) or self.excluded(session.peer)
 
 
-def terms_of(listener: Listener, smtp: Smtp, hostname: str) -> Terms:
+def members(networks: Iterable[str]) -> Callable[[str], bool]:
     """
-    Put together what the configuration says of one listener.
+    Make the question whether a peer (IP address as text, or "unix") is in one of `networks`.
+    """
+    compiled = relay_policy(networks, (), None)
+    return compiled.trusts if compiled.networks or compiled.unix else nobody
+
+
+def terms_of(listener: Listener, smtp: Smtp, hostname: str, tls: ServerTls | None = None) -> Terms:
+    """
+    Put together what the configuration says of one listener, and its TLS where it has some.
     """
     overrides = attrs.asdict(listener.timeouts)
+    submission = listener.kind == "submission"
     return Terms(
         listener=listener.endpoint,
         kind=listener.kind,
@@ -86,6 +113,11 @@ def terms_of(listener: Listener, smtp: Smtp, hostname: str) -> Terms:
             max_commands=smtp.max_commands,
             max_messages=smtp.max_messages,
             extensions_off=tuple(listener.extensions_off),
+            kind=listener.kind,
+            starttls=listener.tls == "starttls",
+            auth=submission or bool(listener.auth),
+            max_recipients=smtp.max_recipients,
+            max_future_release=int(smtp.max_future_release) if submission else 0,
         ),
         timeouts=attrs.evolve(smtp.timeouts, **{key: value for key, value in overrides.items() if value is not None}),
         greeting_delay=smtp.greeting_delay,
@@ -93,5 +125,11 @@ def terms_of(listener: Listener, smtp: Smtp, hostname: str) -> Terms:
         max_hops=smtp.max_hops,
         normalize=smtp.bare_newlines == "normalize",
         normalize_trusted=TRUSTED in smtp.bare_newlines_exclude,
-        excluded=relay_policy((each for each in smtp.bare_newlines_exclude if each != TRUSTED), (), None).trusts,
+        excluded=members(each for each in smtp.bare_newlines_exclude if each != TRUSTED),
+        tls=tls,
+        implicit_tls=listener.tls == "implicit",
+        auth=submission or bool(listener.auth),
+        auth_required=submission or listener.auth == "required",
+        auth_cleartext=listener.auth_cleartext,
+        xclient=members(smtp.xclient),
     )

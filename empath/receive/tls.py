@@ -1,0 +1,179 @@
+"""
+TLS of the listeners: certificates that are read where the ports are bound, and read again once their files change.
+
+Fatal, raised from `ServerTls.load`: files that TLS cannot be had with (ConfigError). Ignored, with an error line once
+per change: files that changed into such; the certificate that is in use stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from empath.config.schema import KeyPair, Listener
+from empath.errors import ConfigError
+from empath.receive.tls_context import Contexts, contexts
+from empath.receive.tls_files import Identity, PemFiles, Stamp, TlsUnusable, stamp
+
+LOOK_AGAIN: Final = 1.0  # seconds between two looks at the files
+EXPORTER: Final = b"EXPORTER-Channel-Binding"  # RFC 9266 §4.2
+_EXPORTED: Final = 32  # octets
+
+log = Logger()
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTls:
+    """
+    One listener's TLS; `name` is how errors call the listener, such as "smtp.listeners[0]".
+
+    `load` comes before the first handshake. `expires` is when the first of the certificates in use ends, in seconds
+    since the epoch.
+    """
+
+    def __init__(self, listener: Listener, name: str, clock: IReactorTime) -> None:
+        self._name = name
+        self._clock = clock
+        self._pairs = {"": KeyPair(listener.certificate, listener.private_key)}
+        self._pairs |= {f"certificates[{at}].": pair for at, pair in enumerate(listener.certificates)}
+        self._client_ca = listener.client_ca
+        paths = {path for pair in self._pairs.values() for path in (pair.certificate, pair.private_key)}
+        self._paths = sorted(paths | {listener.client_ca} - {""})
+        self._files = PemFiles()
+        self._seen: tuple[Stamp | None, ...] = ()
+        self._looked = 0.0
+        self._contexts: Contexts | None = None
+        self.expires = 0.0
+
+    def load(self) -> None:
+        """
+        Read the files, while there are the privileges to do it. ConfigError if TLS cannot be had with them.
+        """
+        self._note()
+        try:
+            self._adopt()
+        except TlsUnusable as trouble:
+            raise ConfigError([f"{self._name}.{trouble}"]) from trouble
+
+    def creator(self) -> IOpenSSLServerConnectionCreator:
+        """
+        Give what `transport.startTLS` takes.
+        """
+        return self
+
+    def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        """
+        Begin a handshake, with the certificates that the files hold now.
+        """
+        now = self._clock.seconds()
+        if not 0.0 <= now - self._looked < LOOK_AGAIN:
+            self._look()
+        if self._contexts is None:
+            raise RuntimeError(f"{self._name}: no certificate was loaded")
+        return SSL.Connection(self._contexts.default, None)
+
+    def _note(self) -> tuple[Stamp | None, ...]:
+        """
+        Remember what the files look like now; tell what they looked like before.
+        """
+        before, self._seen = self._seen, tuple(map(stamp, self._paths))
+        self._looked = self._clock.seconds()
+        return before
+
+    def _look(self) -> None:
+        """
+        Use the files as they are now, if they have changed and are sound.
+        """
+        if self._note() == self._seen:
+            return
+        try:
+            self._adopt()
+        except TlsUnusable as trouble:
+            log.error(
+                "{listener}.{reason}; the certificates that were loaded before stay in use",
+                listener=self._name,
+                reason=str(trouble),
+            )
+        else:
+            log.info("{listener}: certificates loaded anew, valid until {end}", listener=self._name, end=self._end())
+
+    def _adopt(self) -> None:
+        """
+        Read what has changed and use it; TlsUnusable if that cannot be.
+        """
+        found = [(key, pair, self._files.identity(pair, key)) for key, pair in self._pairs.items()]
+        authorities = self._files.authorities(self._client_ca) if self._client_ca else ()
+        named = [(f"{key}certificate {pair.certificate}", identity) for key, pair, identity in found]
+        self._contexts = contexts(named, authorities)
+        self.expires = min(identity.expires for _, _, identity in found)
+        for key, pair, identity in found:
+            self._check_dates(f"{key}certificate", pair.certificate, identity)
+
+    def _check_dates(self, key: str, path: str, identity: Identity) -> None:
+        """
+        Warn of a certificate that clients which look at it will not take.
+        """
+        now = self._clock.seconds()
+        first = identity.chain[0]
+        if now > identity.expires:
+            said = f"expired on {first.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+        elif now < first.not_valid_before_utc.timestamp():
+            said = f"not valid before {first.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        else:
+            return
+        log.warn("{listener}.{key}: {path}: {said}", listener=self._name, key=key, path=path, said=said)
+
+    def _end(self) -> str:
+        return f"{datetime.fromtimestamp(self.expires, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def described(connection: SSL.Connection) -> tuple[str, str, str]:
+    """
+    Tell the protocol's version ("TLSv1.3"), the cipher suite, and the subject of the client's certificate.
+
+    The subject is RFC 4514's text with control characters escaped, "" without a certificate; that it was verified is
+    what the handshake is for.
+    """
+    certificate = connection.get_peer_certificate()
+    subject = "" if certificate is None else certificate.to_cryptography().subject.rfc4514_string()
+    shown = "".join(char if char.isprintable() else _escaped(char) for char in subject)
+    return connection.get_protocol_version_name(), connection.get_cipher_name() or "", shown
+
+
+def _escaped(char: str) -> str:
+    return "".join(f"\\{octet:02X}" for octet in char.encode("utf-8", "surrogatepass"))
+
+
+def channel_bindings(connection: SSL.Connection) -> Mapping[str, bytes]:
+    """
+    Give the channel bindings of a connection by their names, for SCRAM's -PLUS: none, where there is no safe one.
+
+    tls-exporter is for TLS 1.3 only: before, it needs the extended master secret (RFC 9266 §4.2), of which OpenSSL
+    does not tell us; for the same reason there is no tls-unique.
+    """
+    found: dict[str, bytes] = {}
+    if connection.get_protocol_version() >= SSL.TLS1_3_VERSION:
+        found["tls-exporter"] = bytes(connection.export_keying_material(EXPORTER, _EXPORTED, b""))
+    own = connection.get_certificate()
+    if own is not None and (end_point := _end_point(own.to_cryptography())):
+        found["tls-server-end-point"] = end_point
+    return found
+
+
+def _end_point(certificate: x509.Certificate) -> bytes:
+    """
+    Hash our certificate as its signature does, MD5 and SHA-1 as SHA-256 (RFC 5929 §4.1); b"" where nothing says how.
+    """
+    algorithm = certificate.signature_hash_algorithm
+    if algorithm is None:
+        return b""
+    return certificate.fingerprint(SHA256() if isinstance(algorithm, (MD5, SHA1)) else algorithm)
