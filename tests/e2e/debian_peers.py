@@ -131,14 +131,17 @@ virtual_gid_maps = static:{gid}
 class Postfix:
     """
     A whole Postfix in a folder of its own that keeps mail for one domain, a maildir a recipient; needs root.
+
+    `main` are more lines of main.cf, which win over the usual ones.
     """
 
-    def __init__(self, address: str, port: int, domain: str, folder: Path) -> None:
+    def __init__(self, address: str, port: int, domain: str, folder: Path, main: Sequence[str] = ()) -> None:
         self._postfix = require_program("postfix")
         require(os.geteuid() == 0, "Postfix can be started by root only")
         self._at = (address, port)
         self._domain = domain
         self._folder = folder
+        self._main = main
 
     def start(self) -> None:
         """
@@ -179,7 +182,9 @@ class Postfix:
     def _configure(self, uid: int, gid: int) -> None:
         etc = self._folder / "etc"
         text = MAIN_CF.format(folder=self._folder, domain=self._domain, uid=uid, gid=gid)
-        (etc / "main.cf").write_text(text)
+        changed = {line.partition("=")[0].strip() for line in self._main}
+        kept = [line for line in text.splitlines() if line.partition("=")[0].strip() not in changed]
+        (etc / "main.cf").write_text("\n".join([*kept, *self._main, ""]))
         master = Path("/usr/share/postfix/master.cf.dist").read_text()
         listener = "{}:{} inet n - n - - smtpd".format(*self._at)
         master = re.sub(r"^smtp      inet.*$", listener, master, flags=re.M)

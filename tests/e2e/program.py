@@ -51,11 +51,20 @@ def toml(settings: Settings, path: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def on_loopback(port: int) -> str:
+    """
+    Spell the endpoint of a listener on 127.0.0.1 that keeps up with a burst of clients.
+    """
+    return f"tcp:{port}:interface=127.0.0.1:backlog=1024"
+
+
 def _is_table(value: object) -> bool:
     return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
 
 
 def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(each)}" for key, each in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(each) for each in value) + "]"
     return json.dumps(value)
@@ -83,6 +92,7 @@ class Empath:
         self._settings = settings
         self._environment = dict(environment or {})
         self.program: Program | None = None
+        self._listeners: list[dict[str, Any]] = []
         self._take_ports()
 
     def _take_ports(self) -> None:
@@ -108,7 +118,7 @@ class Empath:
         """
         usual = {
             "hostname": HOSTNAME,
-            "smtp": {"listeners": [{"endpoint": f"tcp:{self.port}:interface=127.0.0.1:backlog=1024"}]},
+            "smtp": {"listeners": [{"endpoint": on_loopback(self.port)}, *self._listeners]},
             "spool": {"path": str(self.spool), "min_free": "1MiB"},
             "delivery": {
                 "process_interval": "1s",
@@ -123,6 +133,14 @@ class Empath:
             "health": {"endpoint": f"tcp:{self.health_port}:interface=127.0.0.1"},
         }
         return merged(usual, self._settings)
+
+    def listen(self, **settings: Any) -> int:
+        """
+        Add a listener on a free port of 127.0.0.1, or where `endpoint` says, to the plain one; gives the free port.
+        """
+        port = free_port()
+        self._listeners.append({"endpoint": on_loopback(port), **settings})
+        return port
 
     def change(self, settings: Settings) -> None:
         """

@@ -56,9 +56,10 @@ def says(code: int, text: str) -> Say:
 
 class Script:
     """
-    The deviations of one server, looked up by step: CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, CONTENT, QUIT.
+    The deviations of one server, looked up by step: CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BDAT, CONTENT,
+    QUIT.
 
-    CONTENT is the answer to the final dot. Safe to use from several threads.
+    CONTENT is the answer to the final dot or the last chunk, BDAT to another chunk. Safe to use from several threads.
     """
 
     def __init__(self) -> None:

@@ -109,6 +109,7 @@ class Session:
         self._login = ""
         self._mail = b""
         self._rcpt: list[bytes] = []
+        self._chunks: list[bytes] = []
 
     def run(self) -> None:
         """
@@ -140,8 +141,11 @@ class Session:
                     self._rcpt.append(line)
             case b"DATA":
                 self._data(line)
+            case b"BDAT":
+                self._bdat(line)
             case b"RSET" | b"NOOP":
-                self._mail, self._rcpt = (b"", []) if verb == b"RSET" else (self._mail, self._rcpt)
+                if verb == b"RSET":
+                    self._mail, self._rcpt, self._chunks = b"", [], []
                 self._answer(verb.decode(), line, OK)
             case b"QUIT":
                 self._answer("QUIT", line, b"221 2.0.0 Bye\r\n")
@@ -207,6 +211,26 @@ class Session:
             self._socket.sendall(b"503 5.5.1 no recipients\r\n")
         elif self._answer("DATA", line, b"354 go on\r\n"):
             self._end_of_data(*self._content())
+
+    def _bdat(self, line: bytes) -> None:
+        """
+        Take a chunk (RFC 3030).
+        """
+        words = line.split()
+        chunk = self._reader.read(int(words[1]))
+        if len(chunk) != int(words[1]):
+            raise Done
+        if not self._rcpt:
+            self._socket.sendall(b"503 5.5.1 no recipients\r\n")
+            return
+        self._chunks.append(chunk)
+        if words[-1].upper() != b"LAST":
+            self._answer("BDAT", line, OK)
+            return
+        content = b"".join(self._chunks)
+        self._chunks = []
+        kept = content if self._options.keep_content else None
+        self._end_of_data(kept, len(content), hashlib.sha256(content).hexdigest())
 
     def _end_of_data(self, content: bytes | None, size: int, digest: str) -> None:
         action = self._place.script.take("CONTENT", b" ".join([self._mail, *self._rcpt]))
