@@ -1,5 +1,5 @@
 """
-The load: Postfix's smtp-source sends, its smtp-sink takes and counts.
+The load: Postfix's smtp-source sends (over TLS our own `tls_source`), its smtp-sink takes and counts.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,13 +21,15 @@ COUNTER = re.compile(rb"mesg=(\d+)(?!\d)")
 @dataclass(frozen=True)
 class Load:
     """
-    How many messages of how many bytes, over how many sessions at a time; `many`: a session sends more than one.
+    How many messages of how many bytes, over how many sessions at a time; `many`: a session sends more than one, `tls`:
+    after STARTTLS.
     """
 
     count: int
     size: int = 4096
     sessions: int = 20
     many: bool = False
+    tls: bool = False
 
 
 class LoadFailed(Exception):
@@ -38,6 +41,22 @@ class LoadFailed(Exception):
 def send(load: Load, port: int, patience: float) -> float:
     """
     Send it all to a port; tells how many seconds until the last message was accepted. LoadFailed if not all were.
+    """
+    command = tls_source(load, port) if load.tls else smtp_source(load, port)
+    began = time.monotonic()
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=patience, check=False)
+    except subprocess.TimeoutExpired:
+        raise LoadFailed(f"{load.count} messages were not accepted within {patience:.0f} s") from None
+    took = time.monotonic() - began
+    if done.returncode != 0:
+        raise LoadFailed(done.stderr.decode(errors="replace").strip()[-500:])
+    return took
+
+
+def smtp_source(load: Load, port: int) -> list[str]:
+    """
+    Make the command that sends in cleartext.
     """
     sessions = str(min(load.sessions, load.count))
     command = [
@@ -54,15 +73,15 @@ def send(load: Load, port: int, patience: float) -> float:
     ]
     command += ["-f", "sender@source.bench.test", "-t", "recipient@sink.bench.test"]
     command += ["-d"] if load.many else []
-    began = time.monotonic()
-    try:
-        done = subprocess.run([*command, f"127.0.0.1:{port}"], capture_output=True, timeout=patience, check=False)
-    except subprocess.TimeoutExpired:
-        raise LoadFailed(f"{load.count} messages were not accepted within {patience:.0f} s") from None
-    took = time.monotonic() - began
-    if done.returncode != 0:
-        raise LoadFailed(done.stderr.decode(errors="replace").strip()[-500:])
-    return took
+    return [*command, f"127.0.0.1:{port}"]
+
+
+def tls_source(load: Load, port: int) -> list[str]:
+    """
+    Make the command that sends over STARTTLS.
+    """
+    numbers = (port, load.count, load.size, min(load.sessions, load.count))
+    return [sys.executable, "-m", "benchmarks.tls_source", *map(str, numbers), "many" if load.many else "one"]
 
 
 class Sink:

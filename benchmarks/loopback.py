@@ -44,14 +44,15 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks.loopback", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for name, help_text, do in (
-        ("compare", "measure reception and relay, one message a connection and many", compare),
+        ("compare", "measure reception, with STARTTLS too, and relay, one message a connection and many", compare),
         ("relay", "measure smtp-source → MTA → smtp-sink only", compare),
         ("receive", "measure smtp-source → MTA only", compare),
+        ("receive-tls", "measure a load over STARTTLS → MTA only", compare),
         ("ceiling", "measure smtp-source → smtp-sink: what the load itself can do", ceiling),
         ("serve", "run one MTA, relaying to an smtp-sink, until interrupted (to profile it)", serve),
     ):
         command = commands.add_parser(name, help=help_text)
-        command.set_defaults(do=do, what=["receive", "relay"] if name == "compare" else [name])
+        command.set_defaults(do=do, what=["receive", "receive-tls", "relay"] if name == "compare" else [name])
         add_options(command)
     return top
 
@@ -61,6 +62,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     Add the options that all commands share.
     """
     command.add_argument("--mta", action="append", choices=["empath", "postfix"], help="default: both, as installed")
+    command.add_argument("--old", type=Path, help="a checkout of another commit, run beside")
     command.add_argument("--count", type=int, default=5000, help="messages a run (%(default)s)")
     command.add_argument("--size", type=int, default=4096, help="bytes a message (%(default)s)")
     command.add_argument("--sessions", type=int, default=20, help="connections at a time (%(default)s)")
@@ -75,18 +77,19 @@ def chosen_mtas(options: argparse.Namespace) -> list[str]:
     """
     Tell the MTAs to run: those asked for, or empath, and Postfix where it can be run.
     """
+    old = [f"old:{options.old.resolve()}"] if options.old else []
     if options.mta:
-        return list(dict.fromkeys(options.mta))
-    return ["empath"] + (["postfix"] if shutil.which("postfix") and os.getuid() == 0 else [])
+        return [*dict.fromkeys(options.mta), *old]
+    return ["empath", *old] + (["postfix"] if shutil.which("postfix") and os.getuid() == 0 else [])
 
 
-def chosen_loads(options: argparse.Namespace) -> list[load.Load]:
+def chosen_loads(options: argparse.Namespace, tls: bool = False) -> list[load.Load]:
     """
     Tell the loads to put on.
     """
     count = QUICK_COUNT if options.quick else options.count
     kinds = {"one": [False], "many": [True], "both": [False, True]}[options.per_connection]
-    return [load.Load(count, options.size, options.sessions, many) for many in kinds]
+    return [load.Load(count, options.size, options.sessions, many, tls) for many in kinds]
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -96,16 +99,12 @@ def compare(options: argparse.Namespace) -> int:
     picked, rounds = chosen_mtas(options), 1 if options.quick else options.rounds
     lines, notes, counted_by = [], [], set()
     for what in options.what:
-        for one in chosen_loads(options):
+        for one in chosen_loads(options, what == "receive-tls"):
             measured = runs.interleaved(runs.MEASURES[what], picked, one, rounds, options.folder)
             counted_by |= {run.counted_by for run in measured}
             lines.append(table.rows(what, one, measured))
             print(lines[-1], end="", flush=True)
-            if ratio := table.ratios(measured):
-                kind = "many" if one.many else "one"
-                notes.append(
-                    f"- {what}, {kind}: empath at {ratio[0]:.2f} × Postfix's rate, {ratio[1]:.2f} × its CPU per message"
-                )
+            notes += table.comparisons(what, one, measured)
     text = document(options, "".join(lines), notes, " and ".join(sorted(counted_by)), rounds)
     print("\n" + text)
     if options.write:

@@ -4,6 +4,7 @@ The MTAs that are compared, each started in a folder of its own with its default
 Both log as they do by default, to a file, and hand all mail to one host by plain SMTP; neither asks the DNS.
 `receive` means that mail is stored and nothing leaves: Postfix puts it on HOLD; empath has one delivery in flight, to a
 peer that never greets, and all the rest waits in the queue behind it. Neither makes an attempt for any message counted.
+"old:FOLDER" is the empath of another checkout.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ max_commands = 100000000
 max_messages = 100000000
 [[smtp.listeners]]
 endpoint = "tcp:{port}:interface=127.0.0.1:backlog=1024"
-[spool]
+{tls}[spool]
 path = "{folder}/spool"
 [delivery]
 max_parallel_deliveries = {parallel}
@@ -42,6 +43,18 @@ mx_override = "127.0.0.1:{next_hop}"
 endpoint = "tcp:{metrics}:interface=127.0.0.1"
 [health]
 endpoint = "tcp:{health}:interface=127.0.0.1"
+"""
+
+EMPATH_TLS = """\
+tls = "starttls"
+certificate = "{folder}/certificate.pem"
+private_key = "{folder}/key.pem"
+"""
+
+POSTFIX_TLS = """\
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {folder}/certificate.pem
+smtpd_tls_key_file = {folder}/key.pem
 """
 
 POSTFIX_MAIN = """\
@@ -84,6 +97,7 @@ showq unix n showq - -
 error unix - error - -
 retry unix - error - -
 anvil unix - anvil - 1
+tlsmgr unix - tlsmgr 1000? 1
 scache unix - scache - 1
 postlog unix-dgram n postlogd - 1
 """
@@ -122,14 +136,20 @@ def black_hole() -> Iterator[int]:
 
 
 @contextmanager
-def running(name: str, folder: Path, next_hop: int, receive_only: bool) -> Iterator[Running]:
+def running(name: str, folder: Path, next_hop: int, receive_only: bool, tls: bool = False) -> Iterator[Running]:
     """
-    Run an MTA, "empath" or "postfix", that hands its mail to the port `next_hop`.
+    Run an MTA, "empath", "old:FOLDER" or "postfix", that hands its mail to the port `next_hop`.
     """
+    name, _, checkout = name.partition(":")
     folder.mkdir(mode=0o755)
+    if tls:
+        certify(folder)
     port = free_port()
-    prepare = {"empath": prepare_empath, "postfix": prepare_postfix}[name]
-    command = prepare(folder, port, next_hop, receive_only)
+    if name == "postfix":
+        command = prepare_postfix(folder, port, next_hop, receive_only, tls)
+    else:
+        command = prepare_empath(folder, port, next_hop, receive_only, tls)
+        command = ["env", f"PYTHONPATH={checkout}", *command] if checkout else command
     account = accounting.open_account(f"empath-benchmark-{os.getpid()}-{port}")
     log = folder / "output"
     process = accounting.launch(command, account, log, folder)
@@ -142,7 +162,16 @@ def running(name: str, folder: Path, next_hop: int, receive_only: bool) -> Itera
         accounting.end(process, account)
 
 
-def prepare_empath(folder: Path, port: int, next_hop: int, receive_only: bool) -> list[str]:
+def certify(folder: Path) -> None:
+    """
+    Make a certificate that nobody vouches for, and its key.
+    """
+    made = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem"), "-subj", "/CN=localhost"]
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    subprocess.run(["openssl", "req", "-x509", *kind, *made], capture_output=True, check=True)
+
+
+def prepare_empath(folder: Path, port: int, next_hop: int, receive_only: bool, tls: bool) -> list[str]:
     """
     Write empath's configuration; tells the command that runs it in the foreground.
     """
@@ -152,6 +181,7 @@ def prepare_empath(folder: Path, port: int, next_hop: int, receive_only: bool) -
             folder=folder,
             port=port,
             next_hop=next_hop,
+            tls=EMPATH_TLS.format(folder=folder) if tls else "",
             parallel=1 if receive_only else 100,
             connections=1 if receive_only else 20,
             metrics=free_port(),
@@ -161,7 +191,7 @@ def prepare_empath(folder: Path, port: int, next_hop: int, receive_only: bool) -
     return [sys.executable, "-m", "empath", "--config", str(file)]
 
 
-def prepare_postfix(folder: Path, port: int, next_hop: int, receive_only: bool) -> list[str]:
+def prepare_postfix(folder: Path, port: int, next_hop: int, receive_only: bool, tls: bool) -> list[str]:
     """
     Write Postfix's configuration (main.cf and an unprivileged master.cf without chroot); tells its command.
     """
@@ -170,7 +200,7 @@ def prepare_postfix(folder: Path, port: int, next_hop: int, receive_only: bool) 
     os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
     hold = "check_client_access static:HOLD, " if receive_only else ""
     main = POSTFIX_MAIN.format(folder=folder, next_hop=next_hop, restrictions=f"{hold}permit_mynetworks, reject")
-    (folder / "etc" / "main.cf").write_text(main)
+    (folder / "etc" / "main.cf").write_text(main + (POSTFIX_TLS.format(folder=folder) if tls else ""))
     lines = []
     for service in POSTFIX_SERVICES.format(port=port).splitlines():
         name, kind, private, program, wakeup, limit = service.split()

@@ -62,8 +62,8 @@ def relay(mta: str, load: Load, folder: Path, patience: float) -> Run:
     """
     with ExitStack() as stack:
         taking = stack.enter_context(sink(free_port()))
-        under_test = stack.enter_context(running(mta, folder, taking.port, receive_only=False))
-        warm_up = Load(WARM_UP, load.size, load.sessions, load.many)
+        under_test = stack.enter_context(running(mta, folder, taking.port, receive_only=False, tls=load.tls))
+        warm_up = Load(WARM_UP, load.size, load.sessions, load.many, load.tls)
         send(warm_up, under_test.port, patience)
         taking.wait_for(WARM_UP, patience)
         total = WARM_UP + load.count
@@ -84,8 +84,8 @@ def receive(mta: str, load: Load, folder: Path, patience: float) -> Run:
     """
     with ExitStack() as stack:
         hole = stack.enter_context(black_hole())
-        under_test = stack.enter_context(running(mta, folder, hole, receive_only=True))
-        send(Load(WARM_UP, load.size, load.sessions, load.many), under_test.port, patience)
+        under_test = stack.enter_context(running(mta, folder, hole, receive_only=True, tls=load.tls))
+        send(Load(WARM_UP, load.size, load.sessions, load.many, load.tls), under_test.port, patience)
         with Meter(under_test.account) as meter:
             accepted = send(load, under_test.port, patience)
             time.sleep(AFTERWARDS)
@@ -101,11 +101,13 @@ def ceiling(load: Load, patience: float) -> float:
 
 
 def _run(mta: str, load: Load, accepted: float, rate: float, meter: Meter, how: str) -> Run:
-    return Run(mta, load.count / accepted, rate, meter.cpu / load.count, meter.peak_rss, meter.peak_pss, how)
+    return Run(
+        mta.partition(":")[0], load.count / accepted, rate, meter.cpu / load.count, meter.peak_rss, meter.peak_pss, how
+    )
 
 
 Measure = Callable[[str, Load, Path, float], Run]
-MEASURES: dict[str, Measure] = {"relay": relay, "receive": receive}
+MEASURES: dict[str, Measure] = {"relay": relay, "receive": receive, "receive-tls": receive}
 
 
 def interleaved(measure: Measure, mtas: Sequence[str], load: Load, rounds: int, parent: Path | None) -> list[Run]:
@@ -118,7 +120,7 @@ def interleaved(measure: Measure, mtas: Sequence[str], load: Load, rounds: int, 
             outer = Path(tempfile.mkdtemp(prefix="empath-benchmark-", dir=parent))
             outer.chmod(0o755)  # Postfix's processes drop root and must pass
             try:
-                runs.append(measure(mta, load, outer / mta, 300.0))
+                runs.append(measure(mta, load, outer / mta.partition(":")[0], 300.0))
             finally:
                 shutil.rmtree(outer, ignore_errors=True)
     return runs

@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -40,19 +40,32 @@ def rows(what: str, load: Load, runs: Iterable[Run]) -> str:
     )
 
 
-def ratios(runs: Iterable[Run]) -> tuple[float, float] | None:
+def ratios(runs: Iterable[Run], other: str = "postfix") -> tuple[float, float] | None:
     """
-    Tell empath's rate and CPU per message as multiples of Postfix's; None unless both ran.
+    Tell empath's rate and CPU per message as multiples of the other's; None unless both ran.
     """
-    by_mta: dict[str, list[Run]] = {"empath": [], "postfix": []}
+    by_mta: dict[str, list[Run]] = {"empath": [], other: []}
     for run in runs:
-        by_mta[run.mta].append(run)
-    ours, theirs = by_mta["empath"], by_mta["postfix"]
+        by_mta.setdefault(run.mta, []).append(run)
+    ours, theirs = by_mta["empath"], by_mta[other]
     if not ours or not theirs:
         return None
     rate = Spread.of([run.rate for run in ours]).median / Spread.of([run.rate for run in theirs]).median
     cpu = Spread.of([run.cpu for run in ours]).median / Spread.of([run.cpu for run in theirs]).median
     return rate, cpu
+
+
+def comparisons(what: str, load: Load, runs: Sequence[Run]) -> list[str]:
+    """
+    Say how empath did beside each of the others.
+    """
+    kind = "many" if load.many else "one"
+    found = ((name, ratios(runs, other)) for other, name in (("postfix", "Postfix"), ("old", "the old commit")))
+    return [
+        f"- {what}, {kind}: empath at {ratio[0]:.2f} × {name}'s rate, {ratio[1]:.2f} × its CPU per message"
+        for name, ratio in found
+        if ratio
+    ]
 
 
 def machine(folder: Path) -> Mapping[str, str]:

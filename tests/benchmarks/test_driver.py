@@ -61,6 +61,13 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(table.ratios(runs), (3.0, 0.25))
         self.assertIsNone(table.ratios(runs[:1]))
 
+    def test_every_other_mta_that_ran_is_compared_with(self) -> None:
+        runs = [run("empath", 3000, 0.0004), run("old", 1500, 0.0004)]
+        self.assertEqual(
+            table.comparisons("receive", load.Load(10), runs),
+            ["- receive, one: empath at 2.00 × the old commit's rate, 1.00 × its CPU per message"],
+        )
+
     def test_the_machine_is_described_without_names_of_hosts_and_paths(self) -> None:
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
@@ -73,9 +80,11 @@ class ConfigurationTests(SynchronousTestCase):
     def test_the_configuration_written_for_empath_is_one_it_accepts(self) -> None:
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
+        mtas.certify(folder)
         for receive_only in (False, True):
-            command = mtas.prepare_empath(folder, 2525, 2526, receive_only)
+            command = mtas.prepare_empath(folder, 2525, 2526, receive_only, tls=receive_only)
             config = load_config(Path(command[-1]), SURROUNDINGS)
+            self.assertEqual(config.smtp.listeners[0].tls, "starttls" if receive_only else "none")
             self.assertEqual(config.delivery.domains["*"].mx_override, ("127.0.0.1:2526",))
             self.assertEqual(config.delivery.max_parallel_deliveries == 1, receive_only)
 
