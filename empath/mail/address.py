@@ -19,9 +19,16 @@ _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
 _DOT_ATOM: Final = rf"{_ATOM}(?:\.{_ATOM})*+"
 _LABEL: Final = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
 _DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*+"
+# RFC 6531 §3.3 without C1 controls, line and paragraph separators, and marks that reverse the order of what is printed
+UTF8_CHARACTER: Final = r"[\u00a0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]"
 USUAL_ADDRESS: Final = rf"(({_DOT_ATOM})@({_DOMAIN}))"  # groups: what `usual_address` takes
 _PLAIN: Final = re.compile(USUAL_ADDRESS)
 _UNUSUAL: Final = re.compile(rf'(?:({_DOT_ATOM})|"((?:[ !#-\[\]-~]|\\[ -~])*+)")@(.+)')
+_UTF8_ATOM: Final = rf"(?:[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]|{UTF8_CHARACTER})++"
+_UTF8: Final = re.compile(
+    rf'(?:({_UTF8_ATOM}(?:\.{_UTF8_ATOM})*+)|"((?:[ !#-\[\]-~]|{UTF8_CHARACTER}|\\[ -~])*+)")@(.+)'
+)
+_OTHER_DOTS: Final = re.compile(r"[\u3002\uff0e\uff61]")  # that IDNA takes for dots, and DNS does not
 _PLAIN_DOMAIN: Final = re.compile(_DOMAIN)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)")
 
@@ -29,7 +36,8 @@ _QUOTED_PAIR: Final = re.compile(r"\\(.)")
 @attrs.frozen(slots=True)
 class Address:
     """
-    A mailbox: `local` unquoted, `domain` in lower case with A-labels, `text` as it was given and is sent on.
+    A mailbox: `local` unquoted, `domain` in lower case with A-labels, `text` as it was given and is sent on. Where
+    `text` is not ASCII, only SMTPUTF8 can carry it (RFC 6531).
 
     `domain` is "[192.0.2.1]" or "[IPv6:2001:db8::1]" for an address literal and "" only for <Postmaster>
     (RFC 5321 §4.5.1). The null reverse-path is no Address: it is None wherever a reverse-path stands.
@@ -43,13 +51,15 @@ class Address:
         return self.text
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str, utf8: bool = False) -> Address:
     """
     Read a mailbox such as `user@example.org`, `"a b"@example.org` or `user@[192.0.2.1]`; ValueError if it is none.
+
+    With `utf8` it may have a local part that is not ASCII, and U-labels (RFC 6531 §3.3); neither is normalized.
     """
     match = _PLAIN.fullmatch(text)
     if match is None:
-        local, length, domain = _parse_unusual(text)
+        local, length, domain = _parse_utf8(text) if utf8 and not text.isascii() else _parse_unusual(text)
     else:
         local, domain = match[2], _fitting(match[3].lower())
         length = len(local)
@@ -101,6 +111,25 @@ def _parse_unusual(text: str) -> tuple[str, int, str]:
     if atom is not None:
         return atom, len(atom), parse_domain(domain)
     return _QUOTED_PAIR.sub(r"\1", quoted), len(quoted) + 2, parse_domain(domain)
+
+
+def _parse_utf8(text: str) -> tuple[str, int, str]:
+    """
+    As `_parse_unusual`, of a mailbox that is not ASCII; lengths are those of the octets.
+    """
+    match = _UTF8.fullmatch(text)
+    if match is None:
+        raise ValueError(f"no mailbox: {text!r}")
+    atom, quoted, domain = match.groups()
+    if domain.isascii():
+        domain = parse_domain(domain)
+    elif _OTHER_DOTS.search(domain) is None and not domain.endswith("."):
+        domain = canonical_domain(domain)
+    else:
+        raise ValueError(f"no domain: {domain!r}")
+    if atom is not None:
+        return atom, len(atom.encode()), domain
+    return _QUOTED_PAIR.sub(r"\1", quoted), len(quoted.encode()) + 2, domain
 
 
 def _parse_literal(text: str) -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from empath.mail.address import Address, parse_address, parse_domain
+from empath.mail.address import UTF8_CHARACTER, Address, parse_address, parse_domain
 
 MAX_PATH: Final = 256  # octets with the brackets (RFC 5321 §4.5.3.1.3)
 
 _PATH: Final = re.compile(r' *<((?:[^<>"]++|"(?:[^"\\]++|\\.)*+")*+)>(?: +(.*))?')
-_PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~]++))?")
+_PARAMETER: Final = re.compile(rf"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=((?:[!-<>-~]|{UTF8_CHARACTER})++))?")
 _NAME: Final = re.compile(r"[!-~]{1,255}")
 
 
@@ -23,23 +23,24 @@ def split_path(text: str) -> tuple[str, str]:
     Spaces before the path are forgiven, as everybody forgives them; missing brackets are not.
     """
     match = _PATH.fullmatch(text)
-    if match is None or match.end(1) - match.start(1) + 2 > MAX_PATH:
+    if match is None or len(match[1].encode("utf-8", "surrogateescape")) + 2 > MAX_PATH:
         raise ValueError("no path")
     return match[1], match[2] or ""
 
 
-def read_reverse_path(path: str) -> Address | None:
+def read_reverse_path(path: str, utf8: bool = False) -> Address | None:
     """
-    Read the path of MAIL; a source route before the address means nothing any more (RFC 5321 appendix C).
+    Read the path of MAIL; a source route before the address means nothing any more (RFC 5321 appendix C). `utf8` as
+    `parse_address` has it.
     """
     if not path:
         return None
     if path.startswith("@"):
         path = _split_route(path)[1]
-    return parse_address(path)
+    return parse_address(path, utf8)
 
 
-def read_forward_path(path: str) -> tuple[Address, str]:
+def read_forward_path(path: str, utf8: bool = False) -> tuple[Address, str]:
     """
     Read the path of RCPT: the address, and the source route before it or "". <Postmaster> needs no domain (§4.5.1).
     """
@@ -47,13 +48,14 @@ def read_forward_path(path: str) -> tuple[Address, str]:
         return Address(path, "", path), ""
     if path.startswith("@"):
         route, path = _split_route(path)
-        return parse_address(path), route
-    return parse_address(path), ""
+        return parse_address(path, utf8), route
+    return parse_address(path, utf8), ""
 
 
 def read_parameters(text: str) -> dict[str, str]:
     """
-    Read ESMTP parameters, keywords in upper case; ValueError for bad syntax or a keyword that comes twice.
+    Read ESMTP parameters, keywords in upper case; ValueError for bad syntax or a keyword that comes twice. Values may
+    be UTF-8 (RFC 6531 §3.3): whether one may is for its reader to tell.
     """
     parameters: dict[str, str] = {}
     for word in text.split(" "):

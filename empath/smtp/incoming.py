@@ -10,6 +10,7 @@ from empath.smtp.content import DotDecoder
 from empath.smtp.events import Content, ContentChunk, ContentEnded, HeaderBlock
 
 MAX_HEADER: Final = 256 * 1024  # bytes; what a longer header block has beyond its last line end before counts as body
+SPOILED: Final = ContentEnded(0, False, True)
 
 
 class HeaderSplitter:
@@ -51,20 +52,71 @@ class HeaderSplitter:
         return whole[:at], whole[at:]
 
 
-class IncomingContent:
+class DividedContent:
     """
-    Turns the bytes after DATA into events; `ended` once the final dot was read, and then `rest` is what follows it.
+    Turns decoded content into events: header block, body, and what there is to know of both. A NUL in the header block
+    is told of unless the content is `binary`.
     """
 
-    __slots__ = ("_decoder", "_eight_bit", "_header_ended", "_normalize", "_size", "_splitter")
+    __slots__ = ("_binary", "_eight_bit", "_header_ended", "_size", "_splitter")
 
-    def __init__(self, normalize: bool) -> None:
-        self._decoder = DotDecoder(normalize)
-        self._normalize = normalize
+    def __init__(self, binary: bool = False) -> None:
+        self._binary = binary
         self._splitter: HeaderSplitter | None = None
         self._header_ended = False
         self._size = 0
         self._eight_bit = False
+
+    def _take(self, piece: bytes, events: list[Content]) -> None:
+        """
+        Take a piece that is not empty, and not divided between CR and LF.
+        """
+        self._size += len(piece)
+        if not piece.isascii():
+            self._eight_bit = True
+        self._divide(piece, events)
+
+    def _finish_header(self, events: list[Content]) -> None:
+        """
+        Tell the header block if no empty line has ended it.
+        """
+        if not self._header_ended:
+            self._header(self._splitter.finish() if self._splitter else (b"", b""), events)
+
+    def _divide(self, piece: bytes, events: list[Content]) -> None:
+        if self._header_ended:
+            events.append(ContentChunk(piece))
+            return
+        if self._splitter is None:
+            end = piece.find(b"\r\n\r\n", 0, MAX_HEADER + 2)
+            if end >= 0 and not piece.startswith(b"\r\n"):  # the usual case: all of it in the first piece
+                self._header((piece[: end + 2], piece[end + 2 :]), events)
+                return
+            self._splitter = HeaderSplitter()
+        parts = self._splitter.split(piece)
+        if parts is not None:
+            self._header(parts, events)
+
+    def _header(self, parts: tuple[bytes, bytes], events: list[Content]) -> None:
+        header, body = parts
+        self._splitter = None
+        self._header_ended = True
+        events.append(HeaderBlock(header, count_hops(header), not self._binary and b"\0" in header))
+        if body:
+            events.append(ContentChunk(body))
+
+
+class IncomingContent(DividedContent):
+    """
+    Turns the bytes after DATA into events; `ended` once the final dot was read, and then `rest` is what follows it.
+    """
+
+    __slots__ = ("_decoder", "_normalize")
+
+    def __init__(self, normalize: bool) -> None:
+        super().__init__()
+        self._decoder = DotDecoder(normalize)
+        self._normalize = normalize
 
     @property
     def ended(self) -> bool:
@@ -89,38 +141,14 @@ class IncomingContent:
         spoiled = decoder.bare_newline and not self._normalize
         events: list[Content] = []
         if piece and not spoiled:
-            self._size += len(piece)
-            if not piece.isascii():
-                self._eight_bit = True
-            self._divide(piece, events)
+            self._take(piece, events)
         if decoder.ended:
-            if not self._header_ended and not spoiled:
-                self._header(self._splitter.finish() if self._splitter else (b"", b""), events)
-            told = (0, False, True) if spoiled else (self._size, self._eight_bit, False)
-            events.append(ContentEnded(*told))
+            if spoiled:
+                events.append(SPOILED)
+            else:
+                self._finish_header(events)
+                events.append(ContentEnded(self._size, self._eight_bit, False))
         return events
-
-    def _divide(self, piece: bytes, events: list[Content]) -> None:
-        if self._header_ended:
-            events.append(ContentChunk(piece))
-            return
-        if self._splitter is None:
-            end = piece.find(b"\r\n\r\n", 0, MAX_HEADER + 2)
-            if end >= 0 and not piece.startswith(b"\r\n"):  # the usual case: all of it in the first piece
-                self._header((piece[: end + 2], piece[end + 2 :]), events)
-                return
-            self._splitter = HeaderSplitter()
-        parts = self._splitter.split(piece)
-        if parts is not None:
-            self._header(parts, events)
-
-    def _header(self, parts: tuple[bytes, bytes], events: list[Content]) -> None:
-        header, body = parts
-        self._splitter = None
-        self._header_ended = True
-        events.append(HeaderBlock(header, count_hops(header)))
-        if body:
-            events.append(ContentChunk(body))
 
 
 def count_hops(header: bytes) -> int:

@@ -65,6 +65,15 @@ class LineBuffer:
             return LineFault.BARE_NEWLINE
         return line
 
+    def take_some(self, most: int) -> bytes:
+        """
+        Give at most so many of the bytes that are left: they are no line.
+        """
+        at = self._at
+        taken = self._bytes[at : at + most]
+        self._at = at + len(taken)
+        return taken
+
     def take(self) -> bytes:
         """
         Give all bytes that are left: what follows is no line.

@@ -1,5 +1,5 @@
 """
-The server's half of an SMTP session (RFC 5321), without I/O.
+The server's half of an SMTP session (RFC 5321) or an LMTP session (RFC 2033), without I/O.
 
 Bytes go in by `receive`, events come out of `next_event`, replies gather in `output`. Syntax and sequence errors are
 answered here; what needs a decision is an event, and no further one is given before it is answered. That keeps the
@@ -13,27 +13,37 @@ from typing import Final
 
 from empath.errors import CommandRefused
 from empath.mail.reply import Reply
-from empath.smtp.command import ForeignProtocol, check_bare, check_visible, read_hello, read_mail, read_rcpt, split_line
-from empath.smtp.events import Closed, DataBegun, Ending, Event, Hello, Refused, Reset, Verb
-from empath.smtp.extension import Extension, Standing
-from empath.smtp.incoming import IncomingContent
-from empath.smtp.lines import LineBuffer, LineFault
+from empath.smtp.command import (
+    NOT_OFFERED,
+    ForeignProtocol,
+    check_bare,
+    check_visible,
+    check_vrfy,
+    read_hello,
+    read_mail,
+    read_rcpt,
+    split_line,
+)
+from empath.smtp.events import Closed, Ending, Event, Hello, Reset, Verb
+from empath.smtp.extension import COMMAND_LINE, Standing
+from empath.smtp.lines import LineFault
+from empath.smtp.server_auth import AuthSession
 from empath.smtp.server_rules import ServerRules
 from empath.smtp.server_states import (
     BAD_LINE,
     NEXT,
     TOO_MANY_COMMANDS,
-    TOO_MANY_ERRORS,
     TOO_MANY_MESSAGES,
     State,
     out_of_order,
 )
 
-_NO_EXTENSIONS: Final[frozenset[Extension]] = frozenset()
 _NOTHING_SAID: Final = Hello("", extended=False)
+_UNKNOWN_CLIENT: Final = Standing()
+_USUAL_LINE: Final = COMMAND_LINE - len("\r\n")
 
 
-class ServerSession:
+class ServerSession(AuthSession):
     """
     One session. `normalize` turns bare newlines in content into CRLF instead of refusing them.
 
@@ -42,78 +52,12 @@ class ServerSession:
     FUTURERELEASE in UTC as RFC 3339 writes it ("": FUTURERELEASE is not offered).
     """
 
-    __slots__ = (
-        "_commands",
-        "_content",
-        "_errors",
-        "_events",
-        "_extensions",
-        "_lines",
-        "_messages",
-        "_normalize",
-        "_out",
-        "_pending",
-        "_rules",
-        "_said",
-        "latest_release",
-        "mechanisms",
-        "standing",
-        "state",
-    )
+    __slots__ = ("_said", "_utf8")
 
-    def __init__(self, rules: ServerRules, normalize: bool = False, standing: Standing = Standing()) -> None:
-        self.standing = standing
-        self.mechanisms: tuple[str, ...] = ()
-        self.latest_release = ""
-        self._rules = rules
-        self._normalize = normalize
-        self._lines = LineBuffer(rules.line_limit)
-        self._content: IncomingContent | None = None
-        self._events: list[Event] = []
-        self._out: list[bytes] = []
-        self._pending: Verb | None = None
+    def __init__(self, rules: ServerRules, normalize: bool = False, standing: Standing = _UNKNOWN_CLIENT) -> None:
+        super().__init__(rules, normalize, standing)
         self._said = _NOTHING_SAID
-        self._extensions: frozenset[Extension] = _NO_EXTENSIONS
-        self._errors = self._commands = self._messages = 0
-        self.state = State.CONNECTED
-
-    @property
-    def pending(self) -> Verb | None:
-        """
-        The command that waits for an answer (DATA also for its content): no event is given meanwhile.
-        """
-        return self._pending
-
-    @property
-    def backlog(self) -> int:
-        """
-        How many received bytes wait to be read.
-        """
-        return len(self._lines)
-
-    def greet(self) -> None:
-        """
-        Open the session with the greeting.
-        """
-        self._out.append(self._rules.greeting)
-
-    def receive(self, received: bytes) -> None:
-        """
-        Take bytes from the client; what comes after the end of the session is dropped.
-        """
-        if self.state is not State.CLOSED:
-            self._lines.append(received)
-
-    def output(self) -> bytes:
-        """
-        Give the replies that are to be sent, each only once.
-        """
-        out = self._out
-        if not out:
-            return b""
-        joined = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        return joined
+        self._utf8 = False
 
     def next_event(self) -> Event | None:
         """
@@ -123,8 +67,8 @@ class ServerSession:
         while not events:
             if self._pending is not None or self.state is State.CLOSED:
                 return None
-            if self._content is not None:
-                if not self._read_content(self._content):
+            if self._source is not None:
+                if not self._source(self):
                     return None
                 continue
             line = self._lines.next_line()
@@ -136,98 +80,49 @@ class ServerSession:
 
     def accept(self) -> None:
         """
-        Answer Hello, MailFrom, RcptTo or DataBegun: it is done.
+        Answer Hello, StartTls, ClientAttributes, MailFrom, RcptTo, DataBegun or ChunkEnded: it is done.
         """
         verb = self._settle()
-        if verb is Verb.EHLO or verb is Verb.HELO:
-            self._greet_back()
-        else:
+        if verb is Verb.RCPT or verb is Verb.MAIL or verb is Verb.DATA:
             self._out.append(self._rules.accepted[verb])
             self._commands -= 1
             if verb is Verb.DATA:
-                self._content = IncomingContent(self._normalize)
-        self.state = NEXT[self.state, verb]
-
-    def accept_content(self, queue_id: str) -> None:
-        """
-        Answer ContentEnded: the message is ours, under this queue id.
-        """
-        self._settle()
-        self._content = None
-        self._messages += 1
-        self._errors = 0
-        self.state = State.GREETED
-        self._out.append(b"%s%s\r\n" % (self._rules.queued, queue_id.encode()))
+                self._accept_data()
+                return
+            if verb is Verb.RCPT:
+                self._recipients += 1
+            self.state = NEXT[self.state, verb]
+        else:
+            _ACCEPTED[verb](self)
 
     def refuse(self, reply: Reply) -> None:
         """
-        Answer an event with a 4yz or 5yz reply. The state stays, but a refused content ends its transaction.
+        Answer an event with a 4yz or 5yz reply. The state stays, but a refused content, or any refused chunk (DataBegun
+        of a BDAT, too), ends its transaction.
 
         Only a 5yz counts as an error: who is asked to come back has done nothing wrong.
         """
-        self._settle()
-        if self._content is not None:
-            self._content = None
-            self.state = State.GREETED
-        self._out.append(self._rules.encode(reply))
-        if not reply.transient:
-            self._count_error()
+        verb = self._settle()
+        if self.state is State.CONTENT or verb is Verb.BDAT:
+            self._refuse_content(verb, reply)
+        else:
+            self._say_refused(reply, whole=False)
 
-    def challenge(self, data: bytes) -> None:
-        """
-        Answer AuthBegun or AuthAnswered with 334: AuthAnswered follows, or Refused if the client gives up.
-        """
-        raise NotImplementedError
+    def _accept_hello(self) -> None:
+        said = self._said
+        self._drop_content()
+        lines = b""
+        if said.extended:
+            offering = self._rules.offering(self.standing, self.mechanisms, self.latest_release)
+            self._extensions = offering.extensions
+            lines = offering.lines
+        else:
+            self._extensions = frozenset()
+        self._out.append(self._rules.greet(said.name, lines))
+        self.state = State.GREETED
 
-    def logged_in(self, login: str) -> None:
-        """
-        Answer AuthBegun or AuthAnswered with 235: from now on it is `standing.login`.
-        """
-        raise NotImplementedError
-
-    def secured(self) -> None:
-        """
-        Tell that the handshake after an accepted StartTls is done: the session begins anew, without a greeting, and
-        of the standing only `secure` is left (RFC 3207 §4.2).
-        """
-        raise NotImplementedError
-
-    def close(self, reply: Reply | None = None) -> None:
-        """
-        End the session, with a last reply or in silence.
-        """
-        if self.state is State.CLOSED:
-            return
-        if reply is not None:
-            self._out.append(self._rules.encode(reply))
-        self._events.clear()
-        self._pending = self._content = None
-        self._lines.take()
-        self.state = State.CLOSED
-
-    def _settle(self) -> Verb:
-        verb = self._pending
-        if verb is None:
-            raise RuntimeError("no event waits for an answer")
-        self._pending = None
-        return verb
-
-    def _greet_back(self) -> None:
-        self._out.append(self._rules.greet(self._said.name, self._said.extended))
-        self._extensions = self._rules.extensions if self._said.extended else _NO_EXTENSIONS
-
-    def _read_content(self, content: IncomingContent) -> bool:
-        """
-        Turn what has come of the content into events; tell whether there was anything.
-        """
-        received = self._lines.take()
-        if not received:
-            return False
-        self._events += content.receive(received)
-        if content.ended:
-            self._lines.append(content.rest)
-            self._pending = Verb.DATA
-        return True
+    def _accept_auth(self) -> None:
+        raise RuntimeError("AUTH is answered with challenge, logged_in or refuse")
 
     def _read(self, line: bytes | LineFault) -> Event | None:
         self._commands += 1
@@ -236,42 +131,54 @@ class ServerSession:
         if isinstance(line, LineFault):
             return self._fail("", BAD_LINE[line])
         try:
-            verb, argument = split_line(line)
+            verb, argument = split_line(line, self._rules.verbs)
         except ForeignProtocol as refusal:
             return self._end(refusal.reply, Ending.FOREIGN)
         except CommandRefused as refusal:
             return self._fail("", refusal.reply)
+        if len(line) > _USUAL_LINE and len(line) > self._rules.limits.get(verb, COMMAND_LINE) - 2:
+            return self._fail("", BAD_LINE[LineFault.TOO_LONG])
         if (self.state, verb) not in NEXT:
-            return self._fail(verb.value, out_of_order(self.state, verb))
+            return self._misplaced(verb, argument)
         try:
             return _READERS[verb](self, verb, argument)
         except CommandRefused as refusal:
             return self._fail(verb.value, refusal.reply)
 
+    def _misplaced(self, verb: Verb, argument: str) -> Event | None:
+        """
+        Refuse a command that has no place in this state.
+        """
+        if verb is Verb.BDAT:
+            return self._bdat(verb, argument)
+        known = verb is not Verb.XCLIENT or self.standing.xclient
+        return self._fail(verb.value, out_of_order(self.state, verb) if known else NOT_OFFERED)
+
     def _hello(self, verb: Verb, argument: str) -> Event:
-        self._said = read_hello(argument, verb is Verb.EHLO)
+        self._said = read_hello(argument, verb is not Verb.HELO)
         self._pending = verb
         return self._said
 
     def _mail(self, verb: Verb, argument: str) -> Event:
-        if self._messages >= self._rules.max_messages:
+        rules = self._rules
+        if self._messages >= rules.max_messages:
             return self._end(TOO_MANY_MESSAGES, Ending.LIMIT)
-        event = read_mail(argument, self._extensions)
+        event = read_mail(argument, self._extensions, rules.max_future_release)
+        parameters = event.parameters
+        self._utf8 = "SMTPUTF8" in parameters
+        self._binary = parameters.get("BODY") == "BINARYMIME"
+        self._recipients = 0
         self._pending = verb
         return event
 
     def _rcpt(self, verb: Verb, argument: str) -> Event:
-        event = read_rcpt(argument)
+        event = read_rcpt(argument, self._extensions, self._utf8)
         self._pending = verb
         return event
 
-    def _data(self, verb: Verb, argument: str) -> Event:
-        check_bare(argument)
-        self._pending = verb
-        return DataBegun()
-
     def _rset(self, verb: Verb, argument: str) -> Event:
         check_bare(argument)
+        self._drop_content()
         self._do(verb)
         return Reset()
 
@@ -282,7 +189,7 @@ class ServerSession:
         return Closed(Ending.QUIT)
 
     def _vrfy(self, verb: Verb, argument: str) -> None:
-        check_visible(argument, needed=True)
+        check_vrfy(argument, self._extensions)
         self._do(verb)
 
     def _other(self, verb: Verb, argument: str) -> None:
@@ -293,30 +200,30 @@ class ServerSession:
         self._out.append(self._rules.accepted[verb])
         self.state = NEXT[self.state, verb]
 
-    def _fail(self, verb: str, reply: Reply) -> Event:
-        self._out.append(self._rules.encode(reply))
-        self._count_error()
-        return Refused(verb, reply)
-
-    def _count_error(self) -> None:
-        self._errors += 1
-        if self._errors >= self._rules.max_errors:
-            self._events.append(self._end(TOO_MANY_ERRORS, Ending.ERRORS))
-
-    def _end(self, reply: Reply, ending: Ending) -> Closed:
-        self.close(reply)
-        return Closed(ending, reply)
-
 
 _READERS: Final[dict[Verb, Callable[[ServerSession, Verb, str], Event | None]]] = {
     Verb.EHLO: ServerSession._hello,
     Verb.HELO: ServerSession._hello,
+    Verb.LHLO: ServerSession._hello,
+    Verb.STARTTLS: ServerSession._starttls,
+    Verb.AUTH: ServerSession._auth,
+    Verb.XCLIENT: ServerSession._xclient,
     Verb.MAIL: ServerSession._mail,
     Verb.RCPT: ServerSession._rcpt,
     Verb.DATA: ServerSession._data,
+    Verb.BDAT: ServerSession._bdat,
     Verb.RSET: ServerSession._rset,
     Verb.QUIT: ServerSession._quit,
     Verb.NOOP: ServerSession._other,
     Verb.VRFY: ServerSession._vrfy,
     Verb.HELP: ServerSession._other,
+}
+_ACCEPTED: Final[dict[Verb, Callable[[ServerSession], None]]] = {
+    Verb.EHLO: ServerSession._accept_hello,
+    Verb.HELO: ServerSession._accept_hello,
+    Verb.LHLO: ServerSession._accept_hello,
+    Verb.STARTTLS: ServerSession._accept_starttls,
+    Verb.AUTH: ServerSession._accept_auth,
+    Verb.XCLIENT: ServerSession._accept_xclient,
+    Verb.BDAT: ServerSession._accept_bdat,
 }

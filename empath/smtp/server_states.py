@@ -21,20 +21,27 @@ class State(Enum):
     GREETED = "greeted"
     MAIL = "mail"
     RCPT = "rcpt"
-    CONTENT = "content"
+    CONTENT = "content"  # of DATA, or of one chunk of BDAT
+    CHUNKS = "chunks"  # between two of them
+    AUTH = "auth"  # a challenge was sent: the next line is the response
+    HANDSHAKE = "handshake"  # of TLS
     CLOSED = "closed"
 
     __hash__ = object.__hash__  # by identity: Enum's own is a Python call, and every command looks its state up
 
 
 NEXT: Final = {  # an absent pair is 503 5.5.1; what is refused leaves the state as it is
-    **{(state, verb): State.GREETED for state in State for verb in (Verb.EHLO, Verb.HELO)},
+    **{(state, verb): State.GREETED for state in State for verb in (Verb.EHLO, Verb.HELO, Verb.LHLO)},
+    (State.GREETED, Verb.STARTTLS): State.HANDSHAKE,
+    (State.GREETED, Verb.AUTH): State.AUTH,
+    **{(state, Verb.XCLIENT): State.CONNECTED for state in (State.CONNECTED, State.GREETED)},
     (State.GREETED, Verb.MAIL): State.MAIL,
     (State.MAIL, Verb.RCPT): State.RCPT,  # a refused RCPT leaves us in MAIL, so DATA stays a 503
     (State.RCPT, Verb.RCPT): State.RCPT,
     (State.RCPT, Verb.DATA): State.CONTENT,
+    **{(state, Verb.BDAT): State.CONTENT for state in (State.RCPT, State.CHUNKS)},
     (State.CONNECTED, Verb.RSET): State.CONNECTED,
-    **{(state, Verb.RSET): State.GREETED for state in (State.GREETED, State.MAIL, State.RCPT)},
+    **{(state, Verb.RSET): State.GREETED for state in (State.GREETED, State.MAIL, State.RCPT, State.CHUNKS)},
     **{(state, verb): state for state in State for verb in (Verb.NOOP, Verb.VRFY, Verb.HELP)},
     **{(state, Verb.QUIT): State.CLOSED for state in State},
 }
@@ -48,8 +55,12 @@ _OUT_OF_ORDER: Final = {
     State.GREETED: Reply.of("503 5.5.1 MAIL first"),
     State.MAIL: Reply.of("503 5.5.1 no valid recipients"),
     State.RCPT: Reply.of("503 5.5.1 bad sequence of commands"),
+    State.CHUNKS: Reply.of("503 5.5.1 the content has begun: BDAT or RSET"),
 }
+_NOT_NOW: Final = Reply.of("503 5.5.1 not within a mail transaction")
+_BETWEEN: Final = frozenset({Verb.STARTTLS, Verb.AUTH, Verb.XCLIENT})
 _NESTED_MAIL: Final = Reply.of("503 5.5.1 nested MAIL command")
+BAD_CHUNK: Final = Reply.of("421 4.5.4 no size of a chunk, closing connection")
 TOO_MANY_ERRORS: Final = Reply.of("421 4.7.0 too many errors")
 TOO_MANY_COMMANDS: Final = Reply.of("421 4.7.0 too many commands")
 TOO_MANY_MESSAGES: Final = Reply.of("421 4.7.0 too many messages in one session")
@@ -59,5 +70,9 @@ def out_of_order(state: State, verb: Verb) -> Reply:
     """
     Give the reply to a verb that has no place in this state.
     """
-    nested = verb is Verb.MAIL and state is not State.CONNECTED
-    return _NESTED_MAIL if nested else _OUT_OF_ORDER[state]
+    if state is not State.CONNECTED:
+        if verb is Verb.MAIL:
+            return _NESTED_MAIL
+        if verb in _BETWEEN:
+            return _NOT_NOW
+    return _OUT_OF_ORDER[state]

@@ -9,11 +9,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.errors import CommandRefused
 from empath.mail.address import Address
 from empath.smtp.command import ForeignProtocol, read_mail, read_rcpt, split_line
-from empath.smtp.events import MailFrom, RcptTo
-from empath.smtp.extension import Extension, keyword_lines, line_limit, offered
+from empath.smtp.events import MailFrom, RcptTo, Verb
+from empath.smtp.extension import Extension, Standing, line_limits, offered
 from empath.smtp.grammar import read_forward_path, read_reverse_path, split_path
+from tests.smtp.server_peer import STRANGER, rules
 
 ALL = frozenset(Extension)
+VERBS = {verb.value: verb for verb in Verb}
 
 
 class PathTests(SynchronousTestCase):
@@ -27,14 +29,14 @@ class PathTests(SynchronousTestCase):
         """
         address = Address("A.b+c", "example.org", "A.b+c@Example.ORG")
         self.assertEqual(read_mail("FROM:<A.b+c@Example.ORG>", ALL), MailFrom(address, {}))
-        self.assertEqual(read_rcpt("to:<A.b+c@Example.ORG>"), RcptTo(address, {}))
+        self.assertEqual(read_rcpt("to:<A.b+c@Example.ORG>", ALL), RcptTo(address, {}))
 
     def test_null(self) -> None:
         """
         The null reverse-path is no address, and no forward-path.
         """
         self.assertEqual(read_mail("FROM:<>", ALL), MailFrom(None, {}))
-        self.assertRaises(CommandRefused, read_rcpt, "TO:<>")
+        self.assertRaises(CommandRefused, read_rcpt, "TO:<>", ALL)
 
     def test_source_routes(self) -> None:
         """
@@ -59,10 +61,10 @@ class PathTests(SynchronousTestCase):
         label = "x" * 62
         fits = f"{'u' * 2}@{label}.{label}.{label}.{label}"
         self.assertEqual(len(fits) + 2, 256)
-        self.assertEqual(read_rcpt(f"TO:<{fits}>").address.text, fits)
+        self.assertEqual(read_rcpt(f"TO:<{fits}>", ALL).address.text, fits)
         self.assertRaises(ValueError, split_path, f"<u{fits}>")
-        self.assertRaises(CommandRefused, read_rcpt, f"TO:<u@{'x' * 64}.example>")
-        self.assertRaises(CommandRefused, read_rcpt, f"TO:<{'u' * 65}@b.example>")
+        self.assertRaises(CommandRefused, read_rcpt, f"TO:<u@{'x' * 64}.example>", ALL)
+        self.assertRaises(CommandRefused, read_rcpt, f"TO:<{'u' * 65}@b.example>", ALL)
         self.assertRaises(CommandRefused, read_mail, f"FROM:<{'u' * 65}@b.example>", ALL)
 
 
@@ -76,7 +78,7 @@ class ParameterTests(SynchronousTestCase):
         SIZE and BODY are read, keywords in upper case.
         """
         event = read_mail("FROM:<> size=1234 Body=8bitMIME", ALL)
-        self.assertEqual(event, MailFrom(None, {"SIZE": "1234", "BODY": "8bitMIME"}, 1234))
+        self.assertEqual(event, MailFrom(None, {"SIZE": "1234", "BODY": "8BITMIME"}, 1234))
         self.assertEqual(read_mail("FROM:<>  BODY=7BIT ", ALL).parameters, {"BODY": "7BIT"})
 
     def test_wrong(self) -> None:
@@ -93,12 +95,10 @@ class ParameterTests(SynchronousTestCase):
             "-X": 501,
             "X=a=b": 501,
             "X=\t": 501,
-            "BODY=BINARYMIME": 555,
-            "SMTPUTF8": 555,
-            "AUTH=<>": 555,
+            "RRVS=x": 555,
         }.items():
             error = self.assertRaises(CommandRefused, read_mail, f"FROM:<a@b.example> {parameters}", ALL)
-            self.assertEqual(error.reply.code, code if parameters != "AUTH=<>" else 555, parameters)
+            self.assertEqual(error.reply.code, code, parameters)
 
     def test_not_offered(self) -> None:
         """
@@ -119,9 +119,9 @@ class VerbTests(SynchronousTestCase):
         Requests of HTTP and header fields are told apart from mere nonsense.
         """
         for line in (b"GET / HTTP/1.1", b"get /", b"CONNECT x:25 HTTP/1.0", b"Host: x", b"X-Y:z", b"From:a@b"):
-            self.assertRaises(ForeignProtocol, split_line, line)
+            self.assertRaises(ForeignProtocol, split_line, line, VERBS)
         for nonsense in (b"", b" NOOP", b"MAILFROM:<", b": x", b"\xff\xfe", b"HELO\t"):
-            self.assertRaises(CommandRefused, split_line, nonsense)
+            self.assertRaises(CommandRefused, split_line, nonsense, VERBS)
 
 
 class ExtensionTests(SynchronousTestCase):
@@ -129,10 +129,66 @@ class ExtensionTests(SynchronousTestCase):
     What is offered.
     """
 
+    def keywords(self, *off: str, standing: Standing = STRANGER, **changes: object) -> list[str]:
+        """
+        Tell what the reply to EHLO lists, in its order.
+        """
+        offering = rules(extensions_off=off, **changes).offering(standing, ("PLAIN", "LOGIN"), "2026-12-31T00:00:00Z")
+        return [line[4:] for line in offering.lines.decode().splitlines()]
+
+    def test_all(self) -> None:
+        """
+        What is honoured is listed, with what it needs to say.
+        """
+        changes: dict[str, object] = {"starttls": True, "auth": True, "max_recipients": 100, "max_future_release": 60}
+        self.assertEqual(
+            self.keywords(kind="submission", standing=Standing(xclient=True), **changes),
+            [
+                "PIPELINING",
+                "SIZE 1000000",
+                "STARTTLS",
+                "AUTH PLAIN LOGIN",
+                "8BITMIME",
+                "ENHANCEDSTATUSCODES",
+                "DSN",
+                "SMTPUTF8",
+                "CHUNKING",
+                "BINARYMIME",
+                "DELIVERBY",
+                "FUTURERELEASE 60 2026-12-31T00:00:00Z",
+                "MT-PRIORITY",
+                "LIMITS MAILMAX=1000 RCPTMAX=100",
+                "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT",
+            ],
+        )
+        secure = self.keywords(standing=Standing(secure=True), **changes)
+        self.assertFalse({"STARTTLS", "FUTURERELEASE", "XCLIENT"} & {line.split()[0] for line in secure})
+
     def test_off(self) -> None:
         """
-        An extension that is off is not listed and lengthens no line.
+        An extension that is off is not listed and lengthens no line, and those that need it are off, too.
         """
-        self.assertEqual(keyword_lines(offered(["SIZE", "PIPELINING"]), 5), ["8BITMIME", "ENHANCEDSTATUSCODES"])
-        self.assertEqual(line_limit(offered(["SIZE", "8BITMIME"])), 512)
-        self.assertEqual(keyword_lines(offered([]), 0)[1], "SIZE 0")
+        self.assertEqual(
+            self.keywords("SIZE", "PIPELINING", "CHUNKING", "DSN", "DELIVERBY", "MT-PRIORITY", "LIMITS"),
+            ["8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8"],
+        )
+        self.assertFalse({Extension.UTF8, Extension.BINARY} & offered(["8BITMIME"]))
+        self.assertEqual(self.keywords(*(extension.value for extension in Extension)), [])
+        self.assertEqual(set(line_limits(()).values()), {512})
+        self.assertEqual(line_limits({Extension.SIZE, Extension.EIGHT_BIT})[Verb.MAIL], 512 + 26 + 17)
+
+    def test_limits(self) -> None:
+        """
+        Limits that are none are not told.
+        """
+        self.assertNotIn("LIMITS", " ".join(self.keywords(max_messages=0)))
+
+    def test_latest_release(self) -> None:
+        """
+        The latest date of a release is told as it is at the time of EHLO.
+        """
+        own = rules(kind="submission", max_future_release=60)
+        for date in ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"):
+            self.assertIn(f"FUTURERELEASE 60 {date}\r\n".encode(), own.offering(STRANGER, (), date).lines)
+        self.assertIs(own.offering(STRANGER, (), date), own.offering(STRANGER, (), date))
+        self.assertNotIn(b"FUTURERELEASE", own.offering(STRANGER, (), "").lines)

@@ -139,14 +139,23 @@ class LineTests(SynchronousTestCase):
 
     def test_longest_line(self) -> None:
         """
-        A line of 512 octets and what SIZE and 8BITMIME add is read; one more is 500, once.
+        A line of 512 octets is read, of MAIL and RCPT longer by what the extensions add; one more is 500, once.
         """
         peer = Peer(rules())
         peer.session.output()
-        self.assertEqual(rules().line_limit, 512 + 26 + 17)
-        longest = b"NOOP ".ljust(555 - 2, b"x") + b"\r\n"
+        longest = b"NOOP ".ljust(512 - 2, b"x") + b"\r\n"
         self.assertEqual(peer.send(longest), b"250 2.0.0 Ok\r\n")
-        self.assertEqual(peer.send(b"x" + longest), b"500 5.5.2 line too long\r\n")
+        self.assertEqual(peer.send(longest[:-2] + b"x\r\n"), b"500 5.5.2 line too long\r\n")
+        limits = rules().limits
+        self.assertEqual(limits[Verb.MAIL], 512 + 26 + 17 + 10 + 116 + 17 + 15)
+        self.assertEqual(limits[Verb.RCPT], 512 + 530)
+        self.assertEqual(rules().line_limit, limits[Verb.RCPT])
+        peer.send(b"EHLO c\r\n")
+        mail = b"MAIL FROM:<>".ljust(limits[Verb.MAIL] - 2) + b"\r\n"
+        self.assertEqual(peer.send(b" ".join(mail.split(b" ", 1))), b"250 2.1.0 Ok\r\n")
+        rcpt = b"RCPT TO:<a@b.example>".ljust(limits[Verb.RCPT] - 1) + b"\r\n"
+        self.assertEqual(peer.send(rcpt), b"500 5.5.2 line too long\r\n")
+        self.assertEqual(rules(auth=True).line_limit, 12288)
         self.assertEqual(peer.send(b"NOOP\r\n"), b"250 2.0.0 Ok\r\n")
 
     def test_endless_line(self) -> None:
@@ -198,10 +207,10 @@ class TableTests(SynchronousTestCase):
 
     def test_no_command_leads_into_content_but_data(self) -> None:
         """
-        Content begins with DATA after an accepted RCPT and in no other way.
+        Content begins with DATA or BDAT after an accepted RCPT, goes on with BDAT, and in no other way.
         """
         into = {pair for pair, state in NEXT.items() if state is State.CONTENT and pair[0] is not State.CONTENT}
-        self.assertEqual(into, {(State.RCPT, Verb.DATA)})
+        self.assertEqual(into, {(State.RCPT, Verb.DATA), (State.RCPT, Verb.BDAT), (State.CHUNKS, Verb.BDAT)})
 
     def test_refusal_says_its_reply(self) -> None:
         """

@@ -3,18 +3,41 @@ The golden dialogues of `tests/rfc/server_*.txt`.
 
 "C:" lines are sent with CRLF, all that follow one another in one packet; "C!" gives bytes with Python's escapes and no
 line end of its own. "S:" lines are the exact replies. "M:" lines are the content of the message accepted last. "X:" is
-why the session ended. "! name=value" changes the rules.
+why the session ended, "T:" says that the handshake of TLS is done. "! name=value" changes the rules, or how the
+session stands: `standing`, `mechanisms`, `cleartext`, `normalize`, `latest_release`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from empath.smtp.extension import Standing
 from tests.smtp.server_peer import Peer, rules
 
 DIALOGUES = Path(__file__).parent.parent / "rfc"
+
+
+def _listed(value: str) -> object:
+    return int(value) if value.isdigit() else tuple(value.split(","))
+
+
+def _standing(value: str) -> Standing:
+    return Standing(**{word: True for word in value.split(",")})
+
+
+OPTIONS: dict[str, Callable[[str], object]] = {
+    "kind": str,
+    "latest_release": str,
+    "standing": _standing,
+    "starttls": bool,
+    "auth": bool,
+    "cleartext": bool,
+    "normalize": bool,
+}
+PEER = {"standing", "mechanisms", "cleartext", "normalize", "latest_release"}
 
 
 class Dialogue:
@@ -32,7 +55,7 @@ class Dialogue:
     def _read(self, kind: str, mark: str, text: str) -> None:
         if kind == "!":
             name, _, value = text.strip().partition("=")
-            self.options[name] = int(value) if value.isdigit() else tuple(value.split(","))
+            self.options[name] = OPTIONS.get(name, _listed)(value)
             return
         data = text.encode() + b"\r\n"
         if mark == "!":
@@ -40,6 +63,13 @@ class Dialogue:
         if self.steps and self.steps[-1][0] == kind:
             data = self.steps.pop()[1] + data
         self.steps.append((kind, data))
+
+    def peer(self) -> Peer:
+        """
+        Make a peer with the options of the dialogue.
+        """
+        of_peer = {name: self.options.pop(name) for name in PEER & self.options.keys()}
+        return Peer(rules(**self.options), **of_peer)  # type: ignore[arg-type]  # checked in the product
 
 
 class DialogueTests(SynchronousTestCase):
@@ -52,7 +82,7 @@ class DialogueTests(SynchronousTestCase):
         Play one dialogue.
         """
         dialogue = Dialogue(path.read_text())
-        peer = Peer(rules(**dialogue.options))
+        peer = dialogue.peer()
         heard = peer.session.output()
         for kind, data in dialogue.steps:
             if kind == "C":
@@ -61,6 +91,8 @@ class DialogueTests(SynchronousTestCase):
             elif kind == "S":
                 self.assertEqual(heard.decode(), data.decode(), path.name)
                 heard = b""
+            elif kind == "T":
+                peer.session.secured()
             elif kind == "M":
                 self.assertEqual(peer.messages[-1], data, path.name)
             else:
