@@ -1,5 +1,7 @@
 """
-Delivery status notifications: the report that a message failed (RFC 3464) as a multipart/report (RFC 6522).
+Delivery status notifications: the report on a message (RFC 3464) as a multipart/report (RFC 6522).
+
+Two forms: everything in ASCII, or, about mail that needed SMTPUTF8, as it is in UTF-8 (RFC 6533).
 """
 
 from __future__ import annotations
@@ -10,17 +12,22 @@ from typing import Final
 
 import attrs
 
+from empath.mail.dsn_fields import delivery_status, field
 from empath.mail.dsn_text import explanation
-from empath.mail.message import Message, RecipientState
+from empath.mail.message import Message
+from empath.mail.notice import Action, Notice
 from empath.mail.trace import format_date
-from empath.mail.xtext import decode_xtext
 
-_UNSAFE: Final = re.compile(r"[^\x20-\x7e]")
 _MESSAGE_ID: Final = re.compile(
     rb"^message-id:[ \t\r\n]*(<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>)", re.IGNORECASE | re.MULTILINE
 )
-_LINE: Final = 76
-_LONGEST_WORD: Final = 900  # RFC 5322 §2.1.1: no line over 998
+_SUBJECTS: Final = {
+    Action.FAILED: "Undelivered mail returned to sender",
+    Action.DELAYED: "Delayed mail, still being retried",
+    Action.RELAYED: "Mail relayed",
+    Action.DELIVERED: "Mail delivered",
+}
+_MIXED: Final = "Delivery status of your mail"
 
 
 @attrs.frozen(slots=True)
@@ -36,51 +43,80 @@ class Reporting:
     max_returned: int
 
 
-def failure_report(
-    queue_id: str, now: float, message: Message, failed: tuple[RecipientState, ...], reporting: Reporting
+def needs_utf8(message: Message, notices: tuple[Notice, ...]) -> bool:
+    """
+    Tell whether a report has the form of RFC 6533: the original asked for SMTPUTF8, and an address of it or its header
+    is not ASCII.
+    """
+    if "SMTPUTF8" not in message.envelope.parameters:
+        return False
+    return not (
+        message.header.isascii()
+        and str(message.envelope.reverse_path).isascii()
+        and all(notice.state.address.text.isascii() for notice in notices)
+    )
+
+
+def delivery_report(
+    queue_id: str, now: float, message: Message, notices: tuple[Notice, ...], reporting: Reporting
 ) -> tuple[bytes, bytes]:
     """
-    Make the header block and the body of the report that `message` failed for the recipients `failed`.
+    Make the header block and the body of the report on what became of `message` for these recipients, one or more.
 
-    `queue_id` is the report's own; `now` is in seconds since the epoch. The message must have a reverse-path: that
-    is who is told. The report has bytes ≥ 128 only if the original is returned whole and has some.
+    `queue_id` is the report's own; `now` is in seconds since the epoch. The message must have a reverse-path: that is
+    who is told. Content is returned with failures only (RFC 3461 §6.2). But for the form of RFC 6533, the report has
+    bytes ≥ 128 only if the original is returned whole and has some.
     """
-    returned, whole = _returned(message, reporting.max_returned)
+    utf8 = needs_utf8(message, notices)
+    failed = any(notice.action is Action.FAILED for notice in notices)
+    returned, whole = _returned(message, reporting.max_returned, failed)
+    kind = b"message/global-delivery-status" if utf8 else b"message/delivery-status"
+    status = delivery_status(now, message, notices, reporting.mta, utf8=utf8)
     parts = [
-        _text_part(explanation(message, failed, reporting.mta, format_date(message.received))),
-        b"Content-Description: Delivery report\r\nContent-Type: message/delivery-status\r\n\r\n"
-        + _delivery_status(now, message, failed, reporting.mta),
-        _original_part(returned, whole),
+        _text_part(explanation(message, notices, reporting.mta, whole=whole)),
+        b"Content-Description: Delivery report\r\nContent-Type: " + kind + _encoding(status) + b"\r\n" + status,
+        _original_part(returned, whole=whole, utf8=utf8, binary=message.binary, failed=failed),
     ]
     boundary = _boundary(queue_id, parts)
     body = [b"\r\nThis is a report in MIME format (RFC 3464).\r\n"]
     body += [b"\r\n--" + boundary + b"\r\n" + part for part in parts]
     body.append(b"\r\n--" + boundary + b"--\r\n")
-    header = _header(queue_id, now, message, reporting, boundary.decode(), eight_bit=not b"".join(parts).isascii())
-    return header.encode("ascii"), b"".join(body)
+    fields = _header(queue_id, now, message, notices, reporting, utf8=utf8)
+    structure = (
+        f"Content-Type: multipart/report; report-type={'global-' if utf8 else ''}delivery-status;\r\n"
+        f' boundary="{boundary.decode()}"'
+    )
+    return (fields + structure).encode() + _encoding(b"".join(parts)), b"".join(body)
 
 
 def _header(
-    queue_id: str, now: float, message: Message, reporting: Reporting, boundary: str, *, eight_bit: bool
+    queue_id: str, now: float, message: Message, notices: tuple[Notice, ...], reporting: Reporting, *, utf8: bool
 ) -> str:
     sender = message.envelope.reverse_path
-    to = str(sender) if sender is not None and sender.text.isascii() else ""
+    to = str(sender) if sender is not None and (utf8 or sender.text.isascii()) else ""
     lines = [
-        _line("From", f"Mail Delivery System <{reporting.postmaster}>"),
-        _line("To", f"<{to}>" if to else "undisclosed-recipients:;"),
-        "Subject: Undelivered mail returned to sender\r\n",
-        _line("Date", format_date(now)),
-        _line("Message-ID", f"<{queue_id}@{reporting.mta}>"),
+        field("From", f"Mail Delivery System <{reporting.postmaster}>"),
+        field("To", f"<{to}>" if to else "undisclosed-recipients:;", utf8=utf8),
+        field("Subject", _subject(notices)),
+        field("Date", format_date(now)),
+        field("Message-ID", f"<{queue_id}@{reporting.mta}>"),
         "Auto-Submitted: auto-replied\r\n",
     ]
     if found := _MESSAGE_ID.search(message.header):
         original = found[1].decode("ascii")
         lines += [f"In-Reply-To: {original}\r\n", f"References: {original}\r\n"]
     lines.append("MIME-Version: 1.0\r\n")
-    lines.append(f'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="{boundary}"\r\n')
-    if eight_bit:
-        lines.append("Content-Transfer-Encoding: 8bit\r\n")
     return "".join(lines)
+
+
+def _subject(notices: tuple[Notice, ...]) -> str:
+    """
+    Name what is told, or the failure alone where there is one: that is what has to be seen.
+    """
+    actions = {notice.action for notice in notices}
+    if Action.FAILED in actions:
+        return _SUBJECTS[Action.FAILED]
+    return _SUBJECTS[actions.pop()] if len(actions) == 1 else _MIXED
 
 
 def _text_part(text: str) -> bytes:
@@ -91,84 +127,51 @@ def _text_part(text: str) -> bytes:
     return f"{head}utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n".encode("ascii") + encoded
 
 
-def _delivery_status(now: float, message: Message, failed: tuple[RecipientState, ...], mta: str) -> bytes:
+def _returned(message: Message, limit: int, failed: bool) -> tuple[bytes, bool]:
     """
-    Write the fields of RFC 3464: a group for the message and one for each recipient, always 7-bit.
+    Choose what is returned of the original: all of it where it failed, is small, at hand and no binary, else its header
+    block, cut before the line that passes `limit`. RET=HDRS asks for the header block (RFC 3461 §4.3).
     """
-    fields = [_line("Reporting-MTA", f"dns; {mta}")]
-    if envid := message.envelope.parameters.get("ENVID"):
-        fields.append(_line("Original-Envelope-Id", decode_xtext(envid)))
-    fields.append(_line("X-Empath-Queue-ID", message.queue_id))
-    fields.append(_line("Arrival-Date", format_date(message.received)))
-    for state in failed:
-        fields.append("\r\n")
-        fields += _recipient_fields(now, state)
-    return "".join(fields).encode("ascii")
-
-
-def _recipient_fields(now: float, state: RecipientState) -> list[str]:
-    fields = []
-    kind, semicolon, address = state.recipient.parameters.get("ORCPT", "").partition(";")
-    if semicolon:
-        fields.append(_line("Original-Recipient", f"{kind}; {decode_xtext(address)}"))
-    fields.append(_line("Final-Recipient", _final_recipient(state.address.text)))
-    fields.append("Action: failed\r\n")
-    fields.append(_line("Status", _status(state)))
-    if state.host:
-        fields.append(_line("Remote-MTA", f"dns; {state.host}"))
-    if state.reply is not None:
-        fields.append(_folded("Diagnostic-Code", f"{'smtp' if state.host else 'X-Empath'}; {state.reply}"))
-    fields.append(_line("Last-Attempt-Date", format_date(now)))
-    return fields
-
-
-def _status(state: RecipientState) -> str:
-    """
-    Give the status of a failed recipient: of class 5, or of class 4 where it was tried for too long (RFC 3464 §2.3.4).
-    """
-    return "5.0.0" if state.reply is None or state.reply.positive else state.reply.status
-
-
-def _final_recipient(address: str) -> str:
-    """
-    Write an address with its type; one that is not ASCII as RFC 6533 §3 wants it in a 7-bit report.
-    """
-    if address.isascii():
-        return f"rfc822; {address}"
-    escaped = "".join(c if c.isascii() and c not in "\\+=" else f"\\x{{{ord(c):X}}}" for c in address)
-    return f"utf-8; {escaped}"
-
-
-def _returned(message: Message, limit: int) -> tuple[bytes, bool]:
-    """
-    Choose what is returned of the original: all of it where it is small and at hand, else its header block, cut
-    before the line that passes `limit`. RET=HDRS asks for the header block (RFC 3461 §4.3).
-    """
-    if message.body is not None and message.size <= limit and message.envelope.parameters.get("RET") != "HDRS":
-        return message.header + message.body, True
+    small = message.body is not None and message.size <= limit
+    if small and failed and not message.binary and message.envelope.parameters.get("RET") != "HDRS":
+        return message.header + (message.body or b""), True
     header = message.header
     if len(header) > limit:
         header = header[: header.rfind(b"\n", 0, limit) + 1]
     return header, False
 
 
-def _original_part(returned: bytes, whole: bool) -> bytes:
+def _original_part(returned: bytes, *, whole: bool, utf8: bool, binary: bool, failed: bool) -> bytes:
     """
-    Make the third part. A whole message cannot be encoded again (RFC 2046 §5.2.1), a header block can (RFC 6522 §4).
+    Make the third part. A whole message cannot be encoded again (RFC 2046 §5.2.1), a header block can (RFC 6522 §4),
+    and need not be in UTF-8 (RFC 6533 §5).
     """
+    name = b"undelivered message" if failed else b"message"
     if whole:
-        encoding = b"" if returned.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
+        kind = b"message/global" if utf8 else b"message/rfc822"
         return (
-            b"Content-Description: Undelivered message\r\nContent-Type: message/rfc822\r\n"
-            + encoding
+            b"Content-Description: The "
+            + name
+            + b"\r\nContent-Type: "
+            + kind
+            + _encoding(returned)
             + b"\r\n"
             + returned
         )
-    head = b"Content-Description: Header of the undelivered message\r\nContent-Type: text/rfc822-headers\r\n"
-    if returned.isascii():
-        return head + b"\r\n" + returned
-    encoded = b2a_qp(returned.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n")
-    return head + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded
+    kind = b"message/global-headers" if utf8 else b"text/rfc822-headers"
+    head = b"Content-Description: Header of the " + name + b"\r\nContent-Type: " + kind
+    if (utf8 or returned.isascii()) and not binary:
+        return head + _encoding(returned) + b"\r\n" + returned
+    plain = returned.replace(b"\r\n", b"\n").replace(b"\r", b"?")
+    encoded = b2a_qp(plain, istext=True).replace(b"\n", b"\r\n")
+    return head + b"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded
+
+
+def _encoding(content: bytes) -> bytes:
+    """
+    End a field, and say if what follows has bytes ≥ 128.
+    """
+    return b"\r\n" if content.isascii() else b"\r\nContent-Transfer-Encoding: 8bit\r\n"
 
 
 def _boundary(queue_id: str, parts: list[bytes]) -> bytes:
@@ -179,27 +182,3 @@ def _boundary(queue_id: str, parts: list[bytes]) -> bytes:
     while any((boundary := b"=_%d.%s" % (number, queue_id.encode("ascii"))) in part for part in parts):
         number += 1
     return boundary
-
-
-def _line(name: str, value: str) -> str:
-    """
-    Write a field on one line, for values whose spaces count; what is not printable ASCII becomes "?".
-    """
-    return f"{name}: {_UNSAFE.sub('?', value)[:_LONGEST_WORD]}\r\n"
-
-
-def _folded(name: str, value: str) -> str:
-    """
-    Write a field folded at its spaces; what is not printable ASCII becomes "?".
-    """
-    line = f"{name}:"
-    lines = []
-    for word in _UNSAFE.sub("?", value).split():
-        while len(word) > _LONGEST_WORD:
-            lines.append(line)
-            line, word = f" {word[:_LONGEST_WORD]}", word[_LONGEST_WORD:]
-        if len(line) + 1 + len(word) > _LINE and line != f"{name}:":
-            lines.append(line)
-            line = ""
-        line += f" {word}"
-    return "\r\n".join([*lines, line]) + "\r\n"

@@ -14,6 +14,7 @@ import attrs
 from empath.mail.address import Address
 from empath.mail.answer import Answer
 from empath.mail.message import Delivery, Message, RecipientState
+from empath.mail.notice import Action
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 
@@ -106,11 +107,13 @@ class AttemptEnded:
 @attrs.define(slots=True, eq=False)
 class ReportQueued:
     """
-    A delivery status notification (RFC 3464) about `message` is stored under `report.queue_id`.
+    A delivery status notification (RFC 3464) about `message` is stored under `report.queue_id`; `action` is the worst
+    that it tells of.
     """
 
     message: Message
     report: Message
+    action: Action = Action.FAILED
 
 
 @attrs.define(slots=True, eq=False)

@@ -67,12 +67,15 @@ class Message:
 class RecipientState:
     """
     A recipient of one delivery, how it stands, and the last reply that concerned it (None: no attempt so far).
+
+    `late`: the time to deliver by is over, and the sender was told so if that was wanted (RFC 2852).
     """
 
     recipient: Recipient
     status: Status = Status.PENDING
     reply: Reply | None = None
     host: str = ""
+    late: bool = False
 
     @property
     def address(self) -> Address:

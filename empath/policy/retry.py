@@ -4,12 +4,15 @@ When a delivery that failed for now is tried again (RFC 5321 §4.5.4.1).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 if TYPE_CHECKING:
     import random
+
+
+LAST_CHANCE: Final = 10.0  # seconds before a deadline: time to connect, and some left to tell the next hop (RFC 2852)
 
 
 @attrs.frozen(slots=True)
@@ -52,3 +55,23 @@ def next_attempt(attempts: int, received: float, now: float, schedule: Schedule,
         return None
     spread = 1.0 + schedule.jitter * (2.0 * chance.random() - 1.0)
     return min(now + delay_after(attempts, schedule) * spread, expiry)
+
+
+def before_deadline(when: float, now: float, deadline: float) -> float:
+    """
+    Tell when to try again what may not be delivered from `deadline` on, and would be tried at `when`.
+
+    What would come too late has a last attempt LAST_CHANCE seconds before; after that one, its turn comes at the
+    deadline itself, where it expires.
+    """
+    if when < deadline:
+        return when
+    last = deadline - LAST_CHANCE
+    return last if now < last else deadline
+
+
+def not_past(when: float, now: float, moment: float) -> float:
+    """
+    Tell when to try again what has to be looked at when `moment` comes, and would be tried at `when`.
+    """
+    return moment if now < moment < when else when

@@ -18,12 +18,13 @@ from twisted.logger import Logger
 
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError
 from empath.interfaces import IAgent, ISpool
+from empath.mail.deliver_by import lapsed
 from empath.mail.life import Attempt
-from empath.mail.message import Message, RecipientState
+from empath.mail.message import Message
 from empath.mail.outcome import Outcome
 from empath.mail.settlement import Settlement
 from empath.queue.entry import LONGEST_ATTEMPT, Entry, Place, patience
-from empath.queue.settle import outcomes_for
+from empath.queue.settle import LAPSED, Decided, outcomes_for
 from empath.queue.window import Window
 
 log = Logger()
@@ -31,11 +32,6 @@ log = Logger()
 UNSETTLED: Final = 2  # times the parallel deliveries: what may run or wait for its settlement, and a crash repeats
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
-
-Decided = tuple[Settlement, tuple[RecipientState, ...]]
-"""
-What an attempt makes of a delivery, and the recipients that it dealt with, as they now stand.
-"""
 
 Decide = Callable[[Entry, Message, tuple[Outcome, ...]], Decided]
 
@@ -195,6 +191,8 @@ class Attempts:
         Ask the agent; all are transient if it failed. A cancellation is passed on only while we cut short.
         """
         delivery = entry.delivery
+        if lapsed(message, attempt.started):
+            return (LAPSED,) * len(delivery.open_recipients)
         try:
             outcomes: tuple[Outcome, ...] = await self._agent.deliver(message, delivery, attempt)
         except CancelledError:

@@ -20,17 +20,19 @@ from zope.interface import implementer
 from empath.config import schema
 from empath.errors import SpoolError
 from empath.interfaces import IAgent, IComponent, ISpool
+from empath.mail.deliver_by import deliver_by
 from empath.mail.life import Attempt, AttemptEnded, Emit, MessageReceived, ReportQueued
-from empath.mail.message import Delivery, Message, RecipientState, Status
+from empath.mail.message import Delivery, Message, Status
+from empath.mail.notice import Notice, notices_of, worst
 from empath.mail.outcome import Outcome
 from empath.mail.settlement import Settlement
 from empath.policy.retry import Schedule
-from empath.queue.attempts import Attempts, Decided
+from empath.queue.attempts import Attempts
 from empath.queue.entry import Entry
 from empath.queue.lines import Lines
 from empath.queue.periodic import Periodic
 from empath.queue.scan import Scan
-from empath.queue.settle import ENDED_BADLY, after_attempt, site_accepted
+from empath.queue.settle import Decided, after_attempt, site_accepted
 from empath.queue.watchdog import Watchdog
 from empath.queue.window import Window
 
@@ -38,9 +40,9 @@ log = Logger()
 
 WATCH_INTERVAL: Final = 60.0
 
-Report = Callable[[Message, tuple[RecipientState, ...]], tuple[Message, tuple[Delivery, ...]] | None]
+Report = Callable[[Message, tuple[Notice, ...]], tuple[Message, tuple[Delivery, ...]] | None]
 """
-Make the report that the sender is owed for recipients that failed or expired, None if there is to be none.
+Make the one report that tells the sender of all these, None if there is to be none.
 """
 
 
@@ -169,9 +171,9 @@ class Queue:
         Make the settlement of an attempt, with the report that it owes.
         """
         now = self._clock.seconds()
-        delivery, results = after_attempt(entry.delivery, outcomes, now, self._schedule, self._chance)
-        failed = tuple(state for state in results if state.status in ENDED_BADLY)
-        report = self._report_on(message, failed) if failed else None
+        before = entry.delivery
+        by = deliver_by(message) if "BY" in message.envelope.parameters else None
+        delivery, results = after_attempt(before, outcomes, now, self._schedule, self._chance, by)
         if delivery.status is Status.RETRY:
             keep = 0.0
         elif delivery.status is Status.COMPLETED:
@@ -179,15 +181,18 @@ class Queue:
         else:
             keep = self._section.keep_failed
         keep_until = now + keep if keep else None
+        if delivery.status is Status.COMPLETED and by is None and not _asks(before):
+            return Settlement(delivery, keep_until=keep_until), results, ()
+        until = before.received + self._schedule.expiration
+        notices = notices_of(before.open_recipients, results, outcomes, by, until)
+        report = self._report_on(message, notices) if notices else None
         if report is None:
-            return Settlement(delivery, keep_until=keep_until), results
-        return Settlement(delivery, report[0], report[1], keep_until), results
+            return Settlement(delivery, keep_until=keep_until), results, ()
+        return Settlement(delivery, report[0], report[1], keep_until), results, notices
 
-    def _report_on(
-        self, message: Message, failed: tuple[RecipientState, ...]
-    ) -> tuple[Message, tuple[Delivery, ...]] | None:
+    def _report_on(self, message: Message, notices: tuple[Notice, ...]) -> tuple[Message, tuple[Delivery, ...]] | None:
         try:
-            return self._report(message, failed)
+            return self._report(message, notices)
         except Exception:  # the mail has failed all the same, and is kept for the operator to see
             log.failure("{queue_id}: no report could be made", queue_id=message.queue_id)
             return None
@@ -196,7 +201,7 @@ class Queue:
         """
         Tell what happened, and go on with what follows from it.
         """
-        settlement, results = decided
+        settlement, results, notices = decided
         delivery = settlement.delivery
         if delivery.next_attempt is not None:
             self.scan.wake_at(delivery.next_attempt)
@@ -206,7 +211,7 @@ class Queue:
         self._emit(AttemptEnded(message, delivery, attempt, results))
         if settlement.report is not None:
             self._emit(MessageReceived(settlement.report, None, 0.0))
-            self._emit(ReportQueued(message, settlement.report))
+            self._emit(ReportQueued(message, settlement.report, worst(notices)))
             self.fresh(settlement.report, settlement.report_deliveries)
 
     def _recovered(self, domain: str) -> None:
@@ -235,3 +240,13 @@ class Queue:
 
     async def _retry_cleanup(self) -> None:
         await self._spool.retry_cleanup(self._clock.seconds())
+
+
+def _asks(delivery: Delivery) -> bool:
+    """
+    Tell whether any recipient came with parameters, such as NOTIFY.
+    """
+    for state in delivery.recipients:  # noqa: SIM110  any() costs three times as much for the usual one
+        if state.recipient.parameters:
+            return True
+    return False

@@ -155,10 +155,12 @@ class Scan:
 
     def _take(self, found: list[Delivery], left: set[Key]) -> int:
         """
-        Offer what was found to the window; tells how many deliveries it did not hold before.
+        Offer what was found to the window, the more urgent first (RFC 6710), so that they get what room there is; tells
+        how many deliveries it did not hold before.
         """
         window = self._window
         new = 0
+        found.sort(key=_urgency)
         for delivery in found:
             key = (delivery.queue_id, delivery.domain)
             if delivery.status is Status.HELD or key in left or key in window.active:
@@ -168,3 +170,7 @@ class Scan:
                 window.lines.suppose_trouble(delivery.domain)
             window.admit(delivery, None)
         return new
+
+
+def _urgency(delivery: Delivery) -> int:
+    return -delivery.priority

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
+from empath.mail.deliver_by import DeliverBy
 from empath.mail.message import LIVE, Delivery, RecipientState, Status
+from empath.mail.notice import Notice
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
-from empath.policy.retry import Schedule, next_attempt
+from empath.mail.settlement import Settlement
+from empath.policy.retry import Schedule, before_deadline, next_attempt, not_past
 
 if TYPE_CHECKING:
     import random
@@ -23,7 +26,15 @@ LOCAL_TROUBLE: Final = TransientFailure(
 The outcome of an attempt that ended by a fault of ours.
 """
 
-ENDED_BADLY: Final = frozenset({Status.FAILED, Status.EXPIRED})
+Decided = tuple[Settlement, tuple[RecipientState, ...], tuple[Notice, ...]]
+"""
+What an attempt makes of a delivery, the recipients that it dealt with, as they now stand, and what its report tells.
+"""
+
+LAPSED: Final = TransientFailure(Reply.of("451 4.4.7 Delivery time expired"), Scope.MESSAGE)
+"""
+The outcome where no attempt was made, since the time to deliver by was over (RFC 2852).
+"""
 
 
 def outcomes_for(wanted: int, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
@@ -35,25 +46,30 @@ def outcomes_for(wanted: int, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, .
 
 
 def after_attempt(
-    delivery: Delivery, outcomes: tuple[Outcome, ...], now: float, schedule: Schedule, chance: random.Random
+    delivery: Delivery,
+    outcomes: tuple[Outcome, ...],
+    now: float,
+    schedule: Schedule,
+    chance: random.Random,
+    by: DeliverBy | None = None,
 ) -> tuple[Delivery, tuple[RecipientState, ...]]:
     """
     Tell how a delivery stands after an attempt, and how the recipients do that it dealt with.
 
     `outcomes` are those of `delivery.open_recipients`, in their order. Who failed for now shares one next attempt, or
-    expires where the schedule has none left. While anyone is open the delivery is `RETRY`; at its end it is `FAILED`
-    or `EXPIRED` if any recipient ever was, else `COMPLETED`.
+    expires where the schedule or the time to deliver by has none left. While anyone is open the delivery is `RETRY`;
+    at its end it is `FAILED` or `EXPIRED` if any recipient ever was, else `COMPLETED`.
     """
     attempts = delivery.attempts + 1
     again: float | None = None
-    deferred = Status.EXPIRED
     if any(isinstance(outcome, TransientFailure) for outcome in outcomes):
-        again = next_attempt(attempts, delivery.received, now, schedule, chance)
-        deferred = Status.EXPIRED if again is None else Status.RETRY
-    results = tuple(
-        RecipientState(state.recipient, _status(outcome, deferred), _brief(outcome.reply), outcome.host)
-        for state, outcome in zip(delivery.open_recipients, outcomes, strict=True)
-    )
+        again = _following(delivery, attempts, now, schedule, chance, by)
+    deferred = Status.EXPIRED if again is None else Status.RETRY
+    states = zip(delivery.open_recipients, outcomes, strict=True)
+    if by is None:
+        results = tuple([_after(state, outcome, deferred) for state, outcome in states])
+    else:
+        results = tuple([_after_by(state, outcome, deferred, now, by) for state, outcome in states])
     recipients = results if len(results) == len(delivery.recipients) else _merged(delivery.recipients, results)
     after = Delivery(
         delivery.queue_id,
@@ -63,7 +79,7 @@ def after_attempt(
         _overall(recipients),
         attempts,
         again,
-        _last_error(outcomes) or delivery.last_error,
+        _last_error(results) or delivery.last_error,
         delivery.priority,
     )
     return after, results
@@ -83,6 +99,43 @@ def site_accepted(outcomes: tuple[Outcome, ...]) -> bool | None:
     ):
         return False
     return None
+
+
+def _following(
+    delivery: Delivery,
+    attempts: int,
+    now: float,
+    schedule: Schedule,
+    chance: random.Random,
+    by: DeliverBy | None,
+) -> float | None:
+    """
+    Tell when the next attempt comes, None if there is none left.
+    """
+    again = next_attempt(attempts, delivery.received, now, schedule, chance)
+    if by is None or again is None:
+        return again
+    if by.returned:
+        return before_deadline(again, now, by.deadline) if now < by.deadline else None
+    return not_past(again, now, by.deadline) if by.told else again
+
+
+def _after(state: RecipientState, outcome: Outcome, deferred: Status) -> RecipientState:
+    return RecipientState(state.recipient, _status(outcome, deferred), _brief(outcome.reply), outcome.host, state.late)
+
+
+def _after_by(state: RecipientState, outcome: Outcome, deferred: Status, now: float, by: DeliverBy) -> RecipientState:
+    """
+    As `_after`, for a recipient whose time may be over: it is late, or expires with the last reply in the reason.
+    """
+    after = _after(state, outcome, deferred)
+    if now < by.deadline or not isinstance(outcome, TransientFailure):
+        return after
+    if not by.returned:
+        return RecipientState(after.recipient, after.status, after.reply, after.host, by.told)
+    last = state.reply if outcome is LAPSED else after.reply
+    text = "Delivery time expired" if last is None else f"Delivery time expired; the last reply was: {last}"
+    return RecipientState(after.recipient, after.status, _brief(Reply(554, "5.4.7", (text,))))
 
 
 def _status(outcome: Outcome, deferred: Status) -> Status:
@@ -115,10 +168,10 @@ def _overall(recipients: tuple[RecipientState, ...]) -> Status:
     return Status.COMPLETED
 
 
-def _last_error(outcomes: tuple[Outcome, ...]) -> str:
-    for outcome in reversed(outcomes):
-        if not isinstance(outcome, Success):
-            return str(_brief(outcome.reply))
+def _last_error(results: tuple[RecipientState, ...]) -> str:
+    for state in reversed(results):
+        if state.status is not Status.COMPLETED:
+            return str(state.reply)
     return ""
 
 

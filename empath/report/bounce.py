@@ -1,5 +1,5 @@
 """
-Bounces: the report that tells a sender what could not be delivered, made as a message for our own spool.
+Reports: what tells a sender that mail failed, is late or has arrived, made as a message for our own spool.
 
 Ignored: failures of mail with a null reverse-path, our own reports among them: they end here, with an event.
 """
@@ -11,10 +11,11 @@ import random
 from twisted.internet.interfaces import IReactorTime
 
 from empath.config import schema
-from empath.mail.dsn import Reporting, failure_report
+from empath.mail.dsn import Reporting, delivery_report, needs_utf8
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import Emit, ReportDropped
-from empath.mail.message import Delivery, Message, RecipientState, deliveries_of
+from empath.mail.message import Delivery, Message, deliveries_of
+from empath.mail.notice import Action, Notice
 from empath.mail.queue_id import new_queue_id
 
 
@@ -41,35 +42,37 @@ class Reporter:
         self._enabled = section.enabled
         self._reporting = Reporting(mta, section.postmaster or f"MAILER-DAEMON@{mta}", section.max_returned)
 
-    def report_for(
-        self, message: Message, results: tuple[RecipientState, ...]
-    ) -> tuple[Message, tuple[Delivery, ...]] | None:
+    def report_for(self, message: Message, notices: tuple[Notice, ...]) -> tuple[Message, tuple[Delivery, ...]] | None:
         """
-        Make the report that the recipients in `results` failed, not stored yet; None if there is to be none.
+        Make the one report that tells of all these, not stored yet; None if there is to be none.
 
-        There is none for a null reverse-path (RFC 5321 §4.5.5), for recipients whose NOTIFY asks for none on failure
-        (RFC 3461 §4.1), and where reports are disabled.
+        There is none for a null reverse-path (RFC 5321 §4.5.5), and where reports are disabled. A report is as urgent
+        as what it is about.
         """
         sender = message.envelope.reverse_path
         if sender is None:
-            self._emit(ReportDropped(message, "the reverse-path is null: nobody is told"))
+            if any(notice.action is Action.FAILED for notice in notices):
+                self._emit(ReportDropped(message, "the reverse-path is null: nobody is told"))
             return None
-        owed = tuple(state for state in results if _wants_failure(state))
-        if not (self._enabled and owed):
+        if not (self._enabled and notices):
             return None
         now = self._clock.seconds()
         queue_id = new_queue_id(now, self._chance)
-        header, body = failure_report(queue_id, now, message, owed, self._reporting)
+        header, body = delivery_report(queue_id, now, message, notices, self._reporting)
         eight_bit = not (header.isascii() and body.isascii())
-        parameters = {"BODY": "8BITMIME"} if eight_bit else {}
-        envelope = Envelope(None, (Recipient(sender),), parameters)
-        report = Message(queue_id, now, envelope, header, body, None, len(header) + len(body), eight_bit)
+        envelope = Envelope(None, (Recipient(sender),), _parameters(message, notices, eight_bit))
+        size = len(header) + len(body)
+        report = Message(queue_id, now, envelope, header, body, None, size, eight_bit, priority=message.priority)
         return report, deliveries_of(report)
 
 
-def _wants_failure(state: RecipientState) -> bool:
+def _parameters(message: Message, notices: tuple[Notice, ...], eight_bit: bool) -> dict[str, str]:
     """
-    Tell whether a recipient's failure is to be reported: NOTIFY is absent or names FAILURE.
+    Give the parameters of MAIL that the report goes out with.
     """
-    notify = state.recipient.parameters.get("NOTIFY")
-    return notify is None or "FAILURE" in notify.upper().split(",")
+    parameters = {"BODY": "8BITMIME"} if eight_bit else {}
+    if needs_utf8(message, notices):
+        parameters["SMTPUTF8"] = ""
+    if message.priority:
+        parameters["MT-PRIORITY"] = str(message.priority)
+    return parameters

@@ -1,6 +1,6 @@
 """
-Reports about hostile messages: whatever the original, the addresses and the peers' replies hold, the report is mail
-by the rules, Python's email package takes it apart, and the original in it is unchanged.
+Reports about hostile messages, in either form: whatever the original, the addresses and the peers' replies hold, the
+report is mail by the rules, Python's email package takes it apart, and the original in it is unchanged.
 
 The parts of the input: sender, header, body, Message-ID's wish for RET and ENVID, then for each recipient its address,
 its parameters, the peer's name and the peer's reply.
@@ -13,9 +13,11 @@ from email import message_from_bytes, policy
 from email.message import Message as Parsed
 from typing import Final, cast
 
-from empath.mail.dsn import Reporting, failure_report
+from empath.mail.dsn import Reporting, delivery_report, needs_utf8
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.message import Message, RecipientState, Status
+from empath.mail.notice import Action, Notice
+from empath.mail.reply import Reply
 from fuzz.fields import Fields
 
 QUEUE_ID: Final = "01JD0000000000000000000009"
@@ -35,9 +37,13 @@ TOKENS: Final = (
     b"bob@example.net",
     '"ü"@example.net'.encode(),
     b"RET=HDRS",
+    b"SMTPUTF8",
+    b"BODY=BINARYMIME",
+    b"BY=120;RT",
     b"ENVID=a+0D+0Ab",
     b"ORCPT=rfc822;x+2By@example.org",
     b"ORCPT=utf-8;+FF",
+    b"ORCPT=utf-8;\\x{FC}@example.net",
     b"550 5.1.1 unknown",
     b"450 4.2.1 first\nsecond",
     b"\xe2\x80\xa8",
@@ -46,12 +52,17 @@ TOKENS: Final = (
     b"x" * 1000,
     b"\xff",
 )
+STATUSES: Final = {
+    Action.DELAYED: Status.RETRY,
+    Action.RELAYED: Status.COMPLETED,
+    Action.DELIVERED: Status.COMPLETED,
+}
 _BARE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 
-def message_of(fields: Fields) -> tuple[Message, tuple[RecipientState, ...]]:
+def message_of(fields: Fields) -> tuple[Message, tuple[Notice, ...]]:
     """
-    Make a message that failed for all of its recipients.
+    Make a message of which there is something to tell for all of its recipients.
     """
     sender = fields.any_address()
     header, body = fields.content(), fields.content()
@@ -59,10 +70,10 @@ def message_of(fields: Fields) -> tuple[Message, tuple[RecipientState, ...]]:
         header += b"\r\n"
     whole = header + b"\r\n" + body
     parameters = fields.parameters()
-    states = [state_of(fields)]
-    while fields.left and len(states) < MOST:
-        states.append(state_of(fields))
-    envelope = Envelope(sender, tuple(state.recipient for state in states), parameters)
+    notices = [notice_of(fields)]
+    while fields.left and len(notices) < MOST:
+        notices.append(notice_of(fields))
+    envelope = Envelope(sender, tuple(notice.state.recipient for notice in notices), parameters)
     at_hand = None if fields.flags & 1 else b"\r\n" + body
     return (
         Message(
@@ -75,18 +86,20 @@ def message_of(fields: Fields) -> tuple[Message, tuple[RecipientState, ...]]:
             len(whole),
             not whole.isascii(),
         ),
-        tuple(states),
+        tuple(notices),
     )
 
 
-def state_of(fields: Fields) -> RecipientState:
+def notice_of(fields: Fields) -> Notice:
     """
-    Make a recipient that failed or expired.
+    Make a recipient that failed or expired, or that there is something else to tell of.
     """
     recipient = Recipient(fields.any_address(), fields.parameters())
     host = fields.text()[:255]
     reply = fields.reply()
-    return RecipientState(recipient, Status.EXPIRED if fields.flags & 2 else Status.FAILED, reply, host)
+    action = tuple(Action)[fields.flags >> 2 & 3]
+    status = STATUSES.get(action, Status.EXPIRED if fields.flags & 2 else Status.FAILED)
+    return Notice(RecipientState(recipient, status, reply, host), action, 1_700_432_000.0 if fields.flags & 2 else None)
 
 
 def part_bodies(report: bytes, boundary: str) -> list[bytes]:
@@ -104,11 +117,14 @@ def one_input(data: bytes) -> None:
     Make a report and read it.
     """
     fields = Fields(data)
-    message, failed = message_of(fields)
-    header, body = failure_report(QUEUE_ID, 1_700_000_400.0, message, failed, REPORTING)
+    message, notices = message_of(fields)
+    utf8 = needs_utf8(message, notices)
+    header, body = delivery_report(QUEUE_ID, 1_700_000_400.0, message, notices, REPORTING)
     whole = header + body
     assert not _BARE.search(whole), "a bare newline"
-    assert header.isascii() and header.endswith(b"\r\n") and b"\r\n\r\n" not in header, "the header block is broken"
+    assert (utf8 or header.isascii()) and header.endswith(b"\r\n") and b"\r\n\r\n" not in header, (
+        "the header block is broken"
+    )
     assert body.startswith(b"\r\n")
     report = message_from_bytes(whole, policy=policy.compat32)
     assert sorted(report.keys()) == sorted({*report.keys()}), "a header field comes twice"
@@ -120,32 +136,49 @@ def one_input(data: bytes) -> None:
     ours = header + b"\r\n".join([text, status])
     assert all(len(line) <= 998 for line in ours.split(b"\r\n")), "a line of ours is too long"
     parts = cast("list[Parsed]", report.get_payload())
-    check_status(parts[1], failed)
-    check_original(parts[2], original, message)
+    check_status(parts[1], notices, utf8)
+    check_original(parts[2], original, message, utf8)
 
 
-def check_status(part: Parsed, failed: tuple[RecipientState, ...]) -> None:
+def check_status(part: Parsed, notices: tuple[Notice, ...], utf8: bool) -> None:
     """
     The machine-readable part has a group for the message and one for each recipient.
     """
-    assert part.get_content_type() == "message/delivery-status"
+    assert part.get_content_type() == f"message/{'global-' if utf8 else ''}delivery-status"
     groups = cast("list[Parsed]", part.get_payload())
-    assert len(groups) == 1 + len(failed), f"{len(groups)} groups for {len(failed)} recipients"
+    if utf8:  # Python's parser takes only the other kind apart
+        text = groups[0].as_bytes() if isinstance(groups, list) else cast("bytes", part.get_payload(decode=True))
+        groups = [message_from_bytes(group, policy=policy.compat32) for group in re.split(rb"\r?\n\r?\n", text.strip())]
+    assert len(groups) == 1 + len(notices), f"{len(groups)} groups for {len(notices)} recipients"
     assert groups[0]["Reporting-MTA"] == "dns; mx.example.org"
-    for group, state in zip(groups[1:], failed, strict=True):
-        assert group["Action"] == "failed" and group["Final-Recipient"].partition(";")[0] in ("rfc822", "utf-8")
-        expected = "5.0.0" if state.reply is None or state.reply.positive else state.reply.status
-        assert group["Status"] == expected, group["Status"]
+    for group, notice in zip(groups[1:], notices, strict=True):
+        assert group["Action"] == notice.action.value
+        assert str(group["Final-Recipient"]).partition(";")[0] in ("rfc822", "utf-8")
+        assert group["Status"] == expected_status(notice.action, notice.state.reply), group["Status"]
         assert not group.defects and not group.get_payload(), "a group ends early"
 
 
-def check_original(part: Parsed, raw: bytes, message: Message) -> None:
+def expected_status(action: Action, reply: Reply | None) -> str:
+    """
+    Tell the status that a recipient has.
+    """
+    if action is Action.DELAYED:
+        return "4.4.7"
+    if action is Action.FAILED:
+        return "5.0.0" if reply is None or reply.positive else reply.status
+    return reply.status if reply is not None and reply.positive else "2.0.0"
+
+
+def check_original(part: Parsed, raw: bytes, message: Message, utf8: bool) -> None:
     """
     What is returned is the original, all of it or its header block.
     """
-    if part.get_content_type() == "message/rfc822":
+    if part.get_content_type() == ("message/global" if utf8 else "message/rfc822"):
         assert message.body is not None and raw == message.header + message.body, "the original was changed"
         return
-    assert part.get_content_type() == "text/rfc822-headers"
+    assert part.get_content_type() == ("message/global-headers" if utf8 else "text/rfc822-headers")
+    if part["Content-Transfer-Encoding"] != "quoted-printable":
+        assert message.header.startswith(raw.rstrip(b"\r\n")), "the header block was changed"
+        return
     header = cast("bytes", part.get_payload(decode=True))
     assert message.header.startswith(header.rstrip(b"\r\n")) or b"=" in raw, "the header block was changed"

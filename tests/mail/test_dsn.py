@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.address import Address
-from empath.mail.dsn import Reporting, failure_report
+from empath.mail.dsn import Reporting, delivery_report
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.message import Message, RecipientState, Status
+from empath.mail.notice import Action, Notice
 from empath.mail.reply import Reply
 
 REPORTING = Reporting("mx.example.org", "MAILER-DAEMON@mx.example.org", 1000)
@@ -52,7 +53,12 @@ def failed(
 
 
 def report_bytes(message: Message, *states: RecipientState, reporting: Reporting = REPORTING) -> bytes:
-    header, body = failure_report(QUEUE_ID, NOW, message, states or (failed(),), reporting)
+    notices = tuple(Notice(state, Action.FAILED) for state in states or (failed(),))
+    return told_bytes(message, *notices, reporting=reporting)
+
+
+def told_bytes(message: Message, *notices: Notice, reporting: Reporting = REPORTING) -> bytes:
+    header, body = delivery_report(QUEUE_ID, NOW, message, notices, reporting)
     return header + body
 
 
@@ -305,7 +311,7 @@ class AnyInputTests(SynchronousTestCase):
         )
         status = Status.EXPIRED if expired else Status.FAILED
         state = failed(f"{local}@example.net", Reply.heard(code, lines), host, status, ORCPT=f"rfc822;{local}")
-        header, body = failure_report(QUEUE_ID, NOW, message, (state,), REPORTING)
+        header, body = delivery_report(QUEUE_ID, NOW, message, (Notice(state, Action.FAILED),), REPORTING)
         self.assertTrue(header.isascii())
         raw = header + body
         if message.body is not None and message.body.isascii():

@@ -15,7 +15,8 @@ from empath.config import schema
 from empath.config.units import seconds
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import AttemptEnded, LifeEvent
-from empath.mail.message import Delivery, Message, RecipientState, Status, deliveries_of
+from empath.mail.message import Delivery, Message, Status, deliveries_of
+from empath.mail.notice import Notice
 from empath.queue.queue import Queue
 from tests.queue.fakes import FakeAgent, FakeSpool, address
 
@@ -37,7 +38,7 @@ class QueueCase(SynchronousTestCase):
         self.spool = FakeSpool()
         self.agent = FakeAgent()
         self.events: list[LifeEvent] = []
-        self.reports: list[tuple[Message, tuple[RecipientState, ...]]] = []
+        self.reports: list[tuple[Message, tuple[Notice, ...]]] = []
         self.queue = self.make()
 
     def make(self) -> Queue:
@@ -45,10 +46,8 @@ class QueueCase(SynchronousTestCase):
             self.section, self.spool, self.agent, self.report, self.clock, random.Random(1), self.events.append
         )
 
-    def report(
-        self, message: Message, results: tuple[RecipientState, ...]
-    ) -> tuple[Message, tuple[Delivery, ...]] | None:
-        self.reports.append((message, results))
+    def report(self, message: Message, notices: tuple[Notice, ...]) -> tuple[Message, tuple[Delivery, ...]] | None:
+        self.reports.append((message, notices))
         sender = message.envelope.reverse_path
         if sender is None:
             return None

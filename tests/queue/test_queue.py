@@ -121,7 +121,7 @@ class OutcomeTests(QueueCase):
         self.assertEqual(settlement.keep_until, START + 3 * 86400)
         [(about, failed)] = self.reports
         self.assertIs(about, message)
-        self.assertEqual([state.address.text for state in failed], ["b@x.example"])
+        self.assertEqual([notice.state.address.text for notice in failed], ["b@x.example"])
         assert settlement.report is not None
 
     def test_the_report_goes_out_as_fresh_mail(self) -> None:
@@ -145,7 +145,7 @@ class OutcomeTests(QueueCase):
         self.agent.script["x.example"] = [(REFUSED, GREY), (REFUSED,)]
         self.accept(1, "a@x.example", "b@x.example")
         self.pass_time(3)
-        told = [[state.address.text for state in failed] for _, failed in self.reports]
+        told = [[notice.state.address.text for notice in failed] for _, failed in self.reports]
         self.assertEqual(told, [["a@x.example"], ["b@x.example"]])
         self.assertEqual(self.spool.settlements[0].keep_until, None)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 
+import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,6 +16,7 @@ from empath.mail.address import Address
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import LifeEvent, ReportDropped
 from empath.mail.message import Message, RecipientState, Status
+from empath.mail.notice import Action, Notice
 from empath.mail.queue_id import is_queue_id
 from empath.mail.reply import Reply
 from empath.report.bounce import Reporter
@@ -31,9 +33,14 @@ def message(sender: Address | None = ANN, body: bytes = b"\r\nhello\r\n") -> Mes
     )
 
 
-def failure(**parameters: str) -> tuple[RecipientState, ...]:
+def failure(to: Address = BOB) -> tuple[Notice, ...]:
     reply = Reply.of("550 5.1.1 no such user")
-    return (RecipientState(Recipient(BOB, parameters), Status.FAILED, reply, "mx.example.net"),)
+    return (Notice(RecipientState(Recipient(to), Status.FAILED, reply, "mx.example.net"), Action.FAILED),)
+
+
+def success() -> tuple[Notice, ...]:
+    reply = Reply.of("250 2.1.5 ok")
+    return (Notice(RecipientState(Recipient(BOB), Status.COMPLETED, reply, "mx.example.net"), Action.RELAYED),)
 
 
 class ReporterTests(SynchronousTestCase):
@@ -80,17 +87,53 @@ class ReporterTests(SynchronousTestCase):
         self.assertIsNone(self.reporter(schema.Dsn(enabled=False)).report_for(message(), failure()))
         self.assertEqual(self.events, [])
 
-    def test_notify_is_honoured(self) -> None:
+    def test_there_is_one_report_for_all(self) -> None:
         """
-        A recipient with NOTIFY that does not name FAILURE is not reported (RFC 3461 §4.1).
+        Whatever became of the recipients; without any there is none.
         """
-        reporter = self.reporter()
-        for notify, told in (("NEVER", False), ("SUCCESS,DELAY", False), ("success,failure", True)):
-            self.assertIs(reporter.report_for(message(), failure(NOTIFY=notify)) is not None, told)
-        made = reporter.report_for(message(), failure(NOTIFY="NEVER") + failure())
+        made = self.reporter().report_for(message(), success() + failure())
         assert made is not None
         assert made[0].body is not None
-        self.assertEqual(made[0].body.count(b"Final-Recipient"), 1)
+        self.assertEqual(made[0].body.count(b"\r\nFinal-Recipient"), 2)
+        self.assertIsNone(self.reporter().report_for(message(), ()))
+
+    def test_nobody_misses_what_went_well(self) -> None:
+        """
+        Mail from a null reverse-path that arrived is no event.
+        """
+        self.assertIsNone(self.reporter().report_for(message(sender=None), success()))
+        self.assertEqual(self.events, [])
+
+    def test_a_report_is_as_urgent_as_its_subject(self) -> None:
+        """
+        RFC 6710: also to the next hop.
+        """
+        made = self.reporter().report_for(attrs.evolve(message(), priority=-3), failure())
+        assert made is not None
+        report, [delivery] = made
+        self.assertEqual((report.priority, delivery.priority), (-3, -3))
+        self.assertEqual(report.envelope.parameters, {"MT-PRIORITY": "-3"})
+
+    def test_what_needed_smtputf8_is_reported_with_it(self) -> None:
+        """
+        RFC 6533: about UTF-8 addresses only, and only where the sender asked for SMTPUTF8.
+        """
+        joerg = Address("jörg", "example.com", "jörg@example.com")
+        envelope = Envelope(joerg, (Recipient(BOB),), {"SMTPUTF8": ""})
+        made = self.reporter().report_for(attrs.evolve(message(), envelope=envelope), failure())
+        assert made is not None
+        report, [delivery] = made
+        self.assertEqual(report.envelope.parameters, {"BODY": "8BITMIME", "SMTPUTF8": ""})
+        self.assertEqual([r.address for r in report.envelope.recipients], [joerg])
+        self.assertIn("To: <jörg@example.com>\r\n".encode(), report.header)
+        self.assertEqual(delivery.domain, "example.com")
+        plain = attrs.evolve(message(), envelope=attrs.evolve(envelope, reverse_path=ANN))
+        made = self.reporter().report_for(plain, failure())
+        assert made is not None
+        self.assertEqual(made[0].envelope.parameters, {})
+        made = self.reporter().report_for(plain, failure(joerg))
+        assert made is not None
+        self.assertIn("SMTPUTF8", made[0].envelope.parameters)
 
     def test_an_eight_bit_original_makes_an_eight_bit_report(self) -> None:
         """
