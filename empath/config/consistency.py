@@ -10,7 +10,8 @@ from typing import Final
 import attrs
 
 from empath.config.convert import Problem, joined, unusable
-from empath.config.schema import Config, Delivery, Domain, Relay, TlsPolicyName
+from empath.config.reception import of_auth, of_listeners
+from empath.config.schema import Config, Delivery, Domain, Listener, Relay, TlsPolicyName
 from empath.config.values import shown
 
 SECURE: Final[tuple[TlsPolicyName, ...]] = ("required", "verified")
@@ -21,6 +22,8 @@ def contradictions(config: Config) -> Iterator[Problem]:
     Find all that cannot stand together.
     """
     yield from _of_relay(config.relay)
+    yield from of_auth(config.auth)
+    yield from of_listeners(config)
     yield from _of_delivery(config.delivery)
     for name, domain in config.delivery.domains.items():
         yield from _of_domain(joined("delivery.domains", name), domain, config.delivery.tls.default_policy)
@@ -28,7 +31,8 @@ def contradictions(config: Config) -> Iterator[Problem]:
 
 def completed(config: Config) -> Config:
     """
-    Fill in what defaults from other keys: the reports' names, and TLS where a password or `require_tls` needs it.
+    Fill in what defaults from other keys: the reports' names, TLS where a password or `require_tls` needs it, and AUTH
+    where mail is submitted.
     """
     delivery = config.delivery
     dsn = attrs.evolve(
@@ -37,7 +41,21 @@ def completed(config: Config) -> Config:
         postmaster=delivery.dsn.postmaster or f"postmaster@{config.hostname}",
     )
     domains = {name: _secured(domain, delivery.tls.default_policy) for name, domain in delivery.domains.items()}
-    return attrs.evolve(config, delivery=attrs.evolve(delivery, dsn=dsn, domains=domains))
+    listeners = tuple(map(_with_auth, config.smtp.listeners))
+    return attrs.evolve(
+        config,
+        smtp=attrs.evolve(config.smtp, listeners=listeners),
+        delivery=attrs.evolve(delivery, dsn=dsn, domains=domains),
+    )
+
+
+def _with_auth(listener: Listener) -> Listener:
+    """
+    Require a login where mail is submitted, and take it in the clear where no TLS is the operator's wish.
+    """
+    if listener.kind != "submission":
+        return listener
+    return attrs.evolve(listener, auth="required", auth_cleartext=listener.auth_cleartext or listener.tls == "none")
 
 
 def _secured(domain: Domain, default: TlsPolicyName) -> Domain:

@@ -119,6 +119,8 @@ def _config_of(raw: dict[str, object], source: str, around: Surroundings) -> Con
 def _unreported(later: Iterable[Problem], reported: list[Problem]) -> list[Problem]:
     """
     Leave out what only follows from a value that is reported already, as its default stands in for it.
+
+    An item of an array that is reported stands for the array.
     """
-    paths = {problem.path.partition("[")[0] for problem in reported}
+    paths = {problem.path.rpartition("[")[0] if problem.path.endswith("]") else problem.path for problem in reported}
     return [problem for problem in later if paths.isdisjoint((problem.path, *problem.because))]

@@ -14,6 +14,7 @@ from empath.config.values import Refused, Surroundings
 
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _HOST: Final = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?", re.ASCII)
+_DOTTED_NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _PLACEHOLDER: Final = re.compile(r"\{hostname\}")
 _WIDEST: Final = {4: 8, 6: 16}
 
@@ -174,3 +175,12 @@ def optional_domain(value: object, around: Surroundings) -> str:
     Read a domain name; "" is none.
     """
     return "" if value == "" else domain(value, around)
+
+
+def optional_dotted_name(value: object, _: Surroundings) -> str:
+    """
+    Read the name of something in a Python module, such as "mypackage.logins:Directory"; "" is none.
+    """
+    if value != "" and not (isinstance(value, str) and _DOTTED_NAME.fullmatch(value)):
+        raise Refused('a dotted name, such as "mypackage.logins:Directory"')
+    return str(value)

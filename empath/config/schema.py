@@ -87,7 +87,8 @@ class Listener:
     """
     [[smtp.listeners]]: one place where mail is taken. `certificates` are more of them, chosen by the name that the
     client asks for (SNI). `client_ca` is a PEM file that client certificates are verified against. `auth`: offer AUTH;
-    "required" refuses mail without it, as kind = "submission" always does. `auth_cleartext` allows it without TLS.
+    "required" refuses mail without it, which is what kind = "submission" means; None is as the kind has it.
+    `auth_cleartext` allows AUTH without TLS.
     """
 
     endpoint: EndpointText = EndpointText("tcp:1025:interface=127.0.0.1")
@@ -98,7 +99,7 @@ class Listener:
     certificates: tuple[KeyPair, ...] = ()
     client_ca: File = File("")
     extensions_off: tuple[ExtensionName, ...] = ()
-    auth: Literal[False, True, "required"] = False
+    auth: Literal[False, True, "required"] | None = None
     auth_cleartext: bool = False
     context: dict[str, str] = attrs.field(factory=dict)
     timeouts: ListenerTimeouts = ListenerTimeouts()

@@ -5,6 +5,7 @@ Readers of single values: each takes what TOML holds and gives the typed value, 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -207,13 +208,15 @@ def file(value: object, around: Surroundings) -> File:
     allowed = "the path of a file that can be read"
     if value == "":
         return File("")
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isprintable():
         raise Refused(allowed)
     path = around.folder / value
     try:
-        path.open("rb").close()
-    except (OSError, ValueError) as trouble:
-        raise Refused(f"{allowed}: {getattr(trouble, 'strerror', None) or trouble}") from trouble
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))  # a pipe nobody writes to would block
+        if path.is_dir():
+            raise Refused(f"{allowed}: it is a folder")
+    except OSError as trouble:
+        raise Refused(f"{allowed}: {_one_line(trouble)}") from trouble
     return File(str(path))
 
 

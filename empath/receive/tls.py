@@ -7,12 +7,9 @@ per change: files that changed into such; the certificate that is in use stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.logger import Logger
@@ -21,12 +18,11 @@ from zope.interface import implementer
 
 from empath.config.schema import KeyPair, Listener
 from empath.errors import ConfigError
+from empath.net.binding import channel_bindings as channel_bindings  # beside `described`, for who describes a session
 from empath.receive.tls_context import Contexts, contexts
 from empath.receive.tls_files import Identity, PemFiles, Stamp, TlsUnusable, stamp
 
 LOOK_AGAIN: Final = 1.0  # seconds between two looks at the files
-EXPORTER: Final = b"EXPORTER-Channel-Binding"  # RFC 9266 §4.2
-_EXPORTED: Final = 32  # octets
 
 log = Logger()
 
@@ -151,29 +147,3 @@ def described(connection: SSL.Connection) -> tuple[str, str, str]:
 
 def _escaped(char: str) -> str:
     return "".join(f"\\{octet:02X}" for octet in char.encode("utf-8", "surrogatepass"))
-
-
-def channel_bindings(connection: SSL.Connection) -> Mapping[str, bytes]:
-    """
-    Give the channel bindings of a connection by their names, for SCRAM's -PLUS: none, where there is no safe one.
-
-    tls-exporter is for TLS 1.3 only: before, it needs the extended master secret (RFC 9266 §4.2), of which OpenSSL
-    does not tell us; for the same reason there is no tls-unique.
-    """
-    found: dict[str, bytes] = {}
-    if connection.get_protocol_version() >= SSL.TLS1_3_VERSION:
-        found["tls-exporter"] = bytes(connection.export_keying_material(EXPORTER, _EXPORTED, b""))
-    own = connection.get_certificate()
-    if own is not None and (end_point := _end_point(own.to_cryptography())):
-        found["tls-server-end-point"] = end_point
-    return found
-
-
-def _end_point(certificate: x509.Certificate) -> bytes:
-    """
-    Hash our certificate as its signature does, MD5 and SHA-1 as SHA-256 (RFC 5929 §4.1); b"" where nothing says how.
-    """
-    algorithm = certificate.signature_hash_algorithm
-    if algorithm is None:
-        return b""
-    return certificate.fingerprint(SHA256() if isinstance(algorithm, (MD5, SHA1)) else algorithm)
