@@ -73,11 +73,12 @@ def swaks(*options: str) -> Ran:
     return run([require_program("swaks"), "--timeout", "30", "--helo", "swaks.client.test", *options])
 
 
-def curl(content: bytes, *options: str) -> Ran:
+def curl(content: bytes | None, *options: str) -> Ran:
     """
-    Send `content` with curl, showing the dialogue.
+    Send `content` with curl, or do something without any, showing the dialogue.
     """
-    return run([require_program("curl"), "-sv", "--max-time", "30", "--upload-file", "-", *options], content)
+    upload = [] if content is None else ["--upload-file", "-"]
+    return run([require_program("curl"), "-sv", "--max-time", "30", *upload, *options], content or b"")
 
 
 def msmtp(content: bytes, recipients: Sequence[str], *options: str) -> Ran:

@@ -72,11 +72,17 @@ def require(there: bool, reason: str) -> None:
 
 class Program:
     """
-    One running program, in a session of its own, whose output goes to the file `log`.
+    One running program, in a session of its own, whose output goes to the file `log`; `inherited` are descriptors that
+    it gets from the test.
     """
 
     def __init__(
-        self, arguments: Sequence[str], log: Path, cwd: Path, environment: Mapping[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        cwd: Path,
+        environment: Mapping[str, str] | None = None,
+        inherited: Sequence[int] = (),
     ) -> None:
         self.log = log
         with log.open("ab") as output:
@@ -88,6 +94,7 @@ class Program:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=inherited,
             )
 
     @property

@@ -154,14 +154,14 @@ class Empath:
         """
         return [*twistd(), "-n", "empath", "--config", str(self.file)]
 
-    def launch(self, command: Sequence[str] | None = None) -> Program:
+    def launch(self, command: Sequence[str] | None = None, inherited: Sequence[int] = ()) -> Program:
         """
-        Start the process without waiting; `command` instead of the usual one.
+        Start the process without waiting; `command` instead of the usual one, with the `inherited` descriptors.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file.write_text(toml(self.configuration()))
         arguments = self.command() if command is None else command
-        self.program = Program(arguments, self.folder / "empath.log", self.folder, self._environment)
+        self.program = Program(arguments, self.folder / "empath.log", self.folder, self._environment, inherited)
         return self.program
 
     def start(self) -> None:

@@ -71,7 +71,7 @@ class CurlTests(ServingCase):
     def test_vrfy(self) -> None:
         empath = self.serving()
         empath.start()
-        ran = curl(b"", "--url", f"smtp://127.0.0.1:{empath.port}", "--mail-rcpt", "you")
+        ran = curl(None, "--url", f"smtp://127.0.0.1:{empath.port}", "--mail-rcpt", "you")
         self.assertIn("252 2.0.0", ran.output)
 
     def test_a_large_message_in_8_bits(self) -> None:
