@@ -20,9 +20,9 @@ def channel_bindings(connection: Connection) -> dict[str, bytes]:
     """
     if connection.get_protocol_version_name() != "TLSv1.3":
         return {}
-    bindings = {"tls-exporter": connection.export_keying_material(_LABEL, 32, b"")}
-    certificate = connection.get_certificate(as_cryptography=True)
-    if certificate is not None and (end_point := _end_point(certificate)) is not None:
+    bindings = {"tls-exporter": bytes(connection.export_keying_material(_LABEL, 32, b""))}
+    certificate = connection.get_certificate()
+    if certificate is not None and (end_point := _end_point(certificate.to_cryptography())) is not None:
         bindings["tls-server-end-point"] = end_point
     return bindings
 

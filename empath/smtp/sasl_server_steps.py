@@ -116,9 +116,10 @@ def settled(claimed: str) -> Callable[[str | None], Step]:
 def prepared_login(raw: bytes) -> str:
     """
     Read a login name as clients say it and files hold it: SASLprep of its UTF-8 (RFC 4616 §2, RFC 5802 §5.1), so never
-    with control characters; case counts. ValueError for what is none, is empty, or longer than 255 octets.
+    with control characters, and in lower case, so that case does not count (as Dovecot has it). ValueError for what is
+    none, is empty, or longer than 255 octets.
     """
-    name = saslprep(raw.decode())
+    name = saslprep(saslprep(raw.decode()).lower())
     if not name or len(raw) > MAX_LOGIN or len(name.encode()) > MAX_LOGIN:
         raise ValueError("a login name has 1 to 255 octets")
     return name
