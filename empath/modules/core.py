@@ -1,5 +1,5 @@
 """
-The checks that every session passes first: relay control, and the limits of a transaction.
+The checks that every session passes first: relay control, whose address a sender is, the limits of a transaction.
 
 Fatal: nothing. A spool without room refuses for now (452), so the client retries.
 """
@@ -17,6 +17,7 @@ from empath.mail.envelope import Recipient
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 from empath.policy.relay import RelayPolicy
+from empath.policy.senders import ANYONE, Senders
 from empath.policy.verdict import Action, Verdict
 
 TOO_LARGE: Final = Verdict(Action.REFUSE, Reply.of("552 5.3.4 message too large"), "core")
@@ -28,19 +29,22 @@ log = Logger()
 
 class CoreChecks:
     """
-    `has_room` tells whether the spool may receive a message of so many bytes.
+    `has_room` tells whether the spool may receive a message of so many bytes; `senders` binds those who logged in.
     """
 
-    __slots__ = ("_has_room", "_max_message_size", "_max_recipients", "_relay")
+    __slots__ = ("_has_room", "_max_message_size", "_max_recipients", "_relay", "_senders")
 
-    def __init__(self, smtp: Smtp, relay: RelayPolicy, has_room: Callable[[int], bool]) -> None:
+    def __init__(
+        self, smtp: Smtp, relay: RelayPolicy, has_room: Callable[[int], bool], senders: Senders = ANYONE
+    ) -> None:
         self._has_room = has_room
-        self.reconfigure(smtp, relay)
+        self.reconfigure(smtp, relay, senders)
 
-    def reconfigure(self, smtp: Smtp, relay: RelayPolicy) -> None:
+    def reconfigure(self, smtp: Smtp, relay: RelayPolicy, senders: Senders = ANYONE) -> None:
         """
-        Use these limits and this policy from now on.
+        Use these limits and policies from now on.
         """
+        self._senders = senders
         self._max_message_size = smtp.max_message_size
         self._max_recipients = smtp.max_recipients
         self._relay = relay
@@ -52,8 +56,11 @@ class CoreChecks:
 
     def mail_from(self, session: Session, transaction: Transaction) -> MaybeVerdict:
         """
-        Refuse what is announced to be too large, ever (RFC 1870 §6.1) or for the room that is left now.
+        Refuse another's address, and what is announced to be too large, ever (RFC 1870 §6.1) or for the room that is
+        left now.
         """
+        if session.login and (verdict := self._senders.judge(session.login, transaction.reverse_path)) is not None:
+            return verdict
         size = transaction.declared_size
         if size > self._max_message_size > 0:
             return TOO_LARGE

@@ -5,6 +5,7 @@ Who may send as whom: the reverse-paths that belong to a login (RFC 6409 §6.1).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -32,7 +33,7 @@ class Senders:
     The file that [auth] senders names; make it with `read_senders`. A login that it does not list may send as anyone.
     """
 
-    logins: Mapping[str, Owned]
+    logins: Mapping[str, Owned] = MappingProxyType({})
 
     def allows(self, login: str, reverse_path: Address | None) -> bool:
         """
@@ -48,6 +49,9 @@ class Senders:
         Decide on MAIL of a session that logged in; None: it may.
         """
         return None if self.allows(login, reverse_path) else NOT_OWNED
+
+
+ANYONE: Final = Senders()
 
 
 def read_senders(text: str) -> Senders:

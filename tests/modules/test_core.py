@@ -13,6 +13,7 @@ from empath.mail.envelope import Recipient
 from empath.mail.session import Session, Transaction
 from empath.modules.core import NO_ROOM, TOO_LARGE, TOO_MANY_RECIPIENTS, CoreChecks
 from empath.policy.relay import RELAY_DENIED, relay_policy
+from empath.policy.senders import NOT_OWNED, read_senders
 
 SMTP = Smtp(max_message_size=Size(1000), max_recipients=2)
 RELAY = relay_policy([], ["example.org"], [("user", "example.org")])
@@ -55,6 +56,20 @@ class CoreTests(SynchronousTestCase):
         self.assertIs(self.core.mail_from(session(), transaction(1001)), TOO_LARGE)
         self.core.reconfigure(Smtp(max_message_size=Size(0)), RELAY)
         self.assertIsNone(self.core.mail_from(session(), transaction(10**9)))
+
+    def test_senders(self) -> None:
+        """
+        Who logged in sends as its own addresses only; nobody else is asked.
+        """
+        self.core.reconfigure(SMTP, RELAY, read_senders("tim: tim@example.org"))
+        begun = transaction()
+        begun.reverse_path = parse_address("eve@example.org")
+        self.assertIsNone(self.core.mail_from(session(), begun))
+        logged_in = session(trusted=True)
+        logged_in.login = "tim"
+        self.assertIs(self.core.mail_from(logged_in, begun), NOT_OWNED)
+        begun.reverse_path = parse_address("tim@example.org")
+        self.assertIsNone(self.core.mail_from(logged_in, begun))
 
     def test_room(self) -> None:
         """
