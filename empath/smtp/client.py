@@ -13,35 +13,20 @@ from typing import Final
 from empath.mail.outcome import TransientFailure
 from empath.mail.reply import Reply
 from empath.smtp import client_findings as findings
-from empath.smtp.client_events import (
-    Consignment,
-    ContentWanted,
-    Event,
-    State,
-    Terms,
-    Trouble,
-)
-from empath.smtp.client_opening import OPENING, Opening
-from empath.smtp.client_transfer import Transfer, mail_command
-from empath.smtp.content import DotEncoder
+from empath.smtp.client_carriage import CARRIAGE, Carriage
+from empath.smtp.client_events import Consignment, Event, State, Trouble
+from empath.smtp.client_opening import OPENING
 from empath.smtp.reply_reader import Garbled
 
 _SHUTTING_DOWN: Final = 421
 
 
-class ClientSession(Opening):
+class ClientSession(Carriage):
     """
     One session: opened with the server's greeting, then any number of transactions, then QUIT.
     """
 
-    __slots__ = ("_consignment", "_dirty", "_encoder", "_transfer")
-
-    def __init__(self, terms: Terms) -> None:
-        super().__init__(terms)
-        self._dirty = False
-        self._transfer: Transfer | None = None
-        self._consignment: Consignment | None = None
-        self._encoder = DotEncoder()
+    __slots__ = ()
 
     def receive(self, data: bytes) -> list[Event]:
         """
@@ -68,28 +53,43 @@ class ClientSession(Opening):
         """
         if self.state is not State.READY:
             raise RuntimeError(f"no transaction can begin in {self.state}")
-        transfer = self._transfer = Transfer(consignment, host or self._terms.host)
-        self._consignment = consignment
-        transfer.check(consignment, self.offer)
-        if not transfer.asked:
-            self._end_transaction()
-            return self._told()
-        if self.offer.pipelining:
-            commands = f"{mail_command(consignment, self.offer)}{transfer.rcpt_commands()}DATA\r\n".encode("ascii")
-            self._say(b"RSET\r\n" + commands if self._dirty else commands, State.RSET if self._dirty else State.MAIL)
-        elif self._dirty:
-            self._say(b"RSET\r\n", State.RSET)
-        else:
-            self._say(mail_command(consignment, self.offer).encode("ascii"), State.MAIL)
-        return []
+        self._begin(consignment, host)
+        return self._told()
+
+    @property
+    def chunked(self) -> bool:
+        """
+        Whether the content of the transaction goes in chunks (RFC 3030).
+        """
+        return self._chunks is not None
+
+    @property
+    def room(self) -> int:
+        """
+        How many bytes of the content may be given now; only where it goes in chunks. More after a ContentWanted.
+        """
+        return self._sent_chunks.room
+
+    @property
+    def left(self) -> int:
+        """
+        How many bytes of the content were not given so far; only where it goes in chunks.
+        """
+        return self._sent_chunks.left
 
     def content(self, piece: bytes) -> bytes:
         """
-        Give the next piece of the content as it goes over the wire; only in CONTENT.
+        Give the next piece of the content as it goes over the wire; only in CONTENT and BDAT. Chunks take no more than
+        `room`, and with the last byte the last one ends, without `end_content`.
         """
-        if self.state is not State.CONTENT:
+        if self.state is State.CONTENT:
+            return self._encoder.encode(piece)
+        if self.state is not State.BDAT or len(piece) > self.room:
             raise RuntimeError(f"no content is wanted in {self.state}")
-        return self._encoder.encode(piece)
+        framed = self._sent_chunks.frame(piece)
+        if self._sent_chunks.whole:
+            self.state = State.LAST
+        return framed
 
     def end_content(self) -> bytes:
         """
@@ -134,8 +134,6 @@ class ClientSession(Opening):
         """
         self._say(b"QUIT\r\n", State.QUIT)
 
-    # What the server said ---------------------------------------------------------------------------------------
-
     def _answered(self, reply: Reply) -> None:
         """
         Do what ANSWERS says for a reply in this state. 421 ends the session whatever it answers (RFC 5321 §3.8).
@@ -155,113 +153,8 @@ class ClientSession(Opening):
         else:
             action(self, reply)
 
-    def _reset_refused(self, reply: Reply) -> None:
-        self._end(findings.host_trouble(reply, self.state, self._terms.host), Trouble.REFUSED)
-
-    def _reset(self, _reply: Reply) -> None:
-        self._dirty = False
-        self.state = State.MAIL
-        if not self.offer.pipelining:
-            assert self._consignment is not None
-            self._output += mail_command(self._consignment, self.offer).encode("ascii")
-
-    def _mail_accepted(self, _reply: Reply) -> None:
-        self._dirty = True
-        self._next_recipient(self._carried)
-
-    def _mail_refused(self, reply: Reply) -> None:
-        transfer = self._carried
-        transfer.mail_refused(reply)
-        if self.offer.pipelining:
-            self.state = State.RCPT
-        else:
-            self._end_transaction()
-
-    def _rcpt_answered(self, reply: Reply) -> None:
-        transfer = self._carried
-        transfer.rcpt_answered(reply)
-        if transfer.recipients_left:
-            self._next_recipient(transfer)
-        elif self.offer.pipelining:
-            self.state = State.DATA
-        elif transfer.accepted:
-            self._say(b"DATA\r\n", State.DATA)
-        else:
-            self._end_transaction()
-
-    def _next_recipient(self, transfer: Transfer) -> None:
-        self.state = State.RCPT
-        if not self.offer.pipelining:
-            self._output += transfer.rcpt_command().encode("ascii")
-
-    def _content_wanted(self, _reply: Reply) -> None:
-        """
-        Ask for the content. Where no recipient was accepted there is none to send: the dot alone (RFC 2920 §3.1).
-        """
-        if self._carried.accepted:
-            self.state = State.CONTENT
-            self._encoder = DotEncoder()
-            self._events.append(ContentWanted())
-        else:
-            self._say(b".\r\n", State.DOT)
-
-    def _data_refused(self, reply: Reply) -> None:
-        self._carried.content_refused(reply)
-        self._end_transaction()
-
-    def _content_accepted(self, reply: Reply) -> None:
-        self._dirty = False
-        self._carried.delivered(reply)
-        self._end_transaction()
-
-    def _content_refused(self, reply: Reply) -> None:
-        self._dirty = False
-        self._carried.content_refused(reply)
-        self._end_transaction()
-
-    def _refused_early(self, reply: Reply) -> None:
-        self._end(findings.early(reply, self._terms.host), Trouble.REFUSED)
-
-    # Moving -----------------------------------------------------------------------------------------------------
-
-    @property
-    def _carried(self) -> Transfer:
-        assert self._transfer is not None
-        return self._transfer
-
-    def _end_transaction(self) -> None:
-        self._events.append(self._carried.ended())
-        self._transfer = self._consignment = None
-        self.state = State.READY
-
-    def _end(self, failure: TransientFailure, trouble: Trouble) -> None:
-        """
-        End the session at once; recipients without an outcome share its failure.
-        """
-        if self._transfer is not None:
-            self._transfer.fail_open(failure)
-            self._events.append(self._transfer.ended(session_over=True))
-            self._transfer = self._consignment = None
-        super()._end(failure, trouble)
-
 
 ANSWERS: Final[Mapping[tuple[State, int], Callable[[ClientSession, Reply], None]]] = {  # absent: a protocol error
     **OPENING,
-    (State.RSET, 2): ClientSession._reset,
-    (State.RSET, 4): ClientSession._reset_refused,
-    (State.RSET, 5): ClientSession._reset_refused,
-    (State.MAIL, 2): ClientSession._mail_accepted,
-    (State.MAIL, 4): ClientSession._mail_refused,
-    (State.MAIL, 5): ClientSession._mail_refused,
-    (State.RCPT, 2): ClientSession._rcpt_answered,
-    (State.RCPT, 4): ClientSession._rcpt_answered,
-    (State.RCPT, 5): ClientSession._rcpt_answered,
-    (State.DATA, 3): ClientSession._content_wanted,
-    (State.DATA, 4): ClientSession._data_refused,
-    (State.DATA, 5): ClientSession._data_refused,
-    (State.CONTENT, 4): ClientSession._refused_early,
-    (State.CONTENT, 5): ClientSession._refused_early,
-    (State.DOT, 2): ClientSession._content_accepted,
-    (State.DOT, 4): ClientSession._content_refused,
-    (State.DOT, 5): ClientSession._content_refused,
+    **CARRIAGE,
 }

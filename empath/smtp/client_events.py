@@ -17,7 +17,10 @@ from empath.smtp.sasl import Credentials
 
 class State(Enum):
     """
-    Where a client session is. All but READY, HANDSHAKE, CONTENT and CLOSED wait for the reply to what they name.
+    Where a client session is. All but READY, HANDSHAKE, CONTENT, BDAT and CLOSED wait for the reply to what they name.
+
+    BDAT: content goes in chunks, and replies to chunks may be waited for. SPOILED: a chunk was refused, and the replies
+    to those behind it are still to come.
     """
 
     __hash__ = object.__hash__  # members are singletons; Enum's own hashes the name in Python, at each look-up
@@ -35,6 +38,9 @@ class State(Enum):
     DATA = "DATA"
     CONTENT = "content"
     DOT = "final dot"
+    BDAT = "BDAT"
+    LAST = "last BDAT"
+    SPOILED = "refused BDAT"
     QUIT = "QUIT"
     CLOSED = "closed"
 
@@ -79,9 +85,10 @@ class Consignment:
     What one transaction carries: the envelope, and of the content its size in bytes and what it takes to carry it.
 
     `parameters` are those of MAIL as the message has them (RET, ENVID, AUTH, MT-PRIORITY; BODY and SIZE come from the
-    content). `binary` content needs BDAT with BODY=BINARYMIME. `utf8`: address or header is not ASCII and the sender
-    asked for SMTPUTF8. `chunked`: BDAT is preferred where offered. `deliver_by` is what is left of BY= in seconds with
-    its mode ("N", "R", each perhaps with "T"), None without (RFC 2852).
+    content). `binary` content needs BDAT with BODY=BINARYMIME. `utf8`: the header is not ASCII and the sender asked for
+    SMTPUTF8 (of the addresses the session sees it itself). `chunked`: BDAT is preferred where offered; then `size` is
+    exact. `deliver_by` is what is left of BY= in seconds with its mode ("N", "R", each perhaps with "T"), None without
+    (RFC 2852).
     """
 
     reverse_path: Address | None
@@ -112,7 +119,8 @@ class StartTls:
 @attrs.frozen(slots=True)
 class ContentWanted:
     """
-    The server waits for the content: give it through `content` and `end_content`.
+    The server waits for the content, or for more of it: give it through `content` and `end_content`; where it goes in
+    chunks (`ClientSession.chunked`), through `content` alone, as much as there is `room` for.
     """
 
 

@@ -15,7 +15,14 @@ MAYBE_TWICE: Final = "; the message may arrive more than once"
 NO_EIGHT_BIT: Final = PermanentFailure(
     Reply(554, "5.6.3", ("the next hop takes no 8-bit content and conversion is not possible",)), Scope.MESSAGE
 )
-NO_UTF8: Final = Reply(550, "5.6.7", ("the next hop takes no internationalized addresses",))
+NO_UTF8_ADDRESS: Final = Reply(550, "5.6.7", ("the next hop takes no internationalized addresses",))
+NO_UTF8_MESSAGE: Final = PermanentFailure(
+    Reply(550, "5.6.7", ("the next hop takes no internationalized messages",)), Scope.MESSAGE
+)
+TOO_LATE: Final = PermanentFailure(Reply(554, "5.4.7", ("delivery time expired",)), Scope.MESSAGE)
+NO_DEADLINE: Final = PermanentFailure(
+    Reply(554, "5.4.7", ("the next hop does not promise delivery within the time that was asked for",)), Scope.MESSAGE
+)
 NO_ADDRESS: Final = Reply(550, "5.1.3", ("the address cannot be said in SMTP",))
 EARLY_TEXT: Final = "refused before the content was complete"
 
@@ -86,6 +93,6 @@ def _where(what: str, state: State) -> str:
 
 
 def _cut(reply: Reply, state: State, scope: Scope) -> TransientFailure:
-    if state is State.DOT:
+    if state in (State.DOT, State.LAST):
         return TransientFailure(Reply(reply.code, reply.enhanced, (reply.lines[0] + MAYBE_TWICE,)), Scope.MESSAGE)
     return TransientFailure(reply, scope)

@@ -6,13 +6,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
+from empath.mail.outcome import Custody, Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
+from empath.smtp.client_commands import mail_command, rcpt_command
 from empath.smtp.client_events import Consignment, TransactionEnded
-from empath.smtp.client_findings import NO_ADDRESS, NO_EIGHT_BIT, NO_UTF8, lowered, too_large
+from empath.smtp.client_findings import (
+    NO_ADDRESS,
+    NO_DEADLINE,
+    NO_EIGHT_BIT,
+    NO_UTF8_ADDRESS,
+    NO_UTF8_MESSAGE,
+    TOO_LATE,
+    lowered,
+    too_large,
+)
 
 if TYPE_CHECKING:
-    from empath.mail.address import Address
     from empath.smtp.client_offer import Offer
 
 _TOO_MANY: Final = (452, 552)
@@ -23,39 +32,64 @@ class Transfer:
     """
     Collects an outcome for each recipient of one transaction.
 
-    `asked` are the positions of the recipients that are offered to the server; one whose address cannot be said in
-    SMTP has its outcome from the beginning.
+    `asked` are the positions of the recipients that are offered to the server; one whose address cannot be said to it
+    has its outcome from the beginning.
     """
 
-    __slots__ = ("_again", "_host", "_outcomes", "_recipients", "_turn", "accepted", "answered", "asked", "opened")
+    __slots__ = (
+        "_again",
+        "_consignment",
+        "_custody",
+        "_host",
+        "_offer",
+        "_outcomes",
+        "_recipients",
+        "_turn",
+        "_utf8",
+        "accepted",
+        "answered",
+        "asked",
+    )
 
-    def __init__(self, consignment: Consignment, host: str) -> None:
+    def __init__(self, consignment: Consignment, host: str, offer: Offer) -> None:
+        self._consignment = consignment
         self._host = host
+        self._offer = offer
         self._recipients = consignment.recipients
         self._outcomes: list[Outcome | None] = [None] * len(consignment.recipients)
         self._again: list[int] = []
         self._turn = 0
-        self.opened = False
+        self._utf8 = consignment.utf8
+        self._custody = _custody(consignment, offer) if offer.dsn else Custody.RELAYED
         self.answered = False
         self.accepted = 0
         self.asked = list(range(len(self._recipients)))
 
-    def check(self, consignment: Consignment, offer: Offer) -> None:
+    def check(self) -> None:
         """
-        Settle what needs no talk: the server's announced limits (RFC 1870, RFC 6152) and addresses.
+        Settle what needs no talk: what the server cannot do (RFC 1870, RFC 6152 …), and addresses.
         """
-        problem = _impossible(consignment, offer)
+        problem = _impossible(self._consignment, self._offer)
         if problem is not None:
             self.fail_open(problem)
-        else:
-            for position, recipient in enumerate(self._recipients):
-                refusal = _unsayable(recipient.address)
-                if refusal is not None:
-                    self._outcomes[position] = PermanentFailure(refusal, Scope.RECIPIENT)
-        if problem is not None or None not in self._outcomes:
             self.asked = []
-        elif any(self._outcomes):
+            return
+        sender = self._consignment.reverse_path
+        if sender is not None and not sender.text.isascii():
+            self._utf8 = True
+        for position, recipient in enumerate(self._recipients):
+            text = recipient.address.text
+            if not (text.isascii() and text.isprintable()):
+                self._look_at(position, text)
+        if any(self._outcomes):
             self.asked = [position for position, outcome in enumerate(self._outcomes) if outcome is None]
+
+    def _look_at(self, position: int, text: str) -> None:
+        refusal = _unsayable(text, self._offer)
+        if refusal is None:
+            self._utf8 = True
+        else:
+            self._outcomes[position] = PermanentFailure(refusal, Scope.RECIPIENT)
 
     @property
     def recipients_left(self) -> bool:
@@ -64,16 +98,24 @@ class Transfer:
         """
         return self._turn < len(self.asked)
 
+    def mail_command(self, *, authenticated: bool) -> str:
+        """
+        Say MAIL.
+        """
+        return mail_command(self._consignment, self._offer, utf8=self._utf8, authenticated=authenticated)
+
     def rcpt_command(self) -> str:
         """
         Say the RCPT whose turn it is.
         """
-        return f"RCPT TO:<{self._recipients[self.asked[self._turn]].address.text}>\r\n"
+        return rcpt_command(self._recipients[self.asked[self._turn]], dsn=self._offer.dsn, utf8=self._utf8)
 
     def rcpt_commands(self) -> str:
         """
         Say all RCPTs.
         """
+        if self._offer.dsn:
+            return "".join([rcpt_command(self._recipients[at], dsn=True, utf8=self._utf8) for at in self.asked])
         return "".join([f"RCPT TO:<{self._recipients[position].address.text}>\r\n" for position in self.asked])
 
     def mail_refused(self, reply: Reply) -> None:
@@ -101,15 +143,15 @@ class Transfer:
 
     def content_refused(self, reply: Reply) -> None:
         """
-        DATA or the final dot was refused: so is every recipient that was accepted.
+        DATA, a chunk or the final dot was refused: so is every recipient that was accepted.
         """
         self.fail_open(_message_failure(reply, self._host))
 
     def delivered(self, reply: Reply) -> None:
         """
-        The final dot was answered with 2yz: whoever was accepted has the message.
+        The end of the content was answered with 2yz: whoever was accepted has the message.
         """
-        self._settle_open(Success(reply, self._host))
+        self._settle_open(Success(reply, self._host, self._custody))
 
     def fail_open(self, failure: Failure) -> None:
         """
@@ -129,43 +171,65 @@ class Transfer:
         self._outcomes = [outcome if known is None else known for known in self._outcomes]
 
 
-def mail_command(consignment: Consignment, offer: Offer) -> str:
+def convertible(consignment: Consignment, offer: Offer) -> bool:
     """
-    Say MAIL, with SIZE where offered (RFC 1870) and BODY only where a byte needs it (RFC 6152).
+    Tell whether the server takes the content only once it is made 7-bit (RFC 6152 §3, RFC 3030 §3).
     """
-    sender = consignment.reverse_path
-    return (
-        f"MAIL FROM:<{'' if sender is None else sender.text}>"
-        f"{f' SIZE={consignment.size}' if offer.size else ''}"
-        f"{' BODY=8BITMIME' if consignment.eight_bit else ''}\r\n"
-    )
+    if consignment.binary:
+        return not offer.binary
+    return consignment.eight_bit and not offer.eight_bit
 
 
 def _impossible(consignment: Consignment, offer: Offer) -> PermanentFailure | None:
     """
     Tell why this server can never take the message, None if it may.
     """
-    if consignment.eight_bit and not offer.eight_bit:
+    if convertible(consignment, offer):
         return NO_EIGHT_BIT
     if 0 < offer.max_size < consignment.size:
         return too_large(consignment.size, offer.max_size)
-    refusal = None if consignment.reverse_path is None else _unsayable(consignment.reverse_path)
+    if consignment.utf8 and not offer.utf8:
+        return NO_UTF8_MESSAGE
+    if consignment.deliver_by is not None and (refused := _overdue(*consignment.deliver_by, offer)) is not None:
+        return refused
+    refusal = None if consignment.reverse_path is None else _unsayable(consignment.reverse_path.text, offer)
     return None if refusal is None else PermanentFailure(refusal, Scope.MESSAGE)
 
 
-def _unsayable(address: Address) -> Reply | None:
+def _overdue(seconds: int, mode: str, offer: Offer) -> PermanentFailure | None:
+    """
+    Tell why mail that is to come back when it is late must not go on (RFC 2852 §4): the time is over, or the server
+    does not keep times, or not such short ones.
+    """
+    if mode[:1] != "R":
+        return None
+    if seconds <= 0:
+        return TOO_LATE
+    return NO_DEADLINE if offer.deliver_by is None or seconds < offer.deliver_by else None
+
+
+def _unsayable(text: str, offer: Offer) -> Reply | None:
     """
     Tell why an address cannot be sent; one with a control character could smuggle commands.
     """
-    text = address.text
-    if text.isascii():
-        return None if text.isprintable() else NO_ADDRESS
-    return NO_UTF8 if text.isprintable() else NO_ADDRESS
+    if not text.isprintable():
+        return NO_ADDRESS
+    return None if text.isascii() or offer.utf8 else NO_UTF8_ADDRESS
+
+
+def _custody(consignment: Consignment, offer: Offer) -> Custody:
+    """
+    Tell who owes a report of success where the server knows DSN: we, if it was to keep a time and does not know how.
+    """
+    if consignment.deliver_by is not None and offer.deliver_by is None:
+        return Custody.RELAYED
+    return Custody.PASSED_ON
 
 
 def _message_failure(reply: Reply, host: str) -> Failure:
     """
-    Judge a refusal of MAIL, DATA or the final dot: 5yz is for ever; 4yz is the host's where it blames its own system.
+    Judge a refusal of MAIL, DATA, a chunk or the final dot: 5yz is for ever; 4yz is the host's where it blames its own
+    system.
     """
     if not reply.transient:
         return PermanentFailure(reply, Scope.MESSAGE, host)

@@ -1,0 +1,93 @@
+"""
+The commands of a transaction as a client says them: MAIL and RCPT with the parameters that the server knows.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from empath.mail.xtext import encode_xtext
+
+if TYPE_CHECKING:
+    from empath.mail.envelope import Recipient
+    from empath.smtp.client_events import Consignment
+    from empath.smtp.client_offer import Offer
+
+_LONGEST_TIME: Final = 999_999_999  # RFC 2852 §4
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+_ESCAPED: Final = re.compile(r"[\x00- +=\\\x7f]")  # in utf-8-addr-unitext (RFC 6533 §3)
+
+
+def mail_command(consignment: Consignment, offer: Offer, *, utf8: bool, authenticated: bool) -> str:
+    """
+    Say MAIL, with SIZE where offered (RFC 1870), BODY only where a byte needs it (RFC 6152, RFC 3030), SMTPUTF8 where
+    the content or an address does (`utf8`, RFC 6531), and what else the sender asked for and the server offers.
+    """
+    sender = consignment.reverse_path
+    further = consignment.parameters or consignment.deliver_by is not None
+    return (
+        f"MAIL FROM:<{'' if sender is None else sender.text}>"
+        f"{f' SIZE={consignment.size}' if offer.size else ''}"
+        f"{_body(consignment)}{' SMTPUTF8' if utf8 else ''}"
+        f"{_further(consignment, offer, authenticated) if further else ''}\r\n"
+    )
+
+
+def rcpt_command(recipient: Recipient, *, dsn: bool, utf8: bool) -> str:
+    """
+    Say RCPT; where the server knows DSN, with NOTIFY as it came and always an ORCPT, as Postfix does: the recipient as
+    we have it, where the sender gave none (RFC 3461 §5.2.1).
+    """
+    text = recipient.address.text
+    if not dsn:
+        return f"RCPT TO:<{text}>\r\n"
+    notify = _parameter("NOTIFY", recipient.parameters.get("NOTIFY", ""))
+    original = recipient.parameters.get("ORCPT", "") or _original(text)
+    if not utf8:
+        original = _NOT_ASCII.sub(_escape, original)
+    return f"RCPT TO:<{text}>{notify}{_parameter('ORCPT', original)}\r\n"
+
+
+def _body(consignment: Consignment) -> str:
+    if consignment.binary:
+        return " BODY=BINARYMIME"
+    return " BODY=8BITMIME" if consignment.eight_bit else ""
+
+
+def _further(consignment: Consignment, offer: Offer, authenticated: bool) -> str:
+    """
+    Say RET and ENVID (RFC 3461), BY (RFC 2852), MT-PRIORITY (RFC 6710) and AUTH, which only a server that we logged in
+    to can believe (RFC 4954 §5).
+    """
+    given = consignment.parameters
+    said = ""
+    if offer.dsn:
+        said = f"{_parameter('RET', given.get('RET', ''))}{_parameter('ENVID', given.get('ENVID', ''))}"
+    if consignment.deliver_by is not None and offer.deliver_by is not None:
+        seconds, mode = consignment.deliver_by
+        said += f" BY={max(-_LONGEST_TIME, min(seconds, _LONGEST_TIME))};{mode}"
+    if offer.priorities:
+        said += _parameter("MT-PRIORITY", given.get("MT-PRIORITY", ""))
+    if offer.auth and authenticated:
+        said += _parameter("AUTH", given.get("AUTH", ""))
+    return said
+
+
+def _parameter(keyword: str, value: str) -> str:
+    """
+    Say a parameter; "" for none, and for a value that would be more than one (RFC 5321 §4.1.2, esmtp-value).
+    """
+    if not value or not value.isprintable() or " " in value or "=" in value:
+        return ""
+    return f" {keyword}={value}"
+
+
+def _original(text: str) -> str:
+    if text.isascii():
+        return f"rfc822;{encode_xtext(text)}"
+    return f"utf-8;{_ESCAPED.sub(_escape, text)}"
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\x{{{ord(match[0]):02X}}}"
