@@ -1,93 +1,39 @@
 """
-One client's connection: bytes in, replies out, time and back-pressure. What the session says is `protocol`'s.
+One client's connection: bytes in, from its first to its last. What the session says is `protocol`'s.
 
-Fatal to the connection: time-outs, 421 of any kind, and our own bugs (421 4.3.0, logged). A client that has closed its
-side (`printf … | nc`) is served until nothing that it said is left.
+Fatal: nothing beyond what `link` names. A client that has closed its side (`printf … | nc`) is served until nothing
+that it said is left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import ITCPTransport
-from twisted.logger import Logger
 
-from empath.mail.address import Address
-from empath.mail.life import CommandAnswered, ConnectionClosed, ConnectionOpened
+from empath.mail.life import ConnectionClosed, ConnectionOpened
 from empath.mail.reply import Reply
-from empath.mail.session import Session, Transaction
-from empath.net.deadline import Deadline
 from empath.net.writer import PromptWriter
-from empath.receive.sessions import ClientKey, Sessions
-from empath.receive.terms import Surroundings, Terms
-from empath.smtp.server import ServerSession
-from empath.smtp.server_states import State
+from empath.receive.link import Link
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
     from twisted.python.failure import Failure
 
-BACKLOG: Final = 65536  # bytes that may wait unread before the client is made to wait
-LINGER: Final = 30.0  # seconds for the last reply to leave
-BUG: Final = Reply.of("421 4.3.0 local error, closing connection")
 TOO_EARLY: Final = Reply.of("421 4.7.0 you spoke before the greeting")
 
-log = Logger()
 
-
-class Connection:
+class Connection(Link):
     """
-    Feeds one server session from one transport and keeps its time. Subclasses answer the session's events.
+    Feeds one server session from one transport. Subclasses answer the session's events.
     """
 
-    __slots__ = (
-        "_around",
-        "_busy",
-        "_client",
-        "_closing",
-        "_deadline",
-        "_draining",
-        "_expires",
-        "_finished",
-        "_gone",
-        "_greeted",
-        "_held",
-        "_paused",
-        "_reason",
-        "_sessions",
-        "_smtp",
-        "_terms",
-        "_transaction",
-        "_writer",
-        "session",
-        "transport",
-    )
-
-    transport: ITransport
-    _writer: PromptWriter
-
-    def __init__(
-        self, terms: Terms, around: Surroundings, sessions: Sessions, session: Session, client: ClientKey
-    ) -> None:
-        self._terms = terms
-        self._around = around
-        self._sessions = sessions
-        self._client = client
-        self.session = session
-        self._smtp = ServerSession(terms.rules, terms.normalizes(session))
-        self._deadline = Deadline(around.clock, self._expired)
-        self._expires: Callable[[], None] = self._timed_out
-        self._transaction: Transaction | None = None
-        self._reason = "lost"
-        self._busy = self._closing = self._gone = self._greeted = self._held = self._paused = self._draining = False
-        self._finished = False
+    __slots__ = ()
 
     # For subclasses to fill in
 
     _ask_in: Callable[[], None]  # decide whether the client may stay, then greet it by `_let_in`
-    _serve: Callable[[], None]  # answer the session's events while there are any
-    _let_go: Callable[[], None]  # drop all that is under way
 
     # What Twisted calls
 
@@ -117,6 +63,18 @@ class Connection:
         self._smtp.receive(data)
         self._proceed()
 
+    def readConnectionLost(self) -> None:
+        """
+        The client has said all: what it said is still answered.
+        """
+        self._finished = True
+        self._proceed()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Never happens by itself: we do not close our side only.
+        """
+
     def connectionLost(self, reason: Failure) -> None:
         """
         The connection is gone: what is not stored by now is not ours.
@@ -129,19 +87,14 @@ class Connection:
         session = self.session
         self._around.emit(ConnectionClosed(session, self._around.clock.seconds() - session.opened, self._reason))
 
-    def abort(self) -> None:
-        """
-        Cut the connection, whatever has not been sent.
-        """
-        transport: Any = self.transport
-        transport.abortConnection()
+    # What the register of sessions calls
 
     def drain(self) -> None:
         """
         End at once, or once the message that is coming in has its answer.
         """
         self._draining = True
-        if self._smtp.state is not State.CONTENT and not self._closing:
+        if self._intake is None and not self._closing:
             self._shut_down()
 
     def abandon(self) -> None:
@@ -151,7 +104,11 @@ class Connection:
         if not self._closing:
             self._shut_down()
 
-    # The session goes on
+    def _shut_down(self) -> None:
+        self._end(Reply(421, "4.3.2", (f"{self._around.hostname} shutting down",)), "shutdown")
+        self._proceed()
+
+    # The greeting
 
     def _let_in(self, _: object = None) -> None:
         """
@@ -167,134 +124,9 @@ class Connection:
         self._proceed()
 
     def _greet(self) -> None:
-        self._greeted = True
+        self._greeted = self._ready = True
         self._smtp.greet()
 
-    def _proceed(self) -> None:
-        """
-        Serve what can be served now; a call from within that (an answer that came at once) is part of it.
-        """
-        if self._busy or self._gone:
-            return
-        self._busy = True
-        try:
-            if self._greeted:
-                self._serve()
-            elif self._smtp.backlog and self._terms.greeting_delay:
-                self._end(TOO_EARLY, "limit")
-            self._flush()
-        except Exception:
-            self._crashed()
-        finally:
-            self._busy = False
-
-    def _flush(self) -> None:
-        """
-        Send the replies of this turn with one write, and set the time for what the client is to do now.
-        """
-        smtp = self._smtp
-        replies = smtp.output()
-        if replies:
-            self._writer.write(replies)
-        if smtp.state is State.CLOSED or (self._finished and self._all_served):
-            self._hang_up()
-            return
-        if self._greeted and smtp.pending is None and not self._held:
-            if smtp.state is State.CONTENT:
-                timeouts = self._terms.timeouts
-                self._set(timeouts.data_init if replies else timeouts.data_block, self._timed_out)
-            elif replies:
-                self._set(self._command_time(), self._timed_out)
-            if not self._paused:
-                return
-        self._regulate()
-
-    @property
-    def _all_served(self) -> bool:
-        """
-        Whether nothing is left of what the client said that could still be answered.
-        """
-        return not self._held and self._smtp.pending is None and (self._greeted or not self._smtp.backlog)
-
-    def _regulate(self) -> None:
-        """
-        Read from the client only while there is room for what it sends, and never beyond its end.
-        """
-        paused = self._held or self._finished or self._smtp.backlog > BACKLOG
-        if paused is not self._paused:
-            self._paused = paused
-            transport: Any = self.transport
-            if paused:
-                transport.pauseProducing()
-            else:
-                transport.resumeProducing()
-
-    # Time
-
-    def _set(self, seconds: float, expires: Callable[[], None]) -> None:
-        self._expires = expires
-        self._deadline.set(seconds)
-
-    def _expired(self) -> None:
-        self._expires()
-
-    def _command_time(self) -> float:
-        """
-        Tell how long to wait for a command; outside a transaction the whole session's time counts too.
-        """
-        timeouts = self._terms.timeouts
-        return timeouts.command if self._transaction is not None else min(timeouts.command, self._session_time())
-
-    def _session_time(self) -> float:
-        """
-        Tell how many seconds are left of the session's time, not less than 0.
-        """
-        return max(0.0, self.session.opened + self._terms.timeouts.connection - self._around.clock.seconds())
-
-    def _timed_out(self) -> None:
-        self._end(Reply(421, "4.4.2", (f"{self._around.hostname} timeout, closing connection",)), "timeout")
-        self._proceed()
-
-    # The end
-
-    def _refused(self, verb: str, reply: Reply, recipient: Address | None = None) -> None:
-        """
-        Tell the world that a 4yz or 5yz went out.
-        """
-        self._around.emit(CommandAnswered(self.session, verb, reply, self._transaction, recipient))
-
-    def _end(self, reply: Reply, reason: str) -> None:
-        """
-        Say a last reply; the next `_flush` closes.
-        """
-        self._reason = reason
-        self._refused(self._verb(), reply)
-        self._smtp.close(reply)
-
-    def _verb(self) -> str:
-        pending = self._smtp.pending
-        return "" if pending is None else pending.value
-
-    def _shut_down(self) -> None:
-        self._end(Reply(421, "4.3.2", (f"{self._around.hostname} shutting down",)), "shutdown")
-        self._proceed()
-
-    def _crashed(self) -> None:
-        """
-        A bug of ours ends the session, and only it.
-        """
-        log.failure("session {session} failed", session=self.session.session_id)
-        self._smtp.close(BUG)
-        self._writer.write(self._smtp.output())
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        """
-        Close once everything is sent; a client that does not read it has a bounded time.
-        """
-        if self._closing:
-            return
-        self._closing = True
-        self._let_go()
-        self._set(LINGER, self.abort)
-        self.transport.loseConnection()
+    def _check_silence(self) -> None:
+        if self._smtp.backlog and self._terms.greeting_delay:
+            self._end(TOO_EARLY, "limit")

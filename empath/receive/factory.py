@@ -1,7 +1,8 @@
 """
 Makes a session for each client that is let in.
 
-Fatal: nothing. A client over a limit hears 421 and is disconnected.
+Fatal: nothing. A client over a limit hears 421 and is disconnected; where TLS comes first it hears nothing, since a
+handshake is just what somebody who wants us overloaded would have us do.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 class Farewell(Protocol):
     """
-    Says one reply and hangs up.
+    Says one reply, if any, and hangs up.
     """
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply | None) -> None:
         self._reply = reply
 
     def connectionMade(self) -> None:
@@ -37,7 +38,8 @@ class Farewell(Protocol):
         Say it.
         """
         if self.transport is not None:
-            self.transport.write(self._reply.encode())
+            if self._reply is not None:
+                self.transport.write(self._reply.encode())
             self.transport.loseConnection()
 
 
@@ -84,5 +86,5 @@ class SmtpFactory:
             around.emit(ConnectionOpened(session))
             around.emit(CommandAnswered(session, "", refusal, None))
             around.emit(ConnectionClosed(session, 0.0, "limit"))
-            return Farewell(refusal)
+            return Farewell(None if terms.implicit_tls else refusal)
         return SmtpProtocol(terms, around, self._sessions, session, client)

@@ -1,7 +1,8 @@
 """
 Decisions about a session: asked for, waited for within bounds, and done.
 
-Fatal: a verdict that disconnects. A decision that is not made in time, or fails, answers 451: the client retries.
+Fatal: a verdict that disconnects, or that refuses the connection as a whole. A decision on a command that is not made
+in time, or fails, answers 451: the client retries.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from empath.mail.envelope import Recipient
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 from empath.policy.verdict import Action, Verdict
-from empath.receive.connection import BUG, Connection
+from empath.receive.connection import Connection
+from empath.receive.link import BUG
 from empath.receive.sessions import ClientKey, Sessions
 from empath.receive.terms import Surroundings, Terms
 from empath.smtp.events import Verb
@@ -70,7 +72,7 @@ class JudgedConnection(Connection):
         match verdict.action:
             case Action.ACCEPT:
                 accepted(subject)
-            case Action.REFUSE if self._greeted:
+            case Action.REFUSE if self._ready:
                 self._refuse(reply, subject)
             case Action.REFUSE:
                 self._end(reply, "refused")
@@ -107,7 +109,7 @@ class JudgedConnection(Connection):
             return
         if not failure.check(CancelledError):
             log.failure("session {session}: no decision", failure, session=self.session.session_id)
-        if self._smtp.pending is not None:
+        if self._ready and self._smtp.pending is not None:
             self._refuse(LOCAL_ERROR)
         else:
             self._end(BUG, "refused")

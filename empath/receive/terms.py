@@ -12,11 +12,12 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from empath.config.schema import Listener, Smtp, SmtpTimeouts
-from empath.interfaces import IContentWriter, IDecisions
+from empath.interfaces import IAuthenticator, IContentWriter, IDecisions
 from empath.mail.life import Emit
 from empath.mail.message import Delivery, Message
 from empath.mail.session import Session
 from empath.policy.relay import relay_policy
+from empath.policy.throttle import Throttle
 from empath.receive.tls import ServerTls
 from empath.smtp.server_rules import ServerRules
 
@@ -37,6 +38,9 @@ class Surroundings:
 
     `begin` opens the spool's writer for a queue id. `trusts` tells of a peer (IP address as text, or "unix") whether
     it may send to anyone. `on_stored` is called with every message that is on stable storage, and its deliveries.
+
+    `authenticator` knows who may log in (None: nobody can), `throttle` holds off who guesses (None: it holds off
+    nobody), `secret_chance` makes the nonces of SCRAM.
     """
 
     hostname: str
@@ -49,6 +53,9 @@ class Surroundings:
     emit: Emit
     on_stored: Callable[[Message, tuple[Delivery, ...]], None]
     command_took: Callable[[str, float], None]
+    authenticator: IAuthenticator | None = None
+    throttle: Throttle | None = None
+    secret_chance: random.Random = attrs.field(factory=random.SystemRandom)
 
 
 @attrs.frozen(slots=True, eq=False)

@@ -8,7 +8,7 @@ the rest of the content is read and ignored.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -21,13 +21,15 @@ from empath.mail.life import MessageReceived
 from empath.mail.message import Delivery, Message, deliveries_of
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
-from empath.mail.trace import received_field
+from empath.mail.submission import fix_header
+from empath.mail.trace import format_date, received_field, with_protocol
 from empath.policy.verdict import Action, Verdict
 from empath.receive.terms import Surroundings, Terms
 from empath.smtp.events import ContentEnded, HeaderBlock
 
 TOO_LARGE: Final = Reply.of("552 5.3.4 message too large")
 TOO_MANY_HOPS: Final = Reply.of("554 5.4.6 too many hops, this message loops")
+NUL_IN_HEADER: Final = Reply.of("550 5.6.0 NUL in the header of the message")
 BARE_NEWLINE: Final = Reply.of("550 5.5.2 bare CR or LF in the message")
 SPOOL_FULL: Final = Reply.of("452 4.3.1 not enough room to store the message")
 SPOOL_TROUBLE: Final = Reply.of("451 4.3.0 the message could not be stored, try again later")
@@ -41,14 +43,14 @@ class Intake:
     Takes one message in. `answered` is called once: with None if it is stored (or discarded), else with the reply that
     refuses it; and with whether that ends the session.
 
-    `discarding` tells that a module wanted it dropped although the peer hears success.
+    `discarding` tells that a module wanted it dropped although the peer hears success, `refusal` what the final answer
+    will be if it is known already.
     """
 
     __slots__ = (
         "_answered",
         "_around",
         "_header",
-        "_refusal",
         "_session",
         "_size",
         "_terms",
@@ -56,6 +58,7 @@ class Intake:
         "_work",
         "_writer",
         "discarding",
+        "refusal",
     )
 
     def __init__(
@@ -74,16 +77,25 @@ class Intake:
         self._writer = around.begin(transaction.queue_id)
         self._header = b""
         self._size = 0
-        self._refusal: Reply | None = None
+        self.refusal: Reply | None = None
         self._work: Deferred[None] | None = None
         self.discarding = False
+
+    @property
+    def begun(self) -> bool:
+        """
+        Whether any of the content has come so far.
+        """
+        return self._size > 0
 
     def take_header(self, event: HeaderBlock) -> None:
         """
         Take the header block, and look for a loop (RFC 5321 §6.3).
         """
         self._header = event.data
-        if event.hops > self._terms.max_hops:
+        if event.nul:
+            self._refuse(NUL_IN_HEADER)
+        elif event.hops > self._terms.max_hops:
             self._refuse(TOO_MANY_HOPS)
         else:
             self._measure(len(event.data))
@@ -92,9 +104,9 @@ class Intake:
         """
         Take the next piece of the body. None: go on; else give no more before the Awaitable fires, if it does not fail.
         """
-        if self._refusal is None:
+        if self.refusal is None:
             self._measure(len(data))
-        if self._refusal is not None:
+        if self.refusal is not None:
             return None
         try:
             return self._writer.write(data)
@@ -114,8 +126,8 @@ class Intake:
         """
         if event.bare_newline:
             self._refuse(BARE_NEWLINE)
-        if self._refusal is not None:
-            self._answered(self._refusal, False)
+        if self.refusal is not None:
+            self._answered(self.refusal, False)
             return
         message = self._message(event)
         verdict = self._around.decisions.data(self._session, self._transaction, message)
@@ -141,36 +153,56 @@ class Intake:
             self._refuse(TOO_LARGE)
 
     def _refuse(self, reply: Reply) -> None:
-        if self._refusal is None:
-            self._refusal = reply
+        if self.refusal is None:
+            self.refusal = reply
             self._writer.abort()
 
     def _message(self, event: ContentEnded) -> Message:
         transaction, writer = self._transaction, self._writer
         now = self._around.clock.seconds()
+        if self._terms.kind == "submission":
+            self._mend_header(now)
         header = self._trace(now) + self._header
+        parameters = transaction.parameters
+        if parameters.get("BODY") == "BINARYMIME" and not event.binary:
+            parameters = _unbinary(parameters, event.eight_bit)
         return Message(
             transaction.queue_id,
             now,
-            Envelope(transaction.reverse_path, tuple(transaction.recipients), transaction.parameters),
+            Envelope(transaction.reverse_path, tuple(transaction.recipients), parameters),
             header,
             writer.body,
             writer.body_file,
             len(header) + writer.size,
             event.eight_bit,
             transaction.metadata,
+            priority=transaction.priority,
         )
 
+    def _mend_header(self, now: float) -> None:
+        """
+        Complete the header block of a new message (RFC 6409 §8).
+        """
+        message_id = f"<{self._transaction.queue_id}@{self._around.hostname}>"
+        self._header = fix_header(self._header, date=format_date(now), message_id=message_id)
+
     def _trace(self, now: float) -> bytes:
-        session, recipients = self._session, self._transaction.recipients
+        session, transaction = self._session, self._transaction
+        recipients, protocol = transaction.recipients, session.protocol
+        if "SMTPUTF8" in transaction.parameters:
+            base: Literal["LMTP", "ESMTP"] = "LMTP" if session.kind == "lmtp" else "ESMTP"
+            protocol = with_protocol(base, bool(session.tls), bool(session.login), True)
         return received_field(
             name=session.name,
             peer=session.peer,
             hostname=self._around.hostname,
-            protocol=session.protocol,
-            queue_id=self._transaction.queue_id,
+            protocol=protocol,
+            queue_id=transaction.queue_id,
             recipient=recipients[0].address.text if len(recipients) == 1 else "",
             seconds=now,
+            tls=session.tls,
+            cipher=session.cipher,
+            priority=transaction.priority,
         )
 
     async def _await(self, verdict: Awaitable[MaybeVerdict], message: Message) -> None:
@@ -198,7 +230,7 @@ class Intake:
         self._answered(None, False)
 
     def _commit(self, message: Message) -> None:
-        deliveries = deliveries_of(message)
+        deliveries = deliveries_of(message, self._transaction.release)
         self._work = work = self._writer.commit(message, deliveries)
         work.addCallbacks(self._stored, self._not_stored, callbackArgs=(message, deliveries))
 
@@ -239,3 +271,11 @@ def spool_reply(error: BaseException) -> Reply:
     Say what the spool's failure means to the client.
     """
     return SPOOL_FULL if isinstance(error, SpoolFull) else SPOOL_TROUBLE
+
+
+def _unbinary(parameters: dict[str, str], eight_bit: bool) -> dict[str, str]:
+    """
+    Declare content as what it is, since it is no binary: more hosts take it then.
+    """
+    rest = {keyword: value for keyword, value in parameters.items() if keyword != "BODY"}
+    return {**rest, "BODY": "8BITMIME"} if eight_bit else rest

@@ -70,7 +70,8 @@ class AcceptedTests(SynchronousTestCase):
         client.transport.write = writes.append  # type: ignore[method-assign]
         client.protocol.dataReceived(BEGIN)
         client.protocol.dataReceived(b".\r\nMAIL FROM:<>\r\nQUIT\r\n")
-        self.assertEqual([write.count(b"\r\n") for write in writes], [8, 3])
+        self.assertTrue(writes[0].endswith(b"354 End data with <CR><LF>.<CR><LF>\r\n"))
+        self.assertEqual([write.count(b"\r\n") for write in writes[1:]], [3])
 
     def test_many_messages_in_one_packet(self) -> None:
         """

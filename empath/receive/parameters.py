@@ -1,0 +1,57 @@
+"""
+What MAIL asks for beyond the address, and what of it a client gets.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from empath.mail.reply import Reply
+
+WEIGHED: Final = frozenset({"MT-PRIORITY", "HOLDFOR", "HOLDUNTIL", "AUTH"})
+TOO_LATE: Final = Reply.of("501 5.5.4 the release is too far in the future")
+
+
+@attrs.frozen(slots=True)
+class Granted:
+    """
+    The parameters that count, the `release` in seconds since the epoch (0.0: at once) and the `priority`.
+    """
+
+    parameters: dict[str, str]
+    release: float = 0.0
+    priority: int = 0
+
+
+def grant(parameters: dict[str, str], trusted: bool, now: float, limit: float) -> Granted | Reply:
+    """
+    Weigh the parameters of MAIL; a Reply refuses the command.
+
+    A priority counts from trusted clients only (RFC 6710 §5), as does what AUTH= says: from others it becomes "<>" (RFC
+    4954 §5). A release that is past is no release, and one more than `limit` seconds away is refused (RFC 4865 §4);
+    nobody further on is told of it.
+    """
+    left = {keyword: value for keyword, value in parameters.items() if keyword not in ("HOLDFOR", "HOLDUNTIL")}
+    priority = int(left.get("MT-PRIORITY", "0")) if trusted else 0
+    if not trusted:
+        left.pop("MT-PRIORITY", None)
+        if "AUTH" in left:
+            left["AUTH"] = "<>"
+    release = _release(parameters, now)
+    if release > now + limit:
+        return TOO_LATE
+    return Granted(left, release if release > now else 0.0, priority)
+
+
+def _release(parameters: dict[str, str], now: float) -> float:
+    """
+    Tell when the message is to be released; 0.0 where nothing was said.
+    """
+    if "HOLDFOR" in parameters:
+        return now + int(parameters["HOLDFOR"])
+    if "HOLDUNTIL" in parameters:
+        return datetime.fromisoformat(parameters["HOLDUNTIL"].upper()).timestamp()
+    return 0.0
