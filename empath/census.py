@@ -35,4 +35,4 @@ class Census:
         Count anew.
         """
         self.counts = await self._spool.counts()
-        self._oldest = await self._spool.oldest()
+        self._oldest = await self._spool.oldest(self._clock.seconds())

@@ -258,9 +258,10 @@ class ISpool(Interface):
         Count the scheduled deliveries whose `next_attempt` is not after `now`.
         """
 
-    def oldest() -> Deferred[float | None]:
+    def oldest(now: float) -> Deferred[float | None]:
         """
-        Tell when the oldest message with a scheduled delivery was received, None if nothing is scheduled.
+        Tell when the oldest message with a scheduled delivery was received, or released where that was later; None if
+        nothing is scheduled but what is released after `now`.
         """
 
     def expire_kept(now: float) -> Deferred[int]:

@@ -181,12 +181,12 @@ class MemorySpool:
         """
         return self._answer(sum(_moment(each) <= now for each in self._deliveries()))
 
-    def oldest(self) -> Deferred[float | None]:
+    def oldest(self, now: float) -> Deferred[float | None]:
         """
         As `ISpool.oldest`.
         """
         scheduled = [each.received for each in self._deliveries() if each.next_attempt is not None]
-        return self._answer(min(scheduled, default=None))
+        return self._answer(min((received for received in scheduled if received <= now), default=None))
 
     def expire_kept(self, now: float) -> Deferred[int]:
         """

@@ -55,11 +55,12 @@ class Reader:
         """
         return self._ask(partial(_one, schema.DUE_COUNT, now))
 
-    def oldest(self) -> Deferred[float | None]:
+    def oldest(self, now: float) -> Deferred[float | None]:
         """
-        As `ISpool.oldest`: queue ids sort by time, so the first scheduled row tells.
+        As `ISpool.oldest`: queue ids sort by time, so one of the first scheduled rows tells, whatever was released
+        later than it came.
         """
-        return self._ask(lambda connection: connection.execute(schema.OLDEST).fetchone()[0])
+        return self._ask(partial(_one, schema.OLDEST, now))
 
     def load(self, queue_id: str) -> Deferred[Message]:
         """

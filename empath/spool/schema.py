@@ -112,7 +112,7 @@ DUE_COUNT: Final = """
 """
 OLDEST: Final = """
     SELECT min(received) FROM (
-        SELECT received FROM delivery WHERE next_attempt IS NOT NULL ORDER BY queue_id LIMIT 1)
+        SELECT received FROM delivery WHERE next_attempt IS NOT NULL AND received <= ? ORDER BY queue_id LIMIT 100)
 """
 SCHEDULED_COUNT: Final = "SELECT count(*) FROM delivery INDEXED BY delivery_due WHERE next_attempt IS NOT NULL"
 RETRY_COUNT: Final = """

@@ -225,11 +225,11 @@ class SqliteSpool:
         """
         return self._reader.due_count(now)
 
-    def oldest(self) -> Deferred[float | None]:
+    def oldest(self, now: float) -> Deferred[float | None]:
         """
         As `ISpool.oldest`.
         """
-        return self._reader.oldest()
+        return self._reader.oldest(now)
 
     def expire_kept(self, now: float) -> Deferred[int]:
         """

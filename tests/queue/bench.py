@@ -56,17 +56,23 @@ class QueueCase(SynchronousTestCase):
         made = Message(f"{number:026}", self.clock.seconds(), envelope, b"Subject: r\r\n", b"\r\n", None, 14, False)
         return made, deliveries_of(made)
 
-    def mail(self, number: int, *recipients: str, body: bytes = b"\r\nhello\r\n") -> Message:
-        envelope = Envelope(address("ann@sender.example"), tuple(Recipient(address(text)) for text in recipients))
+    def mail(
+        self, number: int, *recipients: str, body: bytes = b"\r\nhello\r\n", by: str = "", notify: str = ""
+    ) -> Message:
+        asked = {"NOTIFY": notify} if notify else {}
+        to = tuple(Recipient(address(text), dict(asked)) for text in recipients)
+        envelope = Envelope(address("ann@sender.example"), to, {"BY": by} if by else {})
         header = b"Subject: x\r\n"
         size = len(header) + len(body)
         return Message(f"{number:026}", self.clock.seconds(), envelope, header, body, None, size, False)
 
-    def accept(self, number: int, *recipients: str, body: bytes = b"\r\nhello\r\n") -> Message:
+    def accept(
+        self, number: int, *recipients: str, body: bytes = b"\r\nhello\r\n", by: str = "", notify: str = ""
+    ) -> Message:
         """
         Commit a message to the spool and tell the queue, as reception does.
         """
-        message = self.mail(number, *recipients, body=body)
+        message = self.mail(number, *recipients, body=body, by=by, notify=notify)
         self.queue.fresh(message, self.spool.keep(message))
         return message
 

@@ -166,8 +166,8 @@ class FakeSpool:
         times = [d.next_attempt for d in self.deliveries.values() if d.next_attempt is not None]
         return succeed(sum(when <= now for when in times))
 
-    def oldest(self) -> Deferred[float | None]:
-        return succeed(min((message.received for message in self.messages.values()), default=None))
+    def oldest(self, now: float) -> Deferred[float | None]:
+        return succeed(min((d.received for d in self.deliveries.values() if d.received <= now), default=None))
 
     def expire_kept(self, now: float) -> Deferred[int]:
         if fault := self._fault("expire_kept"):

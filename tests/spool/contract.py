@@ -426,6 +426,43 @@ class SpoolContract:
         self.assertEqual([each.next_attempt for each in self.all_due(50.0)], [40.0, 50.0, 50.0])
         self.assertEqual(self.get(self.spool.hasten("a.example", 50.0)), 0)
 
+    def test_what_is_released_later_is_not_due_before(self: Any) -> None:
+        """
+        RFC 4865: it is stored at once, and due, counted and found from its release on; no recovery hastens it.
+        """
+        message = self.post.message("x@a.example", received=1000.0)
+        (delivery,) = deliveries_of(message, release=5000.0)
+        self.get(self.spool.store(message, (delivery,)))
+        self.assertEqual((self.all_due(4999.0), self.get(self.spool.due_count(4999.0))), ([], 0))
+        self.assertEqual(self.get(self.spool.hasten("a.example", 2000.0)), 0)
+        self.assertEqual(self.get(self.spool.next_due(1000.0)), 5000.0)
+        self.assertEqual(self.get(self.spool.counts())[Status.PENDING], 1)
+        self.assertEqual((self.all_due(5000.0), self.get(self.spool.due_count(5000.0))), ([delivery], 1))
+
+    def test_the_oldest(self: Any) -> None:
+        """
+        When the oldest scheduled message came; one that is to be released later has no age yet.
+        """
+        self.assertIsNone(self.get(self.spool.oldest(9999.0)))
+        message = self.post.message(received=1000.0)
+        self.get(self.spool.store(message, deliveries_of(message, release=5000.0)))
+        self.assertIsNone(self.get(self.spool.oldest(4999.0)))
+        _, (delivery,) = self.stored(received=2000.0)
+        self.assertEqual(self.get(self.spool.oldest(4999.0)), 2000.0)
+        self.assertEqual(self.get(self.spool.oldest(9999.0)), 2000.0)
+        self.settled(delivery, status=Status.HELD, next_attempt=None)
+        self.assertEqual(self.get(self.spool.oldest(9999.0)), 5000.0)
+
+    def test_what_was_told_is_not_forgotten(self: Any) -> None:
+        """
+        That a recipient is late comes back with it, as does the priority.
+        """
+        _, (delivery,) = self.stored()
+        states = (attrs.evolve(delivery.recipients[0], status=Status.RETRY, late=True),)
+        self.settled(delivery, status=Status.RETRY, next_attempt=5.0, recipients=states)
+        (found,) = self.all_due()
+        self.assertEqual((found.recipients, found.priority), (states, 1))
+
     def test_counts(self: Any) -> None:
         """
         Deliveries are counted by status, each status has its number.
