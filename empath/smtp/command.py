@@ -48,7 +48,11 @@ def split_line(line: bytes, verbs: Mapping[str, Verb]) -> tuple[Verb, str]:
 
     A byte that is not UTF-8 becomes a surrogate, which no argument may hold.
     """
-    word, _, argument = line.decode("utf-8", "surrogateescape").partition(" ")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = line.decode("utf-8", "surrogateescape")
+    word, _, argument = text.partition(" ")
     verb = verbs.get(word)
     if verb is None:
         word = word.upper() if word.isascii() else ""  # other letters might become ASCII by it

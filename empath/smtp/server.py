@@ -67,8 +67,9 @@ class ServerSession(AuthSession):
         while not events:
             if self._pending is not None or self.state is State.CLOSED:
                 return None
-            if self._source is not None:
-                if not self._source(self):
+            source = self._source
+            if source is not None:
+                if not source(self):
                     return None
                 continue
             line = self._lines.next_line()
@@ -83,17 +84,16 @@ class ServerSession(AuthSession):
         Answer Hello, StartTls, ClientAttributes, MailFrom, RcptTo, DataBegun or ChunkEnded: it is done.
         """
         verb = self._settle()
-        if verb is Verb.RCPT or verb is Verb.MAIL or verb is Verb.DATA:
-            self._out.append(self._rules.accepted[verb])
-            self._commands -= 1
-            if verb is Verb.DATA:
-                self._accept_data()
-                return
-            if verb is Verb.RCPT:
-                self._recipients += 1
-            self.state = NEXT[self.state, verb]
-        else:
+        if verb is Verb.RCPT:
+            self._recipients += 1
+        elif verb is Verb.DATA:
+            self._begin_content()
+        elif verb is not Verb.MAIL:
             _ACCEPTED[verb](self)
+            return
+        self._out.append(self._rules.accepted[verb])
+        self._commands -= 1
+        self.state = NEXT[self.state, verb]
 
     def refuse(self, reply: Reply) -> None:
         """
@@ -165,8 +165,8 @@ class ServerSession(AuthSession):
             return self._end(TOO_MANY_MESSAGES, Ending.LIMIT)
         event = read_mail(argument, self._extensions, rules.max_future_release)
         parameters = event.parameters
-        self._utf8 = "SMTPUTF8" in parameters
-        self._binary = parameters.get("BODY") == "BINARYMIME"
+        self._utf8 = bool(parameters) and "SMTPUTF8" in parameters
+        self._binary = bool(parameters) and parameters.get("BODY") == "BINARYMIME"
         self._recipients = 0
         self._pending = verb
         return event

@@ -17,6 +17,7 @@ from empath.smtp.server_base import SessionBase
 from empath.smtp.server_rules import ServerRules
 from empath.smtp.server_states import BAD_CHUNK, NEXT, State, out_of_order
 
+_DATA_BEGUN: Final = DataBegun()
 BULK: Final = 1024  # octets: a smaller chunk brings so little forward that it counts as a command
 _BINARY_NEEDS_BDAT: Final = Reply.of("503 5.5.1 BODY=BINARYMIME needs BDAT")  # RFC 3030 §3
 
@@ -67,12 +68,11 @@ class ContentSession(SessionBase):
         if self._binary:
             raise CommandRefused(_BINARY_NEEDS_BDAT)
         self._pending = verb
-        return DataBegun()
+        return _DATA_BEGUN
 
-    def _accept_data(self) -> None:
+    def _begin_content(self) -> None:
         self._content = IncomingContent(self._normalize)
         self._source = ContentSession._read_content
-        self.state = NEXT[self.state, Verb.DATA]
 
     def _read_content(self) -> bool:
         """

@@ -25,7 +25,7 @@ def _listed(value: str) -> object:
 
 
 def _standing(value: str) -> Standing:
-    return Standing(**{word: True for word in value.split(",")})
+    return Standing(**dict.fromkeys(value.split(","), True))
 
 
 OPTIONS: dict[str, Callable[[str], object]] = {
