@@ -7,7 +7,7 @@ gets its outcomes. Ignored: how a connection ends once its session is over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from OpenSSL import SSL
@@ -24,7 +24,7 @@ from zope.interface import implementer
 
 from empath.deliver.contexts import why_failed
 from empath.deliver.keeper import Keeper
-from empath.deliver.streaming import Streaming
+from empath.deliver.streaming import OpenBody, Streaming
 from empath.mail.message import Message
 from empath.net.deadline import Deadline
 from empath.net.writer import PromptWriter
@@ -44,17 +44,13 @@ from empath.smtp.client_events import (
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from empath.interfaces import IBodyReader
-
-OpenBody = Callable[[Message], "IBodyReader"]
-
 
 @implementer(IHandshakeListener)
 class Connection(Protocol):
     """
     Carries one transaction at a time. `trouble` is set once the session is over before its time.
 
-    `connected_at`, `secured_at` and `sent_at` (the final dot of the last transaction) are in the clock's seconds, 0.0
+    `connected_at`, `secured_at` and `sent_at` (the end of the last transaction's content) are in the clock's seconds, 0.0
     for what has not happened; `carried` counts transactions.
     """
 
@@ -85,6 +81,7 @@ class Connection(Protocol):
         self._gone = False
         self._handshaking = False
         self._message: Message | None = None
+        self._read_by: OpenBody | None = None
         self._transaction: Deferred[TransactionEnded] | None = None
         self._streaming: Streaming | None = None
 
@@ -97,11 +94,15 @@ class Connection(Protocol):
         """
         return self.session.state is State.READY
 
-    def transact(self, consignment: Consignment, host: str, message: Message) -> Deferred[TransactionEnded]:
+    def transact(
+        self, consignment: Consignment, host: str, message: Message, open_body: OpenBody | None = None
+    ) -> Deferred[TransactionEnded]:
         """
-        Run one transaction; only when `usable`. Cancelling it closes the connection.
+        Run one transaction; only when `usable`. `open_body` reads this message in place of the connection's own.
+        Cancelling it closes the connection.
         """
         self.carried += 1
+        self._read_by = open_body
         self.sent_at = 0.0
         self._message = message
         ended: Deferred[TransactionEnded] = Deferred(self._cancelled)
@@ -215,15 +216,18 @@ class Connection(Protocol):
 
     def _send_content(self) -> None:
         """
-        Send small content and the final dot in one write; stream what lies in a file.
+        Send small content and the final dot in one write; stream what lies in a file, and chunks.
         """
         session, message = self.session, self._message
-        if session.state is not State.CONTENT:
+        if session.state is State.BDAT and self._streaming is not None:
+            self._streaming.go_on()
+            return
+        if session.state is not State.CONTENT and session.state is not State.BDAT:
             return  # refused in the same breath
         assert message is not None
-        if message.body is None:
+        if message.body is None or session.chunked:
             self._streaming = Streaming(session, self._writer, self._streamed, self._obey)
-            self._streaming.begin(message, self._open_body(message))
+            self._streaming.begin(message, self._read_by or self._open_body)
             return
         content = session.content(message.header + message.body)
         self._writer.write(content + session.end_content())
@@ -232,9 +236,9 @@ class Connection(Protocol):
 
     def _streamed(self) -> None:
         """
-        Some content went out, up to the final dot once the session has left CONTENT.
+        Some content went out, up to its end once the session waits for what the server says to it.
         """
-        if self.session.state is State.DOT:
+        if self.session.state is State.DOT or self.session.state is State.LAST:
             self.sent_at = self._clock.seconds()
         self._deadline.set(self._timeouts[self.session.state])
 

@@ -18,22 +18,22 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from empath.deliver.connection import OpenBody
 from empath.deliver.maildir_files import TmpFile, delivered, make_maildir, sync_folder
 from empath.deliver.maildir_text import LocalLines, file_name, top
+from empath.deliver.streaming import OpenBody
 from empath.errors import SpoolError
 from empath.interfaces import IAgent, IBodyReader, InThread
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
-from empath.mail.outcome import Outcome, Scope, Success, TransientFailure
+from empath.mail.outcome import Custody, Outcome, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
 from empath.policy.route import Route
 
 log = Logger()
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
-DELIVERED: Final = Success(Reply(250, "2.0.0", ("delivered to maildir",)))
-ALREADY: Final = Success(Reply(250, "2.0.0", ("delivered to maildir before",)))
+DELIVERED: Final = Success(Reply(250, "2.0.0", ("delivered to maildir",)), custody=Custody.DELIVERED)
+ALREADY: Final = Success(Reply(250, "2.0.0", ("delivered to maildir before",)), custody=Custody.DELIVERED)
 DISK_FULL: Final = TransientFailure(Reply(452, "4.3.1", ("no room in the maildir",)), Scope.HOST)
 DISK_TROUBLE: Final = TransientFailure(Reply(451, "4.3.0", ("the maildir cannot be written",)), Scope.HOST)
 UNREADABLE: Final = TransientFailure(Reply(451, "4.3.0", ("the stored content cannot be read",)), Scope.MESSAGE)

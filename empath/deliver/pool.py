@@ -143,7 +143,7 @@ class Pool:
         lane = self._lanes.get(self._sites.get(connection, _NOWHERE))
         if lane is None or not connection.usable:
             return
-        if connection.carried >= self.max_messages or self._stopped is not None:
+        if connection.carried >= self.max_messages or spent(connection) or self._stopped is not None:
             connection.leave()
         elif lane.line:
             lane.line.popleft().callback(connection)
@@ -242,6 +242,13 @@ class Pool:
 
 
 _NOWHERE: Final = Site("", 0, Policy.DISABLED)
+
+
+def spent(connection: Connection) -> bool:
+    """
+    Tell whether the server wants no more transactions on a connection (RFC 9422 §4: MAILMAX).
+    """
+    return 0 < connection.session.offer.max_messages <= connection.carried
 
 
 def unreachable(why: str) -> SessionEnded:

@@ -17,10 +17,11 @@ from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from zope.interface import implementer
 
 from empath.config.schema import Delivery as Section
-from empath.deliver.connection import Connection, OpenBody
+from empath.deliver.connection import Connection
 from empath.deliver.contexts import TlsContexts
 from empath.deliver.hosts import HostFinder
 from empath.deliver.pool import Pool, Site
+from empath.deliver.streaming import OpenBody
 from empath.deliver.visits import Pass
 from empath.interfaces import IAgent, IResolver
 from empath.mail.life import Attempt
@@ -83,7 +84,8 @@ class SmtpAgent:
         found = await self._finder.find(route, delivery.domain)
         clock = self._clock
         attempt.resolved = clock.seconds()
-        work = Pass(self._pool, route, message, delivery, attempt, self._section.max_recipients_per_transaction)
+        most = self._section.max_recipients_per_transaction
+        work = Pass(self._pool, route, message, delivery, attempt, most, clock, self._open_body)
         try:
             return await work.over(found)
         finally:
@@ -167,6 +169,9 @@ def timeouts_of(section: Section) -> dict[State, float]:
         State.DATA: times.data,
         State.CONTENT: times.data_block,
         State.DOT: times.data_termination,
+        State.BDAT: times.data_block,
+        State.LAST: times.data_termination,
+        State.SPOILED: times.data_block,
         State.QUIT: times.quit,
         State.CLOSED: times.quit,
     }

@@ -1,5 +1,5 @@
 """
-Content that lies in a file, on its way to a server piece by piece: as fast as the server takes it and no faster.
+Content on its way to a server piece by piece, from a file or in chunks: as fast as the server takes it and no faster.
 
 Fatal: nothing. A spool that cannot be read ends the session before the final dot, so that no half message counts.
 """
@@ -12,6 +12,7 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from empath.errors import SpoolError
 from empath.interfaces import IBodyReader
@@ -23,6 +24,8 @@ from empath.smtp.client import ClientSession
 from empath.smtp.client_events import Event, State
 
 log = Logger()
+
+OpenBody = Callable[[Message], IBodyReader]
 
 UNREADABLE: Final = TransientFailure(Reply(451, "4.3.0", ("the stored content cannot be read",)), Scope.MESSAGE)
 
@@ -46,11 +49,15 @@ class Streaming:
         self._room: Deferred[None] | None = None
         self._running: Deferred[None] | None = None
         self._stopped = False
+        self._registered = False
 
-    def begin(self, message: Message, reader: IBodyReader) -> None:
+    def begin(self, message: Message, open_body: OpenBody) -> None:
         """
-        Send the header and all that `reader` gives, then the final dot; closes the reader in the end.
+        Send header and body, which `open_body` reads if it is not in memory, to the final dot or the last chunk.
         """
+        reader = open_body(message) if message.body is None else HeldBody(message.body)
+        self._writer.begin_stream(self.go_on)
+        self._registered = True
         self._running = Deferred.fromCoroutine(self._send(message, reader))
         self._running.addErrback(_crashed)
 
@@ -59,12 +66,23 @@ class Streaming:
         Send no more: the transaction is over. Harmless at its regular end.
         """
         self._stopped = True
-        self._drained()
+        self._let_go()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """
+        There is room again, in the transport or for a chunk.
+        """
+        room, self._room = self._room, None
+        if room is not None:
+            room.callback(None)
 
     async def _send(self, message: Message, reader: IBodyReader) -> None:
-        self._writer.begin_stream(self._drained)
         try:
-            await self._send_pieces(message, reader)
+            if self._session.chunked:
+                await self._send_chunks(message, reader)
+            else:
+                await self._send_pieces(message, reader)
         except SpoolError as fault:
             log.error("{queue_id}: content cannot be read: {fault}", queue_id=message.queue_id, fault=fault)
             self._give_up(self._session.abandon(UNREADABLE))
@@ -73,7 +91,7 @@ class Streaming:
             raise
         finally:
             reader.close()
-            self._writer.end_stream()
+            self._let_go()
 
     async def _send_pieces(self, message: Message, reader: IBodyReader) -> None:
         session, write = self._session, self._writer.write
@@ -90,14 +108,69 @@ class Streaming:
             write(session.end_content())
             self._progress()
 
+    async def _send_chunks(self, message: Message, reader: IBodyReader) -> None:
+        """
+        Send what the session announces the length of. A spool that gives more or less than the message's size must not
+        make a message of it: the last chunk is not begun before the end of the content was seen.
+        """
+        held = message.header
+        while piece := await reader.read():
+            if self._over:
+                return
+            if len(held) >= self._session.left:
+                raise SpoolError("content is larger than it was")
+            await self._give(held)
+            held = piece
+        if not self._over:
+            if len(held) != self._session.left:
+                raise SpoolError("content is smaller than it was")
+            await self._give(held)
+
+    async def _give(self, content: bytes) -> None:
+        """
+        Give content to chunks as there is room for it.
+        """
+        session, sent = self._session, 0
+        while sent < len(content) and not self._over:
+            room = session.room
+            if self._writer.paused or not room:
+                self._room = Deferred()
+                await self._room
+            else:
+                self._writer.write(session.content(content[sent : sent + room]))
+                sent += room
+                self._progress()
+
     @property
     def _over(self) -> bool:
-        return self._stopped or self._session.state is not State.CONTENT
+        return self._stopped or self._session.state not in (State.CONTENT, State.BDAT)
 
-    def _drained(self) -> None:
-        room, self._room = self._room, None
-        if room is not None:
-            room.callback(None)
+    def _let_go(self) -> None:
+        if self._registered:
+            self._registered = False
+            self._writer.end_stream()
+
+
+@implementer(IBodyReader)
+class HeldBody:
+    """
+    A body in memory.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def read(self) -> bytes:
+        """
+        Give all of it, then nothing.
+        """
+        body, self._body = self._body, b""
+        return body
+
+    def close(self) -> None:
+        """
+        Nothing is open.
+        """
 
 
 def _crashed(failure: Failure) -> None:

@@ -5,13 +5,16 @@ One pass over a destination's hosts: which host, which recipients, and when it i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Final, cast
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
 
+from empath.deliver.cargo import Cargo
 from empath.deliver.connection import Connection
-from empath.deliver.pool import Pool, Site
-from empath.mail.envelope import Recipient
+from empath.deliver.pool import Pool, Site, spent
+from empath.deliver.streaming import OpenBody
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
@@ -19,10 +22,21 @@ from empath.mail.reply import Reply
 from empath.policy.mx import Candidate
 from empath.policy.route import Route
 from empath.policy.tls import Course, Policy, Seen, course
-from empath.smtp.client_events import Consignment, TransactionEnded, Trouble
+from empath.smtp.client_events import TransactionEnded, Trouble
+from empath.smtp.client_transfer import convertible
 
 MAX_SESSIONS: Final = 2  # in one attempt: hosts that answered
 CUT_SHORT: Final = TransientFailure(Reply(451, "4.3.2", ("the attempt was cut short",)), Scope.MESSAGE)
+
+
+class After(Enum):
+    """
+    What a connection is for its host, once it was used.
+    """
+
+    DONE = "done"
+    DEAD = "dead"  # it was idle and had ended already
+    SPENT = "spent"  # the server takes no more on it, but on another one
 
 
 class Pass:
@@ -32,18 +46,25 @@ class Pass:
     `_open` are the positions of recipients without a final outcome; `_last` is what they get if nobody does better.
     """
 
-    __slots__ = ("_attempt", "_last", "_message", "_most", "_open", "_outcomes", "_pool", "_recipients", "_route")
+    __slots__ = ("_attempt", "_cargo", "_last", "_most", "_open", "_outcomes", "_pool", "_route")
 
     def __init__(
-        self, pool: Pool, route: Route, message: Message, delivery: Delivery, attempt: Attempt, most: int
+        self,
+        pool: Pool,
+        route: Route,
+        message: Message,
+        delivery: Delivery,
+        attempt: Attempt,
+        most: int,
+        clock: IReactorTime,
+        open_body: OpenBody,
     ) -> None:
         self._pool = pool
         self._route = route
-        self._message = message
         self._attempt = attempt
         self._most = most
-        self._recipients = tuple([state.recipient for state in delivery.open_recipients])
-        self._open = list(range(len(self._recipients)))
+        self._cargo = Cargo(message, delivery, attempt, clock, open_body)
+        self._open = list(range(len(self._cargo.recipients)))
         self._outcomes: list[Outcome | None] = [None] * len(self._open)
         self._last: list[Outcome | None] = [None] * len(self._open)
 
@@ -89,39 +110,64 @@ class Pass:
 
     async def _try(self, candidate: Candidate, policy: Policy) -> Connection:
         """
-        Hand over as much as possible on one connection. One that was idle and ends without a reply was dead already:
-        a fresh one takes its place, once.
+        Hand over as much as possible. A connection that was idle and ends without a reply was dead already: a fresh
+        one takes its place, once; and another one that of each which the server has had enough of.
         """
         site = self._site(candidate, policy)
         connection = self._pool.idle(site) or await self._pool.take(site, candidate.host)
         self._note(candidate, connection)
-        if await self._hand_over(candidate, connection):
+        replaced = False
+        while (after := await self._hand_over(candidate, connection)) is not After.DONE:
+            if after is After.DEAD and replaced:
+                break
+            replaced = replaced or after is After.DEAD
             connection = await self._pool.take(site, candidate.host, fresh=True)
             self._note(candidate, connection)
-            await self._hand_over(candidate, connection)
         return connection
 
-    async def _hand_over(self, candidate: Candidate, connection: Connection) -> bool:
+    async def _hand_over(self, candidate: Candidate, connection: Connection) -> After:
         """
-        Run transactions as long as there are recipients whom this host has not judged; tells whether the connection,
-        idle before, was dead.
+        Run transactions as long as there are recipients whom this host has not judged.
         """
         waiting = self._open
-        dead = False
+        after = After.DONE
         try:
-            while waiting and connection.usable:
-                batch, waiting = waiting[: self._most], waiting[self._most :]
+            while waiting and connection.usable and not spent(connection):
+                most = min(self._most, connection.session.offer.max_recipients or self._most)
+                batch, waiting = waiting[:most], waiting[most:]
                 reused = connection.carried > 0
-                ended = await connection.transact(self._consignment(batch), candidate.host, self._message)
-                dead = ended.unanswered and reused
-                again = self._take(batch, ended)
+                ended = await self._transact(candidate, connection, batch)
+                if ended is None or (ended.unanswered and reused):
+                    after = After.DEAD
+                again = None if ended is None else self._take(batch, ended)
                 waiting = [] if again is None else again + waiting
         finally:
             self._pool.release(connection)
             self._attempt.sent = connection.sent_at
         if connection.trouble is not None:
             self._fail(connection.trouble.failure)
-        return dead
+        return After.SPENT if waiting and connection.trouble is None else after
+
+    async def _transact(
+        self, candidate: Candidate, connection: Connection, batch: list[int]
+    ) -> TransactionEnded | None:
+        """
+        Run one transaction, with content as this host takes it; None if the connection ended before it was made so.
+        """
+        cargo = self._cargo
+        consignment = cargo.consignment(batch)
+        if not convertible(consignment, connection.session.offer):
+            return await connection.transact(consignment, candidate.host, cargo.message)
+        made = await cargo.seven_bit.make()
+        if isinstance(made, TransientFailure):
+            return TransactionEnded((made,) * len(batch))
+        if not connection.usable:
+            return None
+        if made is None:
+            return await connection.transact(consignment, candidate.host, cargo.message)
+        return await connection.transact(
+            cargo.converted(consignment, made), candidate.host, made, cargo.seven_bit.open_body
+        )
 
     def _take(self, batch: list[int], ended: TransactionEnded) -> list[int] | None:
         """
@@ -157,14 +203,6 @@ class Pass:
     def _told(self) -> tuple[Outcome, ...]:
         told = [outcome or last for outcome, last in zip(self._outcomes, self._last, strict=True)]
         return cast("tuple[Outcome, ...]", tuple(told))
-
-    def _consignment(self, batch: list[int]) -> Consignment:
-        message = self._message
-        recipients = self._recipients if len(batch) == len(self._recipients) else self._of(batch)
-        return Consignment(message.envelope.reverse_path, recipients, message.size, message.eight_bit)
-
-    def _of(self, batch: list[int]) -> tuple[Recipient, ...]:
-        return tuple([self._recipients[position] for position in batch])
 
     def _site(self, candidate: Candidate, policy: Policy) -> Site:
         route = self._route
