@@ -1,7 +1,8 @@
 """
 Reception as a whole: the listening ports, their sessions, and how both end.
 
-Fatal: a port that cannot be bound (raised from `bind`). Everything else concerns one session only.
+Fatal, raised from `bind`: a port that cannot be bound, TLS that cannot be had, LMTP on port 25. Everything else
+concerns one session only.
 """
 
 from __future__ import annotations
@@ -9,42 +10,40 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, Final
 
+import attrs
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.config.schema import Listener, Smtp
+from empath.errors import ConfigError
 from empath.interfaces import IComponent
 from empath.mail.reply import Reply
 from empath.receive.factory import SmtpFactory
+from empath.receive.ports import listen
+from empath.receive.proxy import ProxyFactory
 from empath.receive.sessions import Sessions
-from empath.receive.terms import Surroundings, terms_of
+from empath.receive.terms import Surroundings, Terms, members, nobody, terms_of
+from empath.receive.tls import ServerTls
 
-BACKLOG: Final = 1024  # connections that the kernel holds; Twisted's own default is 50
-_BACKLOG_KINDS: Final = ("tcp:", "tcp6:", "unix:", "ssl:")
+SMTP_PORT: Final = 25
 
 log = Logger()
 
 
-def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> IListeningPort:
+@attrs.define(slots=True, eq=False)
+class _Gate:
     """
-    Listen at once on what an endpoint string names; raises what makes it impossible, such as a busy port.
+    One listener as it is now: `clients` makes its sessions, `strangers` those of whom a proxy cannot name.
     """
-    if endpoint.startswith(_BACKLOG_KINDS) and ":backlog=" not in endpoint:
-        endpoint += f":backlog={BACKLOG}"
-    ports: list[IListeningPort] = []
-    failures: list[Failure] = []
-    listening: Deferred[IListeningPort] = serverFromString(reactor, endpoint).listen(factory)
-    listening.addCallbacks(ports.append, failures.append)
-    if failures:
-        failures[0].raiseException()
-    if not ports:
-        listening.cancel()
-        raise ValueError(f"{endpoint} cannot be listened on at once")
-    return ports[0]
+
+    listener: Listener
+    path: str
+    tls: ServerTls | None
+    clients: SmtpFactory
+    strangers: SmtpFactory
+    factory: ProxyFactory
 
 
 @implementer(IComponent)
@@ -59,20 +58,33 @@ class Reception:
         self._reactor = reactor
         self._around = around
         self._shutdown_timeout = shutdown_timeout
-        self.sessions = Sessions(around.clock, smtp.max_connections, smtp.max_connections_per_client)
-        self._factories: list[tuple[Listener, SmtpFactory]] = [
-            (listener, SmtpFactory(terms_of(listener, smtp, around.hostname), around, self.sessions))
-            for listener in smtp.listeners
-        ]
+        self.sessions = Sessions(
+            around.clock,
+            smtp.max_connections,
+            smtp.max_connections_per_client,
+            smtp.max_connection_rate_per_client,
+        )
+        self._gates = [self._gate(listener, at, smtp) for at, listener in enumerate(smtp.listeners)]
         self.ports: list[IListeningPort] = []
+
+    @property
+    def certificates_expire(self) -> dict[str, float]:
+        """
+        When the first certificate of each listener with TLS ends, in seconds since the epoch, by its endpoint.
+        """
+        return {gate.listener.endpoint: gate.tls.expires for gate in self._gates if gate.tls is not None}
 
     def bind(self) -> None:
         """
-        Bind every listener, or none: raises what the first that cannot be bound says.
+        Read the certificates and bind every listener, or none: raises what the first that cannot be says.
         """
+        for gate in self._gates:
+            if gate.tls is not None:
+                gate.tls.load()
         try:
-            for listener, factory in self._factories:
-                self.ports.append(listen(self._reactor, listener.endpoint, factory))
+            for gate in self._gates:
+                self.ports.append(listen(self._reactor, gate.listener.endpoint, gate.factory))
+                _refuse_lmtp(gate, self.ports[-1])
         except BaseException:
             self._stop_ports()
             raise
@@ -84,15 +96,23 @@ class Reception:
 
     def reconfigure(self, section: object) -> None:
         """
-        Use the limits, time-outs and banners of a new [smtp] for new sessions; other endpoints need a restart.
+        Use the limits, time-outs, banners, proxies and certificates of a new [smtp] for new sessions; other endpoints
+        need a restart. ConfigError, and nothing is changed, if a listener cannot have its new TLS.
         """
         if not isinstance(section, Smtp):
             raise TypeError(f"not [smtp]: {section!r}")
-        self.sessions.reconfigure(section.max_connections, section.max_connections_per_client)
         wanted = {listener.endpoint: listener for listener in section.listeners}
-        for old, factory in self._factories:
-            listener = wanted.get(old.endpoint, old)
-            factory.terms = terms_of(listener, section, self._around.hostname)
+        changes = [
+            (gate, self._changed(gate, wanted.get(gate.listener.endpoint, gate.listener))) for gate in self._gates
+        ]
+        for gate, (listener, tls) in changes:
+            gate.listener, gate.tls = listener, tls
+            terms = terms_of(listener, section, self._around.hostname, tls)
+            gate.clients.terms, gate.strangers.terms = terms, _distrusting(terms)
+            gate.factory.listed = members(section.proxies)
+        self.sessions.reconfigure(
+            section.max_connections, section.max_connections_per_client, section.max_connection_rate_per_client
+        )
 
     def stop_listening(self) -> Awaitable[None]:
         """
@@ -108,7 +128,51 @@ class Reception:
         farewell = Reply(421, "4.3.2", (f"{self._around.hostname} shutting down",))
         await self.sessions.drain(farewell, self._shutdown_timeout)
 
+    def _gate(self, listener: Listener, at: int, smtp: Smtp) -> _Gate:
+        around, sessions = self._around, self.sessions
+        path = f"smtp.listeners[{at}]"
+        tls = self._tls(listener, path)
+        terms = terms_of(listener, smtp, around.hostname, tls)
+        clients = SmtpFactory(terms, around, sessions)
+        strangers = SmtpFactory(_distrusting(terms), attrs.evolve(around, trusts=nobody), sessions)
+        factory = ProxyFactory(clients, strangers, members(smtp.proxies), sessions, around.clock)
+        return _Gate(listener, path, tls, clients, strangers, factory)
+
+    def _tls(self, listener: Listener, path: str) -> ServerTls | None:
+        return None if listener.tls == "none" else ServerTls(listener, path, self._around.clock)
+
+    def _changed(self, gate: _Gate, listener: Listener) -> tuple[Listener, ServerTls | None]:
+        """
+        Keep a listener's TLS where it says the same of it, else read that anew.
+        """
+        if _tls_keys(listener) == _tls_keys(gate.listener):
+            return listener, gate.tls
+        tls = self._tls(listener, gate.path)
+        if tls is not None:
+            tls.load()
+        return listener, tls
+
     def _stop_ports(self) -> Deferred[None]:
         ports, self.ports = self.ports, []
         stopping: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
         return gatherResults(stopping).addCallback(lambda _: None)
+
+
+def _tls_keys(listener: Listener) -> tuple[object, ...]:
+    return listener.tls, listener.certificate, listener.private_key, listener.certificates, listener.client_ca
+
+
+def _distrusting(terms: Terms) -> Terms:
+    """
+    Give the terms of those who have no address of their own: nothing is theirs because of where they come from.
+    """
+    return attrs.evolve(terms, excluded=nobody, xclient=nobody)
+
+
+def _refuse_lmtp(gate: _Gate, port: IListeningPort) -> None:
+    """
+    Refuse LMTP on port 25, where only the bound socket tells (RFC 2033 §5).
+    """
+    if gate.listener.kind == "lmtp" and getattr(port.getHost(), "port", None) == SMTP_PORT:
+        problem = f'{gate.path}.endpoint: found "{gate.listener.endpoint}", which is port 25; allowed: any other port'
+        raise ConfigError([f'{problem} with kind = "lmtp" (RFC 2033)'])

@@ -10,11 +10,14 @@ from typing import Final, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from empath.config.units import NO_LIMIT, Rate
 from empath.mail.reply import Reply
+from empath.policy.limit import TokenBuckets
 from empath.policy.relay import client_address
 
 TOO_MANY: Final = Reply.of("421 4.7.0 too many connections")
 TOO_MANY_OF_CLIENT: Final = Reply.of("421 4.7.0 too many connections from your network")
+TOO_FAST: Final = Reply.of("421 4.7.0 too many connections in a short time from your network")
 _LAST_WORDS: Final = 2.0  # seconds for the last replies to leave after the bound
 _IPV6_HOST_BITS: Final = 64
 
@@ -59,7 +62,9 @@ class Sessions:
     The register of the sessions of all listeners. Limits that are lowered hold for new connections.
     """
 
-    def __init__(self, clock: IReactorTime, max_connections: int, max_connections_per_client: int) -> None:
+    def __init__(
+        self, clock: IReactorTime, max_connections: int, max_connections_per_client: int, rate: Rate = NO_LIMIT
+    ) -> None:
         self._clock = clock
         self._live: set[Drainable] = set()
         self._clients: dict[ClientKey, int] = {}
@@ -68,12 +73,17 @@ class Sessions:
         self._made = 0
         self._prefix = f"{int(clock.seconds()):x}-"
         self.count = 0
-        self.reconfigure(max_connections, max_connections_per_client)
+        self._rate = NO_LIMIT
+        self._pace = TokenBuckets(0, 1.0)
+        self.reconfigure(max_connections, max_connections_per_client, rate)
 
-    def reconfigure(self, max_connections: int, max_connections_per_client: int) -> None:
+    def reconfigure(self, max_connections: int, max_connections_per_client: int, rate: Rate = NO_LIMIT) -> None:
         """
-        Use these limits from now on.
+        Use these limits from now on; a client's rate starts anew where it is another one.
         """
+        if rate != self._rate:
+            self._rate = rate
+            self._pace = TokenBuckets(rate.count, rate.seconds)
         self._limit = max_connections
         self._client_limit = max_connections_per_client
 
@@ -84,15 +94,26 @@ class Sessions:
         self._made += 1
         return f"{self._prefix}{self._made:x}"
 
-    def refusal(self, client: ClientKey) -> Reply | None:
+    def full(self) -> Reply | None:
         """
-        Tell why one more connection of a client is not let in; None: it may come.
+        Tell why nobody at all is let in; None: one more may come.
         """
         if self._closing is not None:
             return self._closing
-        if self.count >= self._limit:
-            return TOO_MANY
-        return TOO_MANY_OF_CLIENT if self._clients.get(client, 0) >= self._client_limit else None
+        return TOO_MANY if self.count >= self._limit else None
+
+    def refusal(self, client: ClientKey) -> Reply | None:
+        """
+        Tell why one more connection of a client is not let in; None: it may come, and counts against its rate.
+        """
+        refused = self.full()
+        if refused is not None:
+            return refused
+        if self._clients.get(client, 0) >= self._client_limit:
+            return TOO_MANY_OF_CLIENT
+        if self._rate.count and not self._pace.take(str(client), self._clock.seconds()):
+            return TOO_FAST
+        return None
 
     def join(self, session: Drainable, client: ClientKey) -> None:
         """

@@ -18,8 +18,8 @@ from empath.config.units import EndpointText, seconds
 from empath.interfaces import IComponent
 from empath.mail.life import ConnectionClosed
 from empath.mail.reply import Reply
-from empath.receive.factory import SmtpFactory
-from empath.receive.listeners import Reception, listen
+from empath.receive.listeners import Reception
+from empath.receive.ports import listen
 from empath.receive.protocol import SmtpProtocol
 from empath.receive.sessions import peer_of
 from tests.receive.support import Client, World, changed
@@ -258,7 +258,6 @@ class ReceptionTests(SynchronousTestCase):
         reception = self.reception("tcp:2525", "tcp:2526")
         reception.bind()
         factory = self.reactor.tcpServers[0][1]
-        assert isinstance(factory, SmtpFactory)
         new = changed(
             banner="new",
             max_connections=1,
