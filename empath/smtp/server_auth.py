@@ -63,6 +63,8 @@ class AuthSession(ContentSession):
         """
         if self.state is not State.HANDSHAKE:
             raise RuntimeError("no handshake was begun")
+        if self._read_cleartext():
+            return
         self._source = None
         self.standing = Standing(secure=True)
         self._begin_anew()
@@ -82,11 +84,9 @@ class AuthSession(ContentSession):
 
     def _accept_starttls(self) -> None:
         """
-        Begin the handshake, unless cleartext came behind STARTTLS: somebody put it there to have it read as if TLS
-        had protected it (CVE-2011-0411).
+        Begin the handshake, unless there is cleartext already.
         """
-        if len(self._lines):
-            self._events.append(self._end(None, Ending.INJECTED))
+        if self._read_cleartext():
             return
         self._out.append(self._rules.accepted[Verb.STARTTLS])
         self._source = AuthSession._read_cleartext
@@ -94,7 +94,8 @@ class AuthSession(ContentSession):
 
     def _read_cleartext(self) -> bool:
         """
-        End the session if there is anything to read before the handshake is done.
+        End the session if cleartext came behind STARTTLS, and tell whether it did: somebody put it there to have it
+        read as if TLS had protected it (CVE-2011-0411).
         """
         if not len(self._lines):
             return False

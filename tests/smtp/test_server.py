@@ -11,7 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.errors import CommandRefused
 from empath.mail.reply import Reply
 from empath.smtp.events import Closed, Ending, Verb
+from empath.smtp.extension import Standing
 from empath.smtp.server import ServerSession
+from empath.smtp.server_rules import ServerRules
 from empath.smtp.server_states import NEXT, State
 from tests.smtp.server_peer import QUEUE_ID, Peer, rules
 
@@ -38,7 +40,29 @@ FRAGMENTS = st.sampled_from(
         b"GET / HTTP/1.1\r\n",
         b"x" * 600,
         b"\xff\x00",
+        b"BDAT 0 LAST\r\n",
+        b"BDAT 6\r\nRSET\r\n",
+        b"BDAT 7 LAST\r\nA: b\r\n\r",
+        b"BDAT 2\r\n\n\x00",
+        b"BDAT x\r\n",
+        b"MAIL FROM:<> BODY=BINARYMIME SMTPUTF8\r\n",
+        b"RCPT TO:<no-data@d.example>\r\n",
+        b"RCPT TO:<no-chunk@d.example> NOTIFY=NEVER\r\n",
+        "RCPT TO:<ü@d.example>\r\n".encode(),
+        b"AUTH PLAIN\r\n",
+        b"AUTH PLAIN dGVzdAB0ZXN0ADEyMzQ=\r\n",
+        b"dGVzdAB0ZXN0ADEyMzQ=\r\n",
+        b"*\r\n",
+        b"XCLIENT NAME=a HELO=forbidden\r\n",
+        b"XCLIENT ADDR=192.0.2.1\r\n",
+        b"LHLO c\r\n",
     ]
+)
+RULES = (
+    rules(max_errors=6, max_commands=15, auth=True),
+    rules(max_errors=6, max_commands=15, kind="lmtp"),
+    rules(extensions_off=("CHUNKING",), max_errors=6),
+    rules(max_errors=6, starttls=True),
 )
 BYTES = st.one_of(
     st.binary(max_size=200),
@@ -47,14 +71,17 @@ BYTES = st.one_of(
     st.lists(FRAGMENTS, max_size=15).map(
         lambda parts: b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n" + b"".join(parts)
     ),
+    st.lists(FRAGMENTS, max_size=15).map(
+        lambda parts: b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<c@d.example>\r\nBDAT 9\r\n" + b"".join(parts)
+    ),
 )
 
 
-def outcome(pieces: list[bytes], normalize: bool) -> tuple[object, ...]:
+def outcome(pieces: list[bytes], normalize: bool, own: ServerRules) -> tuple[object, ...]:
     """
     Play the pieces into a session and tell everything that came of it.
     """
-    peer = Peer(rules(max_errors=6, max_commands=15), normalize)
+    peer = Peer(own, normalize, Standing(xclient=True), ("PLAIN", "LOGIN"), cleartext=True)
     said = b"".join([peer.session.output(), *(peer.send(piece) for piece in pieces)])
     return said, peer.events, peer.messages, peer.refused_contents, peer.ending, peer.session.state
 
@@ -65,21 +92,21 @@ class DivisionTests(SynchronousTestCase):
     """
 
     @settings(max_examples=200, deadline=None)
-    @given(BYTES, st.booleans())
-    def test_byte_by_byte_is_whole(self, data: bytes, normalize: bool) -> None:
+    @given(BYTES, st.booleans(), st.sampled_from(RULES))
+    def test_byte_by_byte_is_whole(self, data: bytes, normalize: bool, own: ServerRules) -> None:
         """
         Any bytes, whole or byte by byte, give the same events, replies and messages, and no exception.
         """
         single = [data[at : at + 1] for at in range(len(data))]
-        self.assertEqual(outcome([data], normalize), outcome(single, normalize))
+        self.assertEqual(outcome([data], normalize, own), outcome(single, normalize, own))
 
     @settings(max_examples=100, deadline=None)
-    @given(st.lists(BYTES, max_size=5), st.booleans())
-    def test_any_division_is_whole(self, pieces: list[bytes], normalize: bool) -> None:
+    @given(st.lists(BYTES, max_size=5), st.booleans(), st.sampled_from(RULES))
+    def test_any_division_is_whole(self, pieces: list[bytes], normalize: bool, own: ServerRules) -> None:
         """
         The same for any pieces.
         """
-        self.assertEqual(outcome([b"".join(pieces)], normalize), outcome(pieces, normalize))
+        self.assertEqual(outcome([b"".join(pieces)], normalize, own), outcome(pieces, normalize, own))
 
 
 class PausedTests(SynchronousTestCase):
