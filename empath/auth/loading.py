@@ -1,18 +1,34 @@
 """
-An authenticator of the operator's own, by its dotted name.
+The authenticator that [auth] asks for: that of the password file, or the operator's own by its dotted name.
 """
 
 from __future__ import annotations
 
+import random
 from importlib import import_module
 from operator import attrgetter
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import Invalid
 from zope.interface.verify import verifyObject
 
+from empath.auth.file import FileAuthenticator
+from empath.config.schema import Auth
 from empath.errors import ConfigError
-from empath.interfaces import IAuthenticator
+from empath.interfaces import IAuthenticator, InThread
+
+
+def authenticator_of(
+    section: Auth, in_thread: InThread[Any], clock: IReactorTime, chance: random.Random
+) -> IAuthenticator | None:
+    """
+    Make the authenticator that the section asks for, None if nobody may log in; ConfigError where it cannot be used.
+    See FileAuthenticator for the arguments.
+    """
+    if section.authenticator:
+        return load_authenticator(section.authenticator)
+    return FileAuthenticator(section.users, in_thread, clock, chance) if section.users else None
 
 
 def load_authenticator(name: str) -> IAuthenticator:

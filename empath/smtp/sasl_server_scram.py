@@ -111,10 +111,10 @@ class ServerScram:
         said = f"r={nonce},s={b64encode(verifier.salt).decode()},i={verifier.iterations}"
         bound = match["gs2"].encode() + (self.binding[match["type"]] if self.plus else b"")
         opening = Opening(login, bound, f"{match['bare']},{said}", nonce, verifier)
-        return Challenge(said.encode(), lambda response: _conclude(opening, response))
+        return Challenge(said.encode(), lambda response: conclude(opening, response))
 
 
-def _conclude(opening: Opening, response: bytes) -> Step:
+def conclude(opening: Opening, response: bytes) -> Step:
     """
     Take client-final-message, and send server-final-message.
     """

@@ -38,8 +38,10 @@ class ScramVerifier:
         """
         Tell whether a ClientProof was made by somebody who knows the password (RFC 5802 §3).
         """
+        if len(proof) != _KEY:
+            return False
         signature = hmac.digest(self.stored_key, auth_message, "sha256")
-        client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=False))
+        client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
         return hmac.compare_digest(hashlib.sha256(client_key).digest(), self.stored_key)
 
     def signature(self, auth_message: bytes) -> bytes:
