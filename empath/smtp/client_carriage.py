@@ -174,9 +174,10 @@ class Carriage(Opening):
         self._end(findings.host_trouble(reply, self.state, self._terms.host), Trouble.REFUSED)
 
     def _spoiled(self, _reply: Reply) -> None:
-        self._sent_chunks.answered()
-        if not self._sent_chunks.unanswered:
-            self._end_transaction()
+        """
+        The one chunk that was ahead of the refused one is answered, too.
+        """
+        self._end_transaction()
 
     def _last_accepted(self, reply: Reply) -> None:
         """

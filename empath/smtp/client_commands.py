@@ -46,7 +46,7 @@ def rcpt_command(recipient: Recipient, *, dsn: bool, utf8: bool) -> str:
     original = recipient.parameters.get("ORCPT", "") or _original(text)
     if not utf8:
         original = _NOT_ASCII.sub(_escape, original)
-    return f"RCPT TO:<{text}>{notify}{_parameter('ORCPT', original)}\r\n"
+    return f"RCPT TO:<{text}>{notify}{f' ORCPT={original}' if _sayable(original) else ''}\r\n"
 
 
 def _body(consignment: Consignment) -> str:
@@ -76,11 +76,16 @@ def _further(consignment: Consignment, offer: Offer, authenticated: bool) -> str
 
 def _parameter(keyword: str, value: str) -> str:
     """
-    Say a parameter; "" for none, and for a value that would be more than one (RFC 5321 §4.1.2, esmtp-value).
+    Say a parameter; "" for none, and for a value that is none.
     """
-    if not value or not value.isprintable() or " " in value or "=" in value:
-        return ""
-    return f" {keyword}={value}"
+    return f" {keyword}={value}" if value and value.isascii() and _sayable(value) else ""
+
+
+def _sayable(value: str) -> bool:
+    """
+    Tell whether a value ends where it seems to (RFC 5321 §4.1.2, esmtp-value).
+    """
+    return value.isprintable() and " " not in value and "=" not in value
 
 
 def _original(text: str) -> str:

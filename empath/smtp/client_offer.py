@@ -19,8 +19,8 @@ class Offer:
     The keywords that matter to us. `size` says whether SIZE= may be declared, `max_size` the limit in bytes (0: none
     announced, RFC 1870 §3). `binary` is never without `chunking` (RFC 3030 §3). `deliver_by` is the least BY= in
     seconds that is taken (0: any), None where the server does not know it (RFC 2852 §3). `max_recipients` of a
-    transaction and `max_messages` of a session are from LIMITS (RFC 9422; 0: none announced); RCPTDOMAINMAX says nothing
-    to us, who send to one domain at a time.
+    transaction and `max_messages` of a session are from LIMITS (RFC 9422; 0: none announced). RCPTDOMAINMAX says
+    nothing to us, who send to one domain at a time.
     """
 
     pipelining: bool = False

@@ -60,6 +60,7 @@ class Driver:
         self.written = b""
         self.bytewise = bytewise
         self.todo: list[Consignment] = []
+        self.content = CONTENT
 
     def say(self, *turns: bytes) -> Driver:
         """
@@ -84,12 +85,23 @@ class Driver:
                 case StartTls() if self.session.state is State.HANDSHAKE:
                     self.act(self.session.secured())
                 case ContentWanted() if self.session.state is State.CONTENT:
-                    self.written += self.session.content(CONTENT) + self.session.end_content()
+                    self.written += self.session.content(self.content) + self.session.end_content()
+                case ContentWanted() if self.session.state is State.BDAT:
+                    self.give_chunks()
                 case Ready() | TransactionEnded() if self.todo and self.session.state is State.READY:
                     self.begin(self.todo.pop(0))
                 case _:
                     pass
         self.written += self.session.take_output()
+
+    def give_chunks(self) -> None:
+        """
+        Give as much as there is room for.
+        """
+        session = self.session
+        while session.state is State.BDAT and (room := session.room):
+            begin = len(self.content) - session.left
+            self.written += session.content(self.content[begin : begin + room])
 
     def begin(self, carried: Consignment) -> Driver:
         """

@@ -394,6 +394,10 @@ TURNS = st.sampled_from(
         PIPELINING,
         PLAIN,
         b"250-x\r\n250-STARTTLS\r\n250 AUTH LOGIN\r\n",
+        b"250-x\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n250-DELIVERBY\r\n250 PIPELINING\r\n",
+        b"250-x\r\n250-CHUNKING\r\n250-LIMITS MAILMAX=1\r\n250 SMTPUTF8\r\n",
+        b"250 a\r\n250 b\r\n250 c\r\n",
+        b"503 5.5.1 x\r\n",
         b"250 2.1.0 Ok\r\n",
         b"250 a\r\n250 b\r\n354 c\r\n",
         b"250 a\n550 b\n354 c\n",
@@ -428,7 +432,11 @@ class AnyBytesTests(SynchronousTestCase):
         Feed all turns, with three transactions to be done.
         """
         driver = Driver(terms, bytewise=bytewise)
-        driver.todo = [consignment("b@example.org", "c@example.org"), consignment(), consignment(sender=None)]
+        driver.todo = [
+            consignment("b@example.org", "c@example.org", chunked=True),
+            consignment("ü@example.org", parameters={"ENVID": "x"}),
+            consignment(sender=None, binary=True, deliver_by=(60, "R")),
+        ]
         driver.say(*turns)
         driver.act(driver.session.connection_lost())
         return driver

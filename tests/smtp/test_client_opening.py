@@ -241,8 +241,37 @@ class OfferTests(SynchronousTestCase):
         Keywords are read in any case, with their parameters; what makes no sense is passed over.
         """
         reply = Reply(250, None, ("mx", "pipelining", "Size 99 x", "8bitmime", "", "AUTH=LOGIN", "auth plain", "X-Y"))
-        expected = Offer(True, False, True, True, 99, frozenset({"LOGIN", "PLAIN"}))
+        expected = Offer(True, False, True, True, 99, frozenset({"LOGIN", "PLAIN"}), auth=True)
         self.assertEqual(read_offer(reply), expected)
+
+    def test_extensions(self) -> None:
+        """
+        All other extensions, with the numbers they announce.
+        """
+        said = ("mx", "CHUNKING", "BINARYMIME", "SMTPUTF8", "DSN", "MT-PRIORITY MIXER", "DELIVERBY 240", "AUTH")
+        limits = "LIMITS RCPTMAX=20 MAILMAX=5 RCPTDOMAINMAX=1 =7 X"
+        self.assertEqual(
+            read_offer(Reply(250, None, (*said, limits))),
+            Offer(
+                chunking=True,
+                binary=True,
+                utf8=True,
+                dsn=True,
+                auth=True,
+                priorities=True,
+                deliver_by=240,
+                max_recipients=20,
+                max_messages=5,
+            ),
+        )
+
+    def test_offers_of_no_use(self) -> None:
+        """
+        BINARYMIME without CHUNKING is none (RFC 3030 §3), limits that are no numbers are none, a DELIVERBY without a
+        number takes any time.
+        """
+        said = ("mx", "BINARYMIME", "LIMITS RCPTMAX=x MAILMAX", "DELIVERBY")
+        self.assertEqual(read_offer(Reply(250, None, said)), Offer(deliver_by=0))
 
     def test_terms_default(self) -> None:
         """
