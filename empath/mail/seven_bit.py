@@ -54,9 +54,10 @@ class Converter(Walk):
     Makes a message 7-bit while it passes: header block first, then body, in any division; both methods raise
     NotConvertible, at whatever point it shows.
 
-    Without `plan` (what a Survey told) up to 64 KiB of a leaf are held to see what it needs, and longer ones that are
-    not labelled as encoded are always encoded. With it, what is 7-bit stays byte for byte, whatever its length; only a
-    label that claims more becomes 7bit.
+    Without `plan` (what a Survey told) the first 64 KiB of a leaf decide how it is encoded, and a longer one that is
+    not labelled as encoded always is: its label is sent before its end is seen. With it, what is 7-bit stays byte for
+    byte, whatever its length; only a label that claims more becomes 7bit. A multipart that lacks MIME-Version gets
+    none: who reads its parts without reads them so then. Lines that are too long stay where nothing may be encoded.
     """
 
     __slots__ = ("_plan",)

@@ -130,13 +130,12 @@ class Leaf:
     longer than that is encoded even if it was 7-bit so far: what is to come is not known, and the label is sent first.
     """
 
-    __slots__ = ("_coded", "_entity", "_held", "_length", "_look")
+    __slots__ = ("_coded", "_entity", "_held", "_length")
 
     def __init__(self, entity: Entity, encoding: Encoding | None) -> None:
         self._entity = entity
         self._held: list[bytes] = []
         self._length = 0
-        self._look = Look()
         self._coded: Content | None = None
         if encoding is not None:
             self._coded = coder(encoding)
@@ -150,11 +149,7 @@ class Leaf:
             return self._released() + self._coded.write(piece)
         self._held.append(piece)
         self._length += len(piece)
-        self._look.write(piece)
-        if self._length <= HOLD:
-            return b""
-        encoding = self._look.encoding(self._entity)
-        return self._decide(least_encoding(self._entity) if encoding is Encoding.NONE else encoding)[0]
+        return self._decide()[0] if self._length > HOLD else b""
 
     def finish(self, delimited: bool) -> bytes:
         """
@@ -162,12 +157,21 @@ class Leaf:
         """
         if self._coded is not None:
             return self._released() + self._coded.finish(delimited)
-        begun, coded = self._decide(self._look.encoding(self._entity))
+        begun, coded = self._decide()
         return begun + coded.finish(delimited)
 
-    def _decide(self, encoding: Encoding) -> tuple[bytes, Content]:
+    def _decide(self) -> tuple[bytes, Content]:
+        """
+        Choose the encoding by the first HOLD bytes, however they came.
+        """
+        held = self._released()
+        look = Look()
+        look.write(held if self._length <= HOLD else held[:HOLD].removesuffix(b"\r"))
+        encoding = look.encoding(self._entity)
+        if encoding is Encoding.NONE and self._length > HOLD:
+            encoding = least_encoding(self._entity)
         self._coded = coded = coder(encoding)
-        return self._entity.header(encoding) + b"\r\n" + coded.write(self._released()), coded
+        return self._entity.header(encoding) + b"\r\n" + coded.write(held), coded
 
     def _released(self) -> bytes:
         held = b"".join(self._held)

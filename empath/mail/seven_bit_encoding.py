@@ -43,7 +43,8 @@ class QuotedPrintable:
     """
     Encodes lines; a CR or an LF that stands alone becomes =0D or =0A, so no content is lost whatever it is.
 
-    Dots are safe by the transport's own rule; "From " is not changed, since SMTP does not change it.
+    Soft breaks in lines longer than HOLD depend on the pieces. Dots are safe by the transport's own rule; "From " is
+    not changed, since SMTP does not change it.
     """
 
     __slots__ = ("_rest",)
@@ -81,16 +82,18 @@ def _quoted(lines: bytes) -> bytes:
     Encode lines, the last one perhaps without its end.
     """
     if bare_newline(lines):
-        return b"\r\n".join([_quoted_binary(line) for line in lines.split(b"\r\n")])
+        return b"\r\n".join([_quoted_line(line) for line in lines.split(b"\r\n")])
     if b"\n" in lines:  # else b2a_qp breaks lines with LF
         return binascii.b2a_qp(lines)
     return binascii.b2a_qp(b"\r\n" + lines)[2:]
 
 
-def _quoted_binary(line: bytes) -> bytes:
+def _quoted_line(line: bytes) -> bytes:
     """
-    Encode what is no line end as well.
+    Encode a line without its end; what stands alone in it is no line end.
     """
+    if b"\r" not in line and b"\n" not in line:
+        return binascii.b2a_qp(line + b"\r\n")[:-2]
     return binascii.b2a_qp(line, istext=False).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 

@@ -4,6 +4,7 @@ The structure of a MIME message, followed while it passes in pieces of any size 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 import attrs
@@ -13,7 +14,7 @@ from empath.mail.seven_bit_entity import NO_FIELD, Encoding, Entity, Kind, read_
 
 _MOST_HEADER: Final = 1 << 18  # bytes of a header block; beyond, an entity is only passed on
 _MOST_DEPTH: Final = 100  # multiparts within one another
-_LONGEST_DELIMITER: Final = 1000
+_LONGEST_DELIMITER: Final = 998  # its padding included
 _DELIMITER: Final = b"\r\n--"
 _OUTSIDE: Final = "8-bit content stands outside the parts of a multipart"
 
@@ -24,7 +25,7 @@ class _Multipart:
     digest: bool
 
 
-class Walk:
+class Walk(ABC):
     """
     Follows the structure of a message through pieces of any size; subclasses say what becomes of a leaf.
 
@@ -52,14 +53,13 @@ class Walk:
         self._stack: list[_Multipart] = []
         self._needle = b"\r\n"  # how each delimiter begins
         self._content: Content | None = None
-        self._fresh = False
         self._header(whole=True, in_digest=False)
 
+    @abstractmethod
     def leaf(self, entity: Entity) -> Content:
         """
         Say what becomes of a leaf.
         """
-        raise NotImplementedError
 
     def walk(self, piece: bytes) -> bytes:
         """
@@ -68,7 +68,7 @@ class Walk:
         self._buffer = self._buffer[self._at :] + piece
         self._at = 0
         out: list[bytes] = []
-        while self._header_line(out) if self._content is None else self._region(out):
+        while self._header_line(out) if self._content is None else self._region(self._content, out):
             pass
         return b"".join(out)
 
@@ -82,7 +82,7 @@ class Walk:
         out: list[bytes] = []
         if self._matching(rest[2:] if rest.startswith(_DELIMITER) else b"") is not None:
             return self._content.finish(True) + (rest[2:] if self._fresh else rest)
-        self._flush(len(self._buffer), out)
+        self._flush(self._content, len(self._buffer), out)
         out.append(self._content.finish(False))
         return b"".join(out)
 
@@ -91,6 +91,7 @@ class Walk:
         Begin a header block.
         """
         self._content = None
+        self._fresh = False
         self._whole = whole
         self._in_digest = in_digest
         self._lines: list[bytes] = []
@@ -102,14 +103,14 @@ class Walk:
         """
         end = self._buffer.find(b"\r\n", self._at)
         if end < 0:
-            return len(self._buffer) - self._at > _MOST_HEADER and self._give_up(out)
+            return len(self._buffer) - self._at > _MOST_HEADER + len(b"\r") and self._give_up(out)
         line = self._buffer[self._at : end]
         if not line:
             self._enter(read_entity(self._lines, whole=self._whole, in_digest=self._in_digest), out)
         elif (level := self._matching(line)) is not None:
             out.extend(self._lines)
             self._delimited(level, line, end, out)
-        elif self._header_size > _MOST_HEADER:
+        elif max(self._header_size, len(line)) > _MOST_HEADER:
             return self._give_up(out)
         else:
             self._lines.append(_checked(line + b"\r\n"))
@@ -169,7 +170,7 @@ class Walk:
             for other in self._stack
         )
 
-    def _region(self, out: list[bytes]) -> bool:
+    def _region(self, content: Content, out: list[bytes]) -> bool:
         """
         Take content up to the next delimiter.
         """
@@ -177,16 +178,17 @@ class Walk:
         found = buffer.find(self._needle, self._at) if self._stack else -1
         while found >= 0:
             end = buffer.find(b"\r\n", found + 2)
-            if end < 0 and len(buffer) - found <= _LONGEST_DELIMITER:
-                self._flush(found, out)
+            if end < 0 and len(buffer) - found <= _LONGEST_DELIMITER + len(b"\r\n\r"):
+                self._flush(content, found, out)
                 return False
             line = buffer[found + 2 : end] if end >= 0 else b""
             if (level := self._matching(line)) is not None:
-                self._flush(found, out)
-                self._leave(level, line, end, out)
+                self._flush(content, found, out)
+                out.append(content.finish(True) if self._fresh else content.finish(True) + b"\r\n")
+                self._delimited(level, line, end, out)
                 return True
             found = buffer.find(self._needle, found + 2)
-        self._flush(len(buffer) - self._undecided(), out)
+        self._flush(content, len(buffer) - self._undecided(), out)
         return False
 
     def _undecided(self) -> int:
@@ -196,7 +198,7 @@ class Walk:
         begin = self._buffer.rfind(b"\r", max(self._at, len(self._buffer) - len(self._needle) + 1))
         return len(self._buffer) - begin if begin >= 0 and self._needle.startswith(self._buffer[begin:]) else 0
 
-    def _flush(self, end: int, out: list[bytes]) -> None:
+    def _flush(self, content: Content, end: int, out: list[bytes]) -> None:
         """
         Hand on content up to `end`.
         """
@@ -205,14 +207,14 @@ class Walk:
             return
         self._fresh = False
         self._at = end
-        if end > begin and self._content is not None:
-            out.append(self._content.write(self._buffer[begin:end]))
+        if end > begin:
+            out.append(content.write(self._buffer[begin:end]))
 
     def _matching(self, line: bytes) -> int | None:
         """
         Tell which multipart a delimiter line belongs to.
         """
-        if not line.startswith(b"--"):
+        if not line.startswith(b"--") or len(line) > _LONGEST_DELIMITER:
             return None
         bare = line.rstrip(b" \t")
         for level in range(len(self._stack) - 1, -1, -1):
@@ -220,16 +222,6 @@ class Walk:
             if bare.startswith(delimiter) and bare[len(delimiter) :] in (b"", b"--"):
                 return level
         return None
-
-    def _leave(self, level: int, line: bytes, end: int, out: list[bytes]) -> None:
-        """
-        End content at a delimiter line.
-        """
-        if self._content is not None:
-            out.append(self._content.finish(True))
-        if not self._fresh:
-            out.append(b"\r\n")
-        self._delimited(level, line, end, out)
 
     def _delimited(self, level: int, line: bytes, end: int, out: list[bytes]) -> None:
         """

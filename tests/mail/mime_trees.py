@@ -36,9 +36,7 @@ def _fields(media: str | None, encoding: str | None, folded: bool) -> bytes:
     fields = ["Content-Description: a part\r\n"]
     if media is not None:
         fields.append(
-            f"{'content-TYPE:' if folded else 'Content-Type:'} {media}\r\n".replace(
-                "; ", ";\r\n\t" if folded else "; "
-            )
+            f"{'content-TYPE:' if folded else 'Content-Type:'} {media}\r\n".replace("; ", ";\r\n\t" if folded else "; ")
         )
     if encoding is not None:
         fields.append(f"Content-Transfer-Encoding: {encoding}\r\n")

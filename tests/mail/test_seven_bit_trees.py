@@ -8,23 +8,23 @@ import importlib.util
 import re
 import unittest
 from pathlib import Path
+from typing import Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.mail.seven_bit import Converter, NotConvertible, Survey
+from empath.mail.seven_bit import Converter, Encoding, NotConvertible, Survey
 from tests.mail.mime_trees import MESSAGES, encoded_lines, structure
 
-BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
-PARTS = importlib.util.find_spec("test")
+BARE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 
 def converted(*pieces: bytes, surveyed: bool = False) -> bytes:
     """
     Convert a message that comes in pieces.
     """
-    plan = ()
+    plan: tuple[Encoding, ...] = ()
     if surveyed:
         survey = Survey()
         for piece in pieces:
