@@ -5,7 +5,7 @@ The fields of a delivery status notification, for programs (RFC 3464 §2; in UTF
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, assert_never
 
 from empath.mail.deliver_by import deliver_by
 from empath.mail.message import Message, RecipientState
@@ -79,6 +79,8 @@ def _status(notice: Notice) -> str:
             return "5.0.0" if state.reply is None or state.reply.positive else state.reply.status
         case Action.RELAYED | Action.DELIVERED:
             return state.reply.status if state.reply is not None and state.reply.positive else "2.0.0"
+        case _:
+            assert_never(notice.action)
 
 
 def _typed(address: str, utf8: bool, kind: str = "rfc822") -> str:

@@ -5,7 +5,7 @@ What a sender is owed a word about: recipients that failed, are late, or got the
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -78,6 +78,8 @@ def _action(was: RecipientState, now: RecipientState, outcome: Outcome, by: Deli
                 return Action.RELAYED
             case Custody.PASSED_ON:
                 return Action.RELAYED if by is not None and by.trace else None
+            case _:
+                assert_never(outcome.custody)
     return Action.DELAYED if now.late and not was.late else None
 
 
@@ -98,3 +100,5 @@ def _wanted(notify: str | None, action: Action, by: DeliverBy | None) -> bool:
             return wanted is None or "DELAY" in wanted
         case Action.RELAYED | Action.DELIVERED:
             return wanted is not None and "SUCCESS" in wanted
+        case _:
+            assert_never(action)

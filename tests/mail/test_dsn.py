@@ -289,6 +289,159 @@ class TextTests(SynchronousTestCase):
             )
 
 
+def told(
+    action: Action, text: str = "bob@example.net", said: str = "250 2.1.5 ok", host: str = "mx.example.net"
+) -> Notice:
+    status = Status.RETRY if action is Action.DELAYED else Status.COMPLETED
+    until = NOW + 3600 if action is Action.DELAYED else None
+    return Notice(RecipientState(Recipient(address(text)), status, Reply.of(said), host), action, until)
+
+
+class ActionTests(SynchronousTestCase):
+    def test_what_is_late(self) -> None:
+        """
+        Action delayed, status 4.4.7, and until when it is tried (RFC 3464 §2.3.9, RFC 2852 §5).
+        """
+        message = original()
+        message = attrs.evolve(message, envelope=attrs.evolve(message.envelope, parameters={"BY": "120;N"}))
+        raw = told_bytes(message, told(Action.DELAYED, said="450 4.7.1 greylisted"))
+        whole, group = status_groups(raw)
+        self.assertEqual(whole["Deliver-By-Date"], "Tue, 14 Nov 2023 22:15:20 +0000")
+        self.assertEqual((group["Action"], group["Status"]), ("delayed", "4.4.7"))
+        self.assertEqual(group["Will-Retry-Until"], "Tue, 14 Nov 2023 23:20:00 +0000")
+        self.assertEqual(group["Diagnostic-Code"], "smtp; 450 4.7.1 greylisted")
+        text = " ".join(parts(raw)[0].get_content().split())
+        self.assertIn("it is tried until Tue, 14 Nov 2023 23:20:00 +0000", text)
+        self.assertIn("At the last attempt, mx.example.net said: 450 4.7.1 greylisted", text)
+        self.assertEqual(parsed(raw)["Subject"], "Delayed mail, still being retried")
+
+    def test_what_went_well(self) -> None:
+        """
+        A status of class 2 whatever was said, a subject and words of its own, and no advice.
+        """
+        for action, said, status, subject, words in (
+            (Action.RELAYED, "250 2.1.5 ok", "2.1.5", "Mail relayed", "passed on"),
+            (Action.DELIVERED, "250 ok", "2.0.0", "Mail delivered", "delivered to the mailboxes"),
+            (Action.DELIVERED, "450 odd", "2.0.0", "Mail delivered", "delivered to the mailboxes"),
+        ):
+            raw = told_bytes(original(), told(action, said=said))
+            group = status_groups(raw)[1]
+            self.assertEqual((group["Action"], group["Status"]), (action.value, status))
+            self.assertEqual(parsed(raw)["Subject"], subject)
+            text = " ".join(parts(raw)[0].get_content().split())
+            self.assertIn(words, text)
+            self.assertNotIn("What to do", text)
+        local = parts(told_bytes(original(), told(Action.DELIVERED, host="")))[0].get_content()
+        self.assertIn("    The reply: 250 2.1.5 ok", local)
+
+    def test_content_is_returned_with_failures_only(self) -> None:
+        """
+        RFC 3461 §6.2: else the header block, whatever RET says.
+        """
+        message = original()
+        message = attrs.evolve(message, envelope=attrs.evolve(message.envelope, parameters={"RET": "FULL"}))
+        for action in (Action.DELAYED, Action.RELAYED, Action.DELIVERED):
+            raw = told_bytes(message, told(action))
+            self.assertEqual(parts(raw)[2].get_content_type(), "text/rfc822-headers")
+            self.assertIn("and then the header of your message", " ".join(parts(raw)[0].get_content().split()))
+        raw = told_bytes(message, told(Action.RELAYED), Notice(failed(), Action.FAILED))
+        self.assertEqual(parts(raw)[2].get_content_type(), "message/rfc822")
+
+    def test_several_in_one_report(self) -> None:
+        """
+        Each recipient has its group, the worst come first in words, and a failure is in the subject.
+        """
+        mixed = (told(Action.DELIVERED, "a@example.net"), told(Action.DELAYED, "b@example.net", "450 later"))
+        raw = told_bytes(original(), *mixed)
+        self.assertEqual(parsed(raw)["Subject"], "Delivery status of your mail")
+        self.assertEqual([group["Action"] for group in status_groups(raw)[1:]], ["delivered", "delayed"])
+        text = parts(raw)[0].get_content()
+        self.assertLess(text.index("b@example.net"), text.index("a@example.net"))
+        raw = told_bytes(original(), *mixed, Notice(failed(), Action.FAILED))
+        self.assertEqual(parsed(raw)["Subject"], "Undelivered mail returned to sender")
+
+    def test_binary_content_is_not_returned(self) -> None:
+        """
+        No report can carry it; of its header block neither a CR that stands alone comes back.
+        """
+        message = original(b"Subject: a\rb\r\nX: y\r\n", b"\r\n\0\n")
+        message = attrs.evolve(message, envelope=attrs.evolve(message.envelope, parameters={"BODY": "BINARYMIME"}))
+        raw = report_bytes(message)
+        self.assertEqual(parts(raw)[2].get_content_type(), "text/rfc822-headers")
+        self.assertEqual(parts(raw)[2].get_payload(decode=True), b"Subject: a?b\r\nX: y\r\n")
+        self.assertNotIn(b"\0", raw)
+
+
+class Utf8Tests(SynchronousTestCase):
+    """
+    RFC 6533.
+    """
+
+    def message(
+        self, header: bytes = b"Subject: x\r\n", sender: str = "jörg@example.com", **parameters: str
+    ) -> Message:
+        made = original(header)
+        envelope = attrs.evolve(made.envelope, reverse_path=address(sender), parameters={"SMTPUTF8": "", **parameters})
+        return attrs.evolve(made, envelope=envelope)
+
+    def test_its_form(self) -> None:
+        """
+        Types and addresses are those of UTF-8, and Python's parser reads them.
+        """
+        raw = report_bytes(self.message("Subject: grüße\r\n".encode()), failed("bücher@example.net"))
+        report = parsed(raw)
+        self.assertEqual(report.get_param("report-type"), "global-delivery-status")
+        self.assertEqual(report["To"], "jörg@example.com")
+        self.assertEqual(report["Content-Transfer-Encoding"], "8bit")
+        self.assertFalse(report.defects)
+        kinds = [part.get_content_type() for part in parts(raw)]
+        self.assertEqual(kinds, ["text/plain", "message/global-delivery-status", "message/global"])
+        self.assertIn("\r\nFinal-Recipient: utf-8; bücher@example.net\r\n".encode(), raw)
+        self.assertIn("\r\n\r\nSubject: grüße\r\n\r\nhello\r\n".encode(), raw)
+        self.assertIn("<bücher@example.net>", parts(raw)[0].get_content())
+
+    def test_headers_alone_are_returned_as_they_are(self) -> None:
+        """
+        As message/global-headers.
+        """
+        raw = report_bytes(self.message("Subject: grüße\r\n".encode(), RET="HDRS"))
+        self.assertEqual(parts(raw)[2].get_content_type(), "message/global-headers")
+        self.assertIn("\r\n\r\nSubject: grüße\r\n".encode(), raw)
+
+    def test_what_is_ascii_is_reported_in_ascii(self) -> None:
+        """
+        Though the sender asked for SMTPUTF8; one cause is enough for the other form.
+        """
+        self.assertNotIn(b"global", report_bytes(self.message(sender="ann@example.com")))
+        for message, state in (
+            (self.message(), failed()),
+            (self.message(sender="ann@example.com"), failed("bücher@example.net")),
+            (self.message("Subject: ü\r\n".encode(), "ann@example.com"), failed()),
+        ):
+            self.assertIn(b"report-type=global-delivery-status", report_bytes(message, state))
+
+    def test_the_original_recipient(self) -> None:
+        """
+        Is read from its escaped form, and written so where the report is in ASCII.
+        """
+        state = failed(ORCPT="utf-8;b\\x{FC}cher\\x{110000}@example.net")
+        self.assertIn(
+            "\r\nOriginal-Recipient: utf-8; bücher?@example.net\r\n".encode(), report_bytes(self.message(), state)
+        )
+        group = status_groups(report_bytes(original(), state))[1]
+        self.assertEqual(group["Original-Recipient"], "utf-8; b\\x{FC}cher?@example.net")
+
+    def test_no_line_is_too_long(self) -> None:
+        """
+        Octets count, not characters.
+        """
+        state = failed("ü" * 2000 + "@example.net", Reply.heard(550, ["ü" * 3000 + " word"]))
+        raw = report_bytes(self.message(), state)
+        self.assertLessEqual(max(map(len, raw.split(b"\r\n"))), 998)
+        said = raw.decode().partition("Diagnostic-Code:")[2].partition("Last-Attempt-Date")[0]
+        self.assertEqual((said.count("ü"), "?" in said), (3000, False))
+
+
 TEXT = st.text(min_size=1, max_size=60)
 LOCAL = st.one_of(TEXT, st.text(st.characters(codec="ascii"), min_size=1, max_size=400))
 
@@ -296,35 +449,46 @@ LOCAL = st.one_of(TEXT, st.text(st.characters(codec="ascii"), min_size=1, max_si
 class AnyInputTests(SynchronousTestCase):
     @settings(max_examples=150, deadline=None)
     @given(
-        LOCAL, LOCAL, TEXT, st.integers(200, 599), st.lists(TEXT, max_size=4), st.binary(max_size=200), st.booleans()
+        LOCAL,
+        LOCAL,
+        TEXT,
+        st.integers(200, 599),
+        st.lists(TEXT, max_size=4),
+        st.binary(max_size=200),
+        st.sampled_from(Action),
+        st.booleans(),
     )
     def test_odd_addresses_and_replies_make_a_sound_report(
-        self, sender: str, local: str, host: str, code: int, lines: list[str], junk: bytes, expired: bool
+        self, sender: str, local: str, host: str, code: int, lines: list[str], junk: bytes, action: Action, asked: bool
     ) -> None:
         """
-        Whatever peers say, a report has three parts, a 7-bit header, and lines ended by CRLF that are not too long.
+        Whatever peers say, a report has three parts, a 7-bit header unless the sender asked for SMTPUTF8, and lines
+        ended by CRLF that are not too long.
         """
         junk = junk.replace(b"\r", b"").replace(b"\n", b"\r\n")
         message = original(b"Subject: x\r\n", b"\r\n" + junk)
-        message = attrs.evolve(
-            message, envelope=attrs.evolve(message.envelope, reverse_path=address(f"{sender}@example.com"))
-        )
-        status = Status.EXPIRED if expired else Status.FAILED
-        state = failed(f"{local}@example.net", Reply.heard(code, lines), host, status, ORCPT=f"rfc822;{local}")
-        header, body = delivery_report(QUEUE_ID, NOW, message, (Notice(state, Action.FAILED),), REPORTING)
-        self.assertTrue(header.isascii())
+        parameters = {"SMTPUTF8": ""} if asked else {}
+        envelope = attrs.evolve(message.envelope, reverse_path=address(f"{sender}@example.com"), parameters=parameters)
+        message = attrs.evolve(message, envelope=envelope)
+        state = failed(f"{local}@example.net", Reply.heard(code, lines), host, ORCPT=f"utf-8;{local}")
+        header, body = delivery_report(QUEUE_ID, NOW, message, (Notice(state, action),), REPORTING)
+        utf8 = asked and not (sender.isascii() and local.isascii())
         raw = header + body
-        if message.body is not None and message.body.isascii():
-            self.assertTrue(raw.isascii())
+        whole = action is Action.FAILED
+        if not utf8:
+            self.assertTrue(header.isascii())
+            self.assertTrue(raw.isascii() or (whole and not junk.isascii()))
         self.assertEqual(raw.count(b"\n"), raw.count(b"\r\n"))
         self.assertEqual(raw.count(b"\r"), raw.count(b"\r\n"))
         self.assertLessEqual(max(map(len, raw.split(b"\r\n"))), 998)
         payload = cast(list[EmailMessage], message_from_bytes(raw).get_payload())
+        kinds = ("message/global", "message/global-headers") if utf8 else ("message/rfc822", "text/rfc822-headers")
+        status = f"message/{'global-' if utf8 else ''}delivery-status"
         self.assertEqual(
-            [part.get_content_type() for part in payload],
-            ["text/plain", "message/delivery-status", "message/rfc822"],
+            [part.get_content_type() for part in payload], ["text/plain", status, kinds[0] if whole else kinds[1]]
         )
-        self.assertEqual(len(payload[1].get_payload()), 2)
+        if not utf8:
+            self.assertEqual(len(payload[1].get_payload()), 2)
 
     def test_no_chance_is_needed(self) -> None:
         """

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.policy.retry import Schedule, delay_after, next_attempt
+from empath.policy.retry import LAST_CHANCE, Schedule, before_deadline, delay_after, next_attempt, not_past
 
 STEADY = Schedule(jitter=0.0)
 
@@ -76,3 +76,22 @@ class NextAttemptTests(SynchronousTestCase):
         assert when is not None
         self.assertLessEqual(when, min(expiry, now + delay * 1.2 + 1e-3))
         self.assertGreaterEqual(when, min(expiry, now + delay * 0.8 - 1e-3))
+
+
+class DeadlineTests(SynchronousTestCase):
+    def test_the_last_attempt_is_made_before_the_deadline(self) -> None:
+        """
+        What would come after it comes shortly before; then its turn is at the deadline, to expire.
+        """
+        self.assertEqual(before_deadline(50.0, 10.0, 100.0), 50.0)
+        self.assertEqual(before_deadline(150.0, 10.0, 100.0), 100.0 - LAST_CHANCE)
+        self.assertEqual(before_deadline(150.0, 100.0 - LAST_CHANCE, 100.0), 100.0)
+        self.assertEqual(before_deadline(150.0, 99.0, 100.0), 100.0)
+
+    def test_a_moment_is_not_passed_over(self) -> None:
+        """
+        What would be tried after it is tried at it, unless it is over.
+        """
+        self.assertEqual(not_past(50.0, 10.0, 100.0), 50.0)
+        self.assertEqual(not_past(150.0, 10.0, 100.0), 100.0)
+        self.assertEqual(not_past(150.0, 100.0, 100.0), 150.0)
