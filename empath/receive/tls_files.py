@@ -112,14 +112,20 @@ def _read(path: str) -> tuple[Stamp, bytes]:
     """
     Read a file with its stamp; OSError unless it is a regular file of a sensible size.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe nobody writes to would block
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
+    with open(path, "rb", opener=_unblocked) as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError("not a regular file")
         if status.st_size > LARGEST:
             raise OSError(f"larger than {LARGEST} bytes")
         return _stamp(status), file.read()
+
+
+def _unblocked(path: str, flags: int) -> int:
+    """
+    Open without waiting, as a pipe that nobody writes to would make us.
+    """
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -4,17 +4,17 @@ Certificates on disk, and handshakes in memory.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import trustme
+from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.task import Clock
 
 from empath.config.schema import KeyPair, Listener
 from empath.config.units import File
 from empath.receive.tls import ServerTls
-
-ISSUED = 1795257600.0  # when the tests' clocks begin
 
 
 def write_pair(folder: Path, name: str, ca: trustme.CA, *names: str) -> KeyPair:
@@ -66,28 +66,29 @@ class Handshake:
         self.client = SSL.Connection(context, None)
         self.client.set_connect_state()
         if name:
-            self.client.set_tlsext_host_name(name.encode())
+            self.client.set_tlsext_host_name(name.encode("latin-1"))
 
     def shake(self) -> Handshake:
         """
         Let both talk to the end.
         """
-        for _ in range(6):
-            for one, other in ((self.client, self.server), (self.server, self.client)):
-                try:
+        for _ in range(3):
+            for one in (self.client, self.server):
+                with contextlib.suppress(SSL.WantReadError):
                     one.do_handshake()
-                except SSL.WantReadError:
-                    pass
-                try:
-                    other.bio_write(one.bio_read(65536))
-                except SSL.WantReadError:
-                    pass
+                self.pump()
         for one in (self.client, self.server):
-            try:
-                one.recv(1)
-            except SSL.WantReadError:
-                pass
+            with contextlib.suppress(SSL.WantReadError):
+                one.recv(1)  # what comes behind a handshake: tickets, and alerts
         return self
+
+    def pump(self) -> None:
+        """
+        Carry what each has written to the other.
+        """
+        for one, other in ((self.client, self.server), (self.server, self.client)):
+            with contextlib.suppress(SSL.WantReadError):
+                other.bio_write(one.bio_read(65536))
 
     @property
     def serial(self) -> int:
@@ -103,6 +104,4 @@ def serial_of(pair: KeyPair) -> int:
     """
     The serial number of a certificate on disk.
     """
-    from cryptography import x509
-
     return x509.load_pem_x509_certificates(Path(pair.certificate).read_bytes())[0].serial_number
