@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 PIPELINING = "250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 10000000"
+CHUNKING = "250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-CHUNKING\r\n250 BINARYMIME"
 STARTTLS = "250-mx\r\n250-PIPELINING\r\n250 STARTTLS"
 
 USUAL = {
@@ -24,6 +25,7 @@ USUAL = {
     "RCPT": "250 2.1.5 recipient",
     "DATA": "354 go",
     "CONTENT": "250 2.0.0 queued",
+    "BDAT": "250 2.0.0 chunk",
     "RSET": "250 reset",
     "QUIT": "221 bye",
 }
@@ -103,7 +105,8 @@ class Server:
     A server that answers as usual, but for `answers`: by step one text, or a list of which the last one stays.
 
     HANG answers nothing any more until `go_on`, CLOSE ends the connection. `commands` and `contents` record what
-    came. `shakes` says what becomes of a TLS handshake.
+    came. `shakes` says what becomes of a TLS handshake. "BDAT" is the answer to a chunk, "CONTENT" to the last one;
+    those behind a refused one are answered with 503 until RSET.
     """
 
     def __init__(self, clock: Clock, **answers: str | list[str]) -> None:
@@ -119,6 +122,8 @@ class Server:
         self._buffers: dict[Transport, bytes] = {}
         self._in_content: set[Transport] = set()
         self._silent: set[Transport] = set()
+        self._chunks: dict[Transport, bytes] = {}
+        self._spoiled: set[Transport] = set()
 
     def accept(self, transport: Transport) -> None:
         self.transports.append(transport)
@@ -164,6 +169,8 @@ class Server:
         line, found, rest = self._buffers[transport].partition(end)
         if not found:
             return False
+        if transport not in self._in_content and line.startswith(b"BDAT "):
+            return self._chunk(transport, line.decode(), rest)
         self._buffers[transport] = rest
         if transport in self._in_content:
             self._in_content.discard(transport)
@@ -172,8 +179,32 @@ class Server:
             return True
         text = line.decode()
         self.commands.append(text)
+        if text == "RSET":
+            self._spoiled.discard(transport)
+            self._chunks.pop(transport, None)
         if self.answer(transport, text.split(" ")[0]).startswith("354"):
             self._in_content.add(transport)
+        return True
+
+    def _chunk(self, transport: Transport, command: str, rest: bytes) -> bool:
+        """
+        Take a chunk once it is whole.
+        """
+        _, digits, *last = command.split(" ")
+        if len(rest) < int(digits):
+            return False
+        self.commands.append(command)
+        self._buffers[transport] = rest[int(digits) :]
+        if transport in self._spoiled and transport not in self._silent:
+            self.clock.callLater(0, transport.deliver, b"503 5.5.1 no\r\n")
+            return True
+        content = self._chunks.pop(transport, b"") + rest[: int(digits)]
+        if last:
+            self.contents.append(content)
+        else:
+            self._chunks[transport] = content
+        if not self.answer(transport, "CONTENT" if last else "BDAT").startswith("250"):
+            self._spoiled.add(transport)
         return True
 
     def handshake(self, transport: Transport) -> None:

@@ -20,12 +20,23 @@ from empath.config.schema import Delivery as Section
 from empath.errors import SpoolError
 from empath.mail.message import Message
 from empath.mail.outcome import Outcome, Success
-from tests.deliver.fakes import CLOSE, HANG, STARTTLS, USUAL, Server, Transport
+from empath.smtp import client_chunks
+from tests.deliver.fakes import CHUNKING, CLOSE, HANG, STARTTLS, USUAL, Server, Transport
 from tests.deliver.world import Reader, World, message
 
 TROUBLE = {
     "GREETING": ["554 5.0.0 no", "421 4.3.2 bye", CLOSE, HANG, "xyzzy", "220 hello\r\n421 4.0.0 x"],
-    "EHLO": ["250 mx", "250-mx\r\n250-8BITMIME\r\n250 SIZE 300", "500 what", CLOSE, HANG, STARTTLS],
+    "EHLO": [
+        "250 mx",
+        CHUNKING,
+        CHUNKING.replace("250-PIPELINING\r\n", "").replace("250 BINARYMIME", "250 LIMITS RCPTMAX=1 MAILMAX=1"),
+        "250-mx\r\n250-8BITMIME\r\n250 SIZE 300",
+        "500 what",
+        CLOSE,
+        HANG,
+        STARTTLS,
+    ],
+    "BDAT": ["451 4.3.0 x", "552 5.3.4 no", "502 5.5.1 what", "421 4.3.2 x", CLOSE, HANG],
     "HELO": ["550 no", CLOSE, HANG],
     "STARTTLS": ["454 4.7.0 no", CLOSE, HANG],
     "MAIL": ["452 4.3.1 full", "450 4.1.8 grey", "550 5.1.8 bad", "421 4.3.2 enough", CLOSE, HANG, "what?", "354 eh"],
@@ -55,13 +66,14 @@ class AnyServer(Server):
         super().__init__(reactor)
         self.chance = chance
         self.bad = chance.choice([0.0, 0.05, 0.3])
+        self.usual = {**USUAL, "EHLO": CHUNKING} if chance.random() < 0.5 else USUAL
         self.shakes = chance.random() < 0.6
         self.kept: list[tuple[int, str]] = []
         self._accepted: dict[Transport, list[str]] = {}
 
     def answer(self, transport: Transport, step: str) -> str:
         bad = step in TROUBLE and self.chance.random() < self.bad
-        self.answers[step] = [self.chance.choice(TROUBLE[step]) if bad else USUAL.get(step, "250 ok")]
+        self.answers[step] = [self.chance.choice(TROUBLE[step]) if bad else self.usual.get(step, "250 ok")]
         accepted = self._accepted.setdefault(transport, [])
         if step == "CONTENT" and self.answers[step][0].startswith("250") and transport not in self._silent:
             number, told = self.contents[-1][9:15], tuple(accepted)
@@ -69,7 +81,7 @@ class AnyServer(Server):
         text = super().answer(transport, step)
         if step == "RCPT" and text.startswith("250"):
             accepted.append(self.commands[-1][9:-1])
-        elif step != "RCPT" and step != "DATA":
+        elif step not in ("RCPT", "DATA", "BDAT"):
             accepted.clear()
         return text
 
@@ -126,8 +138,15 @@ class Trial:
         recipients = tuple(f"r{number}-{each}@example.org" for each in range(self.chance.choice([1, 1, 2, 5])))
         body = None if self.chance.random() < 0.3 else b"\r\n.line\r\n"
         carried = message(
-            *recipients, body=body, queue_id=f"{number:026}", header=b"Subject: %06d\r\n" % number, size=200
+            *recipients,
+            body=body,
+            queue_id=f"{number:026}",
+            header=b"Subject: %06d\r\n" % number,
+            size=17 + (702 if body is None else len(body)),
+            eight_bit=self.chance.random() < 0.1,
         )
+        if self.chance.random() < 0.1:
+            carried = attrs.evolve(carried, envelope=attrs.evolve(carried.envelope, parameters={"BODY": "BINARYMIME"}))
         if self.chance.random() < 0.1:
             self.broken.add(carried.queue_id)
         job = Job(carried, recipients, self.world.start(carried), [])
@@ -162,6 +181,12 @@ class AnyServerTests(SynchronousTestCase):
     """
     Many histories.
     """
+
+    def setUp(self) -> None:
+        """
+        Make chunks small, so that there are several.
+        """
+        self.patch(client_chunks, "CHUNK_SIZE", 250)
 
     @settings(max_examples=100, deadline=None)
     @given(st.integers(0, 2**32))

@@ -143,9 +143,11 @@ class RecipientTests(SynchronousTestCase):
 
     def test_eight_bit(self) -> None:
         """
-        8-bit content is not sent to a host without 8BITMIME: 554 5.6.3, found without a transaction.
+        8-bit content that cannot be converted is not sent to a host without 8BITMIME: 554 5.6.3, found without a
+        transaction.
         """
         world = World()
         world.server(1, EHLO="250 mx")
-        self.assertEqual(world.deliver(message(eight_bit=True)), ["PermanentFailure 554 5.6.3"])
+        raw = message(eight_bit=True, header="Subject: ü\r\n".encode())
+        self.assertEqual(world.deliver(raw), ["PermanentFailure 554 5.6.3"])
         self.assertEqual(world.mx1.verbs(), ["EHLO"])
