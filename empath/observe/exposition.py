@@ -117,6 +117,9 @@ class Exposition:
         yield _counter("empath_smtp_connections", "Connections let in.", seen.connections)
         yield from _gauge("empath_smtp_connections_active", "Sessions open now.", readings.connections_active)
         yield _tally("empath_smtp_errors", "Replies 4yz and 5yz that we gave.", "code", seen.smtp_errors)
+        yield _tally("empath_smtp_limits", "Refusals because of a limit.", "limit", seen.limits)
+        yield _tally("empath_smtp_auth", "Logins by what became of them.", "result", seen.auth_results)
+        yield _tally("empath_smtp_tls", "Sessions with TLS, and failed handshakes.", "version", seen.tls_versions)
         yield _histogram("empath_smtp_session_duration_seconds", "From connect to close.", seen.session_duration)
         yield _histograms(
             "empath_smtp_command_duration_seconds", "From a command to its reply.", "command", seen.command_durations

@@ -15,7 +15,8 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 
 from empath.mail import life
 from empath.mail.answer import Found
-from empath.mail.message import Message, RecipientState, Status
+from empath.mail.message import RecipientState, Status
+from empath.mail.notice import Action
 from empath.mail.reply import Reply
 from empath.mail.session import Session
 from empath.observe.life import LifeEvents
@@ -26,6 +27,12 @@ MAX_REPLY: Final = 500  # characters of a peer's reply; the whole of it stays wi
 _RECEIVED: Final = (
     "{queue_id}: from=<{sender}>, size={size}, nrcpt={nrcpt}, client={client}, helo=<{helo}>, proto={proto}"
 )
+_RECEIVED_FROM: Final = {  # by whether there was a login, and TLS
+    (False, False): _RECEIVED,
+    (False, True): f"{_RECEIVED}, tls={{tls}}",
+    (True, False): f"{_RECEIVED}, login=<{{login}}>",
+    (True, True): f"{_RECEIVED}, login=<{{login}}>, tls={{tls}}",
+}
 _ATTEMPTED: Final = (
     "{queue_id}: to=<{recipient}>, relay={relay}, delay={delay}, delays={delays}, dsn={dsn}, status={status} ({reply})"
 )
@@ -38,6 +45,13 @@ _WORDS: Final = {status: status.value for status in Status} | {
     Status.RETRY: "deferred",
     Status.FAILED: "bounced",
     Status.EXPIRED: "expired",
+}
+
+_REPORTS: Final = {
+    Action.FAILED: "sender non-delivery notification",
+    Action.DELAYED: "sender delay notification",
+    Action.RELAYED: "sender delivery status notification",
+    Action.DELIVERED: "sender delivery status notification",
 }
 
 
@@ -77,6 +91,7 @@ class Journal:
     def _received(self, event: life.MessageReceived) -> None:
         message, session = event.message, event.session
         envelope = message.envelope
+        login, tls = ("", "") if session is None else (session.login, session.tls)
         self._publish(
             {
                 "queue_id": message.queue_id,
@@ -86,7 +101,9 @@ class Journal:
                 "client": "local" if session is None else _client(session),
                 "helo": "" if session is None else session.name,
                 "proto": "internal" if session is None else session.protocol,
-                "log_format": _RECEIVED,
+                "login": login,
+                "tls": tls,
+                "log_format": _RECEIVED_FROM[bool(login), bool(tls)],
                 "log_level": LogLevel.info,
                 "log_namespace": "empath.receive",
                 "log_time": self._clock.seconds(),
@@ -95,8 +112,9 @@ class Journal:
 
     def _attempted(self, event: life.AttemptEnded) -> None:
         now, attempt = self._clock.seconds(), event.attempt
-        delay = round(max(attempt.ended - event.message.received, 0.0), 2)
-        delays = _delays(attempt, event.message)
+        received = event.delivery.received
+        delay = round(max(attempt.ended - received, 0.0), 2)
+        delays = _delays(attempt, received)
         relay = attempt.host and f"{attempt.host}[{attempt.address}]:{attempt.port}"
         for state in event.results:
             reply, sent = state.reply, state.status is Status.COMPLETED
@@ -158,8 +176,9 @@ class Journal:
 
     def _reported(self, event: life.ReportQueued) -> None:
         self._report.info(
-            "{queue_id}: sender non-delivery notification: {report_id}",
+            "{queue_id}: {what}: {report_id}",
             queue_id=event.message.queue_id,
+            what=_REPORTS[event.action],
             report_id=event.report.queue_id,
         )
 
@@ -212,14 +231,14 @@ def _own_trouble(reply: Reply) -> bool:
     return reply.transient and reply.status.startswith("4.3.")
 
 
-def _delays(attempt: life.Attempt, message: Message) -> str:
+def _delays(attempt: life.Attempt, received: float) -> str:
     """
     Tell a/b/c/d: seconds before this attempt, in look-ups, until the connection could be used, for the transaction.
     """
     started = attempt.started
     resolved = attempt.resolved or started
     usable = attempt.secured or attempt.connected or resolved
-    queued, ended = max(started - message.received, 0.0), attempt.ended or usable
+    queued, ended = max(started - received, 0.0), attempt.ended or usable
     return f"{queued:.2f}/{resolved - started:.2f}/{usable - resolved:.2f}/{ended - usable:.2f}"
 
 

@@ -12,12 +12,32 @@ from empath.config import schema
 from empath.mail import life
 from empath.mail.answer import Found
 from empath.mail.message import Status
+from empath.mail.reply import Reply
 from empath.observe import counts
 from empath.observe.life import LifeEvents
 
 WELL_ENDED: Final = frozenset(
     {"quit", "lost"}
 )  # all other reasons are a time-out, TLS trouble, a 421 or the error limit
+
+LIMITS_BY_STATUS: Final = {
+    "5.3.4": "size",
+    "4.3.1": "disk",
+    "4.5.3": "recipients",
+    "5.4.6": "hops",
+    "4.4.2": "time",
+}
+LIMITS_BY_TEXT: Final = {  # those that 421 4.7.0 and 454 4.7.0 tell of
+    "too many connections": "connections",
+    "too many connections from your network": "connections_of_client",
+    "too many connections in a short time from your network": "connection_rate",
+    "too many errors": "errors",
+    "too many commands": "commands",
+    "too many messages in one session": "messages",
+    "too many failed logins, try again later": "logins",
+    "you spoke before the greeting": "early_talker",
+}
+AUTH_RESULTS: Final = {535: "failed", 454: "unavailable"}
 
 
 class Metrics:
@@ -26,6 +46,7 @@ class Metrics:
     """
 
     __slots__ = (
+        "auth_results",
         "cleanups_given_up",
         "command_durations",
         "commit_duration",
@@ -39,6 +60,7 @@ class Metrics:
         "dns_lookups",
         "domains",
         "failed",
+        "limits",
         "message_size",
         "messages_received",
         "queue_age",
@@ -47,6 +69,7 @@ class Metrics:
         "retrying",
         "session_duration",
         "smtp_errors",
+        "tls_versions",
     )
 
     def __init__(self, section: schema.Metrics) -> None:
@@ -54,6 +77,9 @@ class Metrics:
         self.delivered = self.failed = self.retrying = 0
         self.cleanups_given_up = self.reports_queued = self.reports_dropped = 0
         self.smtp_errors = counts.Tally()
+        self.auth_results = counts.Tally()
+        self.tls_versions = counts.Tally()
+        self.limits = counts.Tally()
         self.session_duration = counts.Histogram(counts.DURATIONS)
         self.command_durations = counts.Histograms(counts.DURATIONS)
         self.message_size = counts.Histogram(counts.SIZES)
@@ -100,9 +126,21 @@ class Metrics:
         if event.reason not in WELL_ENDED:
             self.connections_failed += 1
         self.session_duration.observe(event.seconds)
+        session = event.session
+        if session.tls:
+            self.tls_versions.add(session.tls)
+        elif event.reason == "tls":
+            self.tls_versions.add("failed")
+        if session.login:
+            self.auth_results.add("accepted")
 
     def _refused(self, event: life.CommandAnswered) -> None:
-        self.smtp_errors.add(event.reply.code)
+        reply = event.reply
+        self.smtp_errors.add(reply.code)
+        if event.verb == "AUTH":
+            self.auth_results.add(AUTH_RESULTS.get(reply.code, "refused"))
+        if limit := limit_of(reply):
+            self.limits.add(limit)
 
     def _received(self, event: life.MessageReceived) -> None:
         if event.session is not None:
@@ -113,7 +151,7 @@ class Metrics:
         delivery, attempt = event.delivery, event.attempt
         domain = self.domains.of(delivery.domain)
         domain.duration.observe(attempt.ended - attempt.started)
-        self.queue_age.observe(attempt.started - event.message.received)
+        self.queue_age.observe(max(0.0, attempt.started - delivery.received))
         status = delivery.status
         if status is Status.COMPLETED:
             domain.completed += 1
@@ -155,3 +193,10 @@ class Metrics:
 
     def _given_up(self, event: life.CleanupGivenUp) -> None:
         self.cleanups_given_up += 1
+
+
+def limit_of(reply: Reply) -> str:
+    """
+    Name the limit that a refusal of ours speaks of, "" for none.
+    """
+    return LIMITS_BY_STATUS.get(reply.status) or LIMITS_BY_TEXT.get(reply.lines[0], "")

@@ -62,8 +62,9 @@ def attempt_ended(
     status: Status = Status.COMPLETED,
     domain: str = "dst.test",
     timing: life.Attempt | None = None,
+    begun: float = 1000.0,
 ) -> life.AttemptEnded:
-    delivery = Delivery(QUEUE_ID, domain, 1000.0, results, status, attempts=1)
+    delivery = Delivery(QUEUE_ID, domain, begun, results, status, attempts=1)
     return life.AttemptEnded(message(), delivery, timing or attempt(), results)
 
 

@@ -9,6 +9,7 @@ from empath.config import schema
 from empath.mail import life
 from empath.mail.answer import Found
 from empath.mail.message import Status
+from empath.mail.notice import Action
 from empath.mail.session import Transaction
 from empath.observe.journal import MAX_REPLY, Journal
 from empath.observe.life import LifeEvents
@@ -59,6 +60,18 @@ class ReceivedTests(JournalTests):
         [line] = self.told(life.MessageReceived(made.message(), made.session(peer="unix", port=0), 0.0))
         self.assertIn("client=unknown[unix],", line)
 
+    def test_login_and_tls_are_told_where_there_are_some(self) -> None:
+        for session, told in (
+            (made.session(protocol="ESMTPS", tls="TLSv1.3"), "proto=ESMTPS, tls=TLSv1.3"),
+            (made.session(protocol="ESMTPA", login="ann"), "proto=ESMTPA, login=<ann>"),
+            (
+                made.session(protocol="ESMTPSA", login="ann", tls="TLSv1.3"),
+                "proto=ESMTPSA, login=<ann>, tls=TLSv1.3",
+            ),
+        ):
+            [line] = self.told(life.MessageReceived(made.message(), session, 0.0))
+            self.assertTrue(line.endswith(told), line)
+
 
 class AttemptTests(JournalTests):
     def test_each_recipient_has_its_line(self) -> None:
@@ -106,6 +119,10 @@ class AttemptTests(JournalTests):
         [line] = self.told(made.attempt_ended(made.state(said="250 ok"), timing=timing))
         self.assertIn("delay=0.0, delays=0.00/0.00/0.00/0.50,", line)
 
+    def test_a_message_that_was_released_later_is_no_older_than_its_release(self) -> None:
+        [line] = self.told(made.attempt_ended(made.state(said="250 ok"), begun=1000.75))
+        self.assertIn("delay=2.75, delays=0.25/0.25/0.75/1.50,", line)
+
     def test_a_recipient_that_was_never_tried_is_told_too(self) -> None:
         [line] = self.told(made.attempt_ended(made.state(status=Status.EXPIRED)))
         self.assertTrue(line.endswith("dsn=4.0.0, status=expired (no attempt was made)"), line)
@@ -149,6 +166,15 @@ class OtherEventsTests(JournalTests):
             self.told(life.ReportQueued(made.message(), report)),
             [f"info report: {made.QUEUE_ID}: sender non-delivery notification: {report.queue_id}"],
         )
+
+    def test_a_report_says_what_it_is_about(self) -> None:
+        for action, words in (
+            (Action.DELAYED, "sender delay notification"),
+            (Action.RELAYED, "sender delivery status notification"),
+            (Action.DELIVERED, "sender delivery status notification"),
+        ):
+            [line] = self.told(life.ReportQueued(made.message(), made.message(sender=None), action))
+            self.assertIn(f": {words}: ", line)
 
     def test_a_report_that_has_nowhere_to_go_is_a_warning(self) -> None:
         self.assertEqual(

@@ -10,9 +10,16 @@ from empath.config import schema
 from empath.mail import life
 from empath.mail.answer import Found
 from empath.mail.message import Status
+from empath.mail.reply import Reply
+from empath.modules.core import TOO_MANY_RECIPIENTS
 from empath.observe.exposition import Exposition, Gauges
 from empath.observe.life import LifeEvents
 from empath.observe.metrics import Metrics
+from empath.receive.connection import TOO_EARLY
+from empath.receive.login import TOO_MANY_FAILURES
+from empath.receive.sessions import TOO_FAST, TOO_MANY, TOO_MANY_OF_CLIENT
+from empath.receive.transaction import SPOOL_FULL, TOO_LARGE, TOO_MANY_HOPS
+from empath.smtp.server_states import TOO_MANY_COMMANDS, TOO_MANY_ERRORS, TOO_MANY_MESSAGES
 from tests.observe import made
 
 CONTRACT = """
@@ -121,6 +128,63 @@ class CountingTests(MetricsCase):
         told = self.samples()
         self.assertEqual(told["delivery_duration_seconds_sum", "domain=dst.test"], 2.5)
         self.assertEqual(told["delivery_queue_age_seconds_bucket", "le=1.0"], 1)
+
+    def test_the_age_counts_from_the_release_and_is_never_negative(self) -> None:
+        self.events.emit(made.attempt_ended(made.state(), begun=1000.5))
+        self.events.emit(made.attempt_ended(made.state(), begun=2000.0))
+        self.assertEqual(self.samples()["delivery_queue_age_seconds_sum",], 0.5)
+
+    def test_logins_are_counted_by_result(self) -> None:
+        for said in ("535 5.7.8 no", "535 5.7.8 no", "454 4.7.0 later", "504 5.5.4 what"):
+            self.events.emit(made.refused(said, verb="AUTH"))
+        self.events.emit(made.refused("535 5.7.8 odd", verb="RCPT"))
+        self.events.emit(life.ConnectionClosed(made.session(login="ann"), 1.0, "quit"))
+        self.events.emit(life.ConnectionClosed(made.session(), 1.0, "quit"))
+        told = self.samples()
+        for result, number in (("failed", 2), ("unavailable", 1), ("refused", 1), ("accepted", 1)):
+            self.assertEqual(told["smtp_auth_total", f"result={result}"], number)
+
+    def test_tls_is_counted_by_version(self) -> None:
+        self.events.emit(life.ConnectionClosed(made.session(tls="TLSv1.3"), 1.0, "quit"))
+        self.events.emit(life.ConnectionClosed(made.session(), 1.0, "tls"))
+        self.events.emit(life.ConnectionClosed(made.session(), 1.0, "quit"))
+        told = self.samples()
+        self.assertEqual(told["smtp_tls_total", "version=TLSv1.3"], 1)
+        self.assertEqual(told["smtp_tls_total", "version=failed"], 1)
+
+    def test_each_limit_has_a_name(self) -> None:
+        for reply, limit in (
+            (TOO_MANY, "connections"),
+            (TOO_MANY_OF_CLIENT, "connections_of_client"),
+            (TOO_FAST, "connection_rate"),
+            (TOO_EARLY, "early_talker"),
+            (TOO_MANY_FAILURES, "logins"),
+            (TOO_MANY_ERRORS, "errors"),
+            (TOO_MANY_COMMANDS, "commands"),
+            (TOO_MANY_MESSAGES, "messages"),
+            (TOO_LARGE, "size"),
+            (TOO_MANY_HOPS, "hops"),
+            (SPOOL_FULL, "disk"),
+            (TOO_MANY_RECIPIENTS.reply, "recipients"),
+            (Reply.of("421 4.4.2 mx.test timeout, closing connection"), "time"),
+        ):
+            assert reply is not None
+            self.events.emit(made.refused(str(reply), verb=""))
+            self.assertEqual(self.samples()["smtp_limits_total", f"limit={limit}"], 1)
+        before = self.samples()
+        self.events.emit(made.refused("550 5.7.1 relay access denied"))
+        self.events.emit(made.refused("421 4.7.0 a module's own words"))
+        after = self.samples()
+        self.assertEqual(
+            {key: value for key, value in before.items() if key[0] == "smtp_limits_total"},
+            {key: value for key, value in after.items() if key[0] == "smtp_limits_total"},
+        )
+
+    def test_what_counts_as_a_failed_connection(self) -> None:
+        for number, reason in enumerate(("timeout", "tls", "limit", "errors"), 1):
+            self.events.emit(life.ConnectionClosed(made.session(), 1.0, reason))
+            self.events.emit(life.ConnectionClosed(made.session(), 1.0, "quit"))
+            self.assertEqual(self.samples()["smtp_connection_error_rate",], number / (2 * number))
 
     def test_retries_are_counted_at_the_end_of_a_delivery(self) -> None:
         self.events.emit(made.attempt_ended(made.state(), status=Status.RETRY))
