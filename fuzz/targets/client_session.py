@@ -40,7 +40,8 @@ CONTENT: Final = b"Subject: x\r\n\r\n.hidden\r\n"
 SENT: Final = b"Subject: x\r\n\r\n..hidden\r\n.\r\n"
 SECRETS: Final = (base64.b64encode(b"\0me\0secret"), base64.b64encode(b"secret"))
 
-_COMMAND: Final = re.compile(rb"(?:[\x20-\x7e]*\r\n)*")
+_COMMAND: Final = re.compile(rb"(?:[\x20-\x7e\x80-\xff]*\r\n)*")
+_BDAT: Final = re.compile(rb"(?:BDAT ([0-9]+)( LAST)?\r\n)?")
 
 
 def address(text: str) -> Address:
@@ -67,16 +68,27 @@ def terms(flags: int) -> Terms:
     )
 
 
-def consignment(flags: int) -> Consignment:
+def consignment(flags: int, wishes: int) -> Consignment:
     """
-    Make what the second byte stands for: 1 to 4 recipients, perhaps one that cannot be said, a size, 8-bit or not.
+    Make what the second byte stands for: 1 to 4 recipients, perhaps one that cannot be said, a size, 8-bit or not; and
+    what two bits of the first do: chunks, binary content, parameters.
     """
     texts = ["b@example.org", "c@example.org", "d@example.org", "e@example.org"][: 1 + (flags & 3)]
     if flags & 4:
         texts.append("ü@example.org" if flags & 8 else "x\r\nQUIT@example.org")
     sender = None if flags & 16 else address("a@example.net")
     size = 2000 if flags & 32 else len(CONTENT)
-    return Consignment(sender, tuple(Recipient(address(text)) for text in texts), size, bool(flags & 64))
+    given = {"NOTIFY": "NEVER", "ORCPT": "utf-8;ü@example.org"} if wishes & 128 else {}
+    return Consignment(
+        sender,
+        tuple(Recipient(address(text), given) for text in texts),
+        size,
+        bool(flags & 64),
+        parameters={"RET": "HDRS", "ENVID": "x+2B", "AUTH": "<>", "MT-PRIORITY": "3"} if wishes & 128 else {},
+        binary=wishes & 192 == 192,
+        chunked=bool(wishes & 64),
+        deliver_by=(60, "R") if wishes & 128 and flags & 16 else None,
+    )
 
 
 class Play:
@@ -87,7 +99,7 @@ class Play:
     def __init__(self, first: int, second: int) -> None:
         self.terms = terms(first)
         self.handshake_fails = bool(first & 32)
-        self.carried = consignment(second)
+        self.carried = consignment(second, first)
         self.session = ClientSession(self.terms)
         self.told: list[object] = []
         self.written = b""
@@ -123,11 +135,25 @@ class Play:
                     sent = self.session.content(CONTENT) + self.session.end_content()
                     assert sent == SENT, f"the content became {sent!r}"
                     self.written += b"<content>\r\n"
+                case ContentWanted() if self.session.state is State.BDAT:
+                    self._give_chunks()
                 case Ready() | TransactionEnded() if self.session.state is State.READY:
                     self._begin()
                 case _:
                     pass
         self._write()
+
+    def _give_chunks(self) -> None:
+        """
+        Give content of the size that was promised, as there is room for it: nothing is added but the BDAT.
+        """
+        session = self.session
+        while session.state is State.BDAT and (room := session.room):
+            piece = CONTENT[: min(room, len(CONTENT))]
+            framed = session.content(piece)
+            assert framed.endswith(piece), f"the content became {framed!r}"
+            assert _BDAT.fullmatch(framed.removesuffix(piece)), f"a chunk began with {framed!r}"
+            self.written += b"<chunk>\r\n"
 
     def _handshake(self) -> None:
         if self.session.state is State.HANDSHAKE:
@@ -145,6 +171,7 @@ class Play:
     def _write(self) -> None:
         output = self.session.take_output()
         assert _COMMAND.fullmatch(output), f"wrote {output!r}"
+        assert output.isascii() or b" SMTPUTF8" in self.written + output, f"wrote {output!r} without SMTPUTF8"
         if not self.session.secure and not self.terms.clear_auth:
             assert not any(secret in output for secret in SECRETS), "the password went over cleartext"
         self.written += output

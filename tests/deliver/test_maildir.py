@@ -8,10 +8,11 @@ import os
 
 from zope.interface.verify import verifyObject
 
-from empath.deliver import maildir_files
+from empath.deliver import maildir, maildir_files
 from empath.deliver.maildir import MaildirAgent
 from empath.deliver.maildir_text import file_name
 from empath.interfaces import IAgent
+from empath.mail.outcome import Custody
 from empath.policy.route import Route
 from tests.deliver.maildir_case import DELIVERED, MaildirCase, recorded
 from tests.deliver.world import address, message
@@ -37,6 +38,13 @@ class DeliveryTests(MaildirCase):
         self.assertEqual(self.texts(), [expected])
         self.assertEqual((self.names("tmp"), self.names("cur")), ([], []))
         self.assertEqual(os.stat(os.path.join(self.path, "new", self.names()[0])).st_mode & 0o777, 0o600)
+
+    def test_custody(self) -> None:
+        """
+        What is in a mailbox was delivered, not relayed: the report of success is ours (RFC 3461 §5.2).
+        """
+        for outcome in (maildir.DELIVERED, maildir.ALREADY):
+            self.assertIs(outcome.custody, Custody.DELIVERED)
 
     def test_null_sender(self) -> None:
         """

@@ -13,7 +13,7 @@ from empath.config.schema import ConnectionPool
 from empath.config.schema import Delivery as Section
 from empath.mail.outcome import Outcome
 from tests.deliver.fakes import CLOSE, HANG
-from tests.deliver.world import SENT, SENT_2, World, spell
+from tests.deliver.world import SENT, SENT_2, World, message, spell
 
 
 class ReuseTests(SynchronousTestCase):
@@ -53,6 +53,16 @@ class ReuseTests(SynchronousTestCase):
         world.server(1, MAIL=["250 ok", CLOSE])
         world.deliver()
         self.assertEqual(world.deliver(), SENT_2)
+        self.assertEqual(len(world.mx1.transports), 2)
+
+    def test_replaced_once_in_a_pass(self) -> None:
+        """
+        Nor is the fresh one replaced when it ends after a transaction: the next host gets the rest.
+        """
+        world = World(Section(max_recipients_per_transaction=1))
+        world.server(1, MAIL=["250 ok", CLOSE, "250 ok", CLOSE])
+        world.deliver()
+        self.assertEqual(world.deliver(message("b@example.org", "c@example.org")), [*SENT, *SENT_2])
         self.assertEqual(len(world.mx1.transports), 2)
 
     def test_answered_is_not_replaced(self) -> None:
