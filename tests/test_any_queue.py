@@ -1,5 +1,7 @@
 """
 Attempts that end in any way, stops and crashes at any moment: mail arrives, and twice only where a crash makes it so.
+
+Messages may have a release later than their reception, a time to be delivered by, and senders that want to know.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ import os
 import random
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
@@ -21,10 +24,12 @@ from empath.config.schema import Delivery as Section
 from empath.config.schema import Dsn, Spool
 from empath.config.units import Folder, Size, seconds
 from empath.interfaces import IAgent
+from empath.mail.deliver_by import lapsed
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import Attempt, AttemptEnded, LifeEvent, ReportQueued
 from empath.mail.message import Delivery, Message, Status, deliveries_of
-from empath.mail.outcome import Outcome, PermanentFailure, Success
+from empath.mail.notice import Action, Notice
+from empath.mail.outcome import Custody, Outcome, PermanentFailure, Success
 from empath.mail.queue_id import new_queue_id
 from empath.queue.queue import Queue
 from empath.report.bounce import Reporter
@@ -34,24 +39,31 @@ from tests.spool.support import HeldThread, at_once
 
 Key = tuple[str, str]
 
+DELIVERED = Success(SENT.reply, custody=Custody.DELIVERED)
+
 
 @implementer(IAgent)
 class Agent:
     """
-    Ends attempts at any time with any outcome; `sent` and `refused` count (queue id, recipient).
+    Ends attempts at any time with any outcome; `sent` and `refused` count (queue id, recipient). `early` counts the
+    attempts before a message's release, `overdue` those that began when it had to be delivered.
     """
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, now: Callable[[], float]) -> None:
         self.chance = chance
+        self.now = now
+        self.early = self.overdue = 0
         self.sent: Counter[Key] = Counter()
         self.refused: Counter[Key] = Counter()
         self.running: Counter[Key] = Counter()
         self.most = 0
         self.waiting: list[Deferred[None]] = []
-        self.choices: tuple[Outcome, ...] = (SENT, SENT, SENT, GREY, DOWN, REFUSED)
+        self.choices: tuple[Outcome, ...] = (SENT, SENT, DELIVERED, GREY, DOWN, REFUSED)
 
     async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
         key = (message.queue_id, delivery.domain)
+        self.early += self.now() < delivery.received
+        self.overdue += lapsed(message, self.now())
         self.running[key] += 1
         self.most = max(self.most, self.running[key])
         try:
@@ -85,9 +97,13 @@ class Trial:
         self.root = root
         self.clock = Clock()
         self.clock.advance(1e9)
-        self.agent = Agent(chance)
+        self.agent = Agent(chance, self.clock.seconds)
         self.accepted: dict[str, tuple[str, ...]] = {}
-        self.reports: Counter[str] = Counter()
+        self.told: Counter[tuple[str, str, Action]] = Counter()
+        self.asked: dict[str, tuple[str, str]] = {}
+        self.written: dict[str, tuple[Notice, ...]] = {}
+        self.expired: Counter[Key] = Counter()
+        self.final: dict[Key, Status] = {}
         self.settled: Counter[Key] = Counter()
         self.spare: Counter[Key] = Counter()
         self.lost: list[object] = []  # coroutines that nobody holds would still be ended
@@ -115,27 +131,44 @@ class Trial:
             max_retry_delay=seconds(300),
             shutdown_timeout=seconds(5),
         )
-        report = Reporter(Dsn(), "mx.example", clock, chance, lambda event: None).report_for
-        self.queue = Queue(section, self.spool, self.agent, report, clock, chance, self.heard)
+        self.reporter = Reporter(Dsn(), "mx.example", clock, chance, lambda event: None)
+        self.queue = Queue(section, self.spool, self.agent, self.report, clock, chance, self.heard)
         self.queue.start()
+
+    def report(self, message: Message, notices: tuple[Notice, ...]) -> tuple[Message, tuple[Delivery, ...]] | None:
+        made = self.reporter.report_for(message, notices)
+        if made is not None:
+            self.written[made[0].queue_id] = notices
+        return made
 
     def heard(self, event: LifeEvent) -> None:
         if isinstance(event, ReportQueued):
-            self.reports[event.message.queue_id] += 1
+            for notice in self.written.pop(event.report.queue_id):
+                self.told[event.message.queue_id, notice.state.address.text, notice.action] += 1
         elif isinstance(event, AttemptEnded):
             for state in event.results:
-                if state.status in (Status.COMPLETED, Status.FAILED):
-                    self.settled[event.message.queue_id, state.address.text] += 1
+                key = (event.message.queue_id, state.address.text)
+                self.final[key] = state.status
+                if state.status is Status.EXPIRED:
+                    self.expired[key] += 1
+                elif state.status in (Status.COMPLETED, Status.FAILED):
+                    self.settled[key] += 1
 
     def accept(self) -> None:
         chance, queue = self.chance, self.queue
         queue_id = new_queue_id(self.clock.seconds(), chance)
         recipients = tuple(f"u{n}@{chance.choice('abc')}.example" for n in range(chance.choice([1, 1, 3])))
-        envelope = Envelope(address("s@from.example"), tuple(Recipient(address(text)) for text in recipients))
-        message = Message(queue_id, self.clock.seconds(), envelope, b"A: b\r\n", b"\r\nx\r\n", None, 11, False)
-        stored = self.spool.store(message, deliveries_of(message))
+        by = chance.choice(["", "", "", "300;R", "30;N", "300;RT"])
+        notify = chance.choice(["", "", "NEVER", "SUCCESS,FAILURE", "DELAY", "FAILURE"])
+        to = tuple(Recipient(address(text), {"NOTIFY": notify} if notify else {}) for text in recipients)
+        envelope = Envelope(address("s@from.example"), to, {"BY": by} if by else {})
+        now, priority = self.clock.seconds(), chance.choice([0, 0, 9, -9])
+        message = Message(queue_id, now, envelope, b"A: b\r\n", b"\r\nx\r\n", None, 11, False, priority=priority)
+        deliveries = deliveries_of(message, now + chance.choice([0, 0, 0, 20, 200]))
+        self.asked[queue_id] = (by, notify)
+        stored = self.spool.store(message, deliveries)
         stored.addCallback(lambda _: self.accepted.update({queue_id: recipients}))
-        stored.addCallback(lambda _: queue.fresh(message, deliveries_of(message)))
+        stored.addCallback(lambda _: queue.fresh(message, deliveries))
 
     def work(self) -> None:
         for thread in (self.writer, self.reader):
@@ -217,16 +250,33 @@ class AnyQueueTests(SynchronousTestCase):
         trial.run()
         self.flushLoggedErrors(CancelledError)  # those that the watchdog found to take too long
         self.assertLessEqual(trial.agent.most, 1)
-        ends = trial.agent.sent + trial.agent.refused
+        self.assertEqual((trial.agent.early, trial.agent.overdue), (0, 0))
+        ends = trial.agent.sent + trial.agent.refused + trial.expired
         for queue_id, recipients in trial.accepted.items():
             for recipient in recipients:
                 extra = ends[queue_id, recipient] - 1
                 self.assertIn(extra, range(trial.spare[queue_id, recipient] + 1))
-            refused = any(trial.agent.refused[queue_id, recipient] for recipient in recipients)
-            self.assertGreaterEqual(refused, bool(trial.reports[queue_id]))
+                self.check_what_was_told(trial, queue_id, recipient)
         counts = self.successResultOf(trial.spool.counts())
         self.assertEqual((counts[Status.PENDING], counts[Status.RETRY]), (0, 0))
         self.assertEqual((trial.queue.active, trial.queue.in_flight, trial.queue.watchdog.strays), (0, 0, 0))
         trial.stop()
         self.assertEqual(trial.clock.getDelayedCalls(), [])
         shutil.rmtree(root)
+
+    def check_what_was_told(self, trial: Trial, queue_id: str, recipient: str) -> None:
+        """
+        The sender heard of each end as NOTIFY and BY= ask for, once, and of a delay once at the most.
+        """
+        by, notify = trial.asked[queue_id]
+        final = trial.final[queue_id, recipient]
+        failed, delayed, relayed, delivered = (trial.told[queue_id, recipient, action] for action in Action)
+        wanted = final in (Status.FAILED, Status.EXPIRED) and (not notify or "FAILURE" in notify)
+        self.assertEqual(failed, int(wanted))
+        self.assertLessEqual(delayed, int(by == "30;N" and notify in ("", "DELAY")))
+        if "SUCCESS" in notify:
+            self.assertEqual(relayed + delivered, int(final is Status.COMPLETED))
+        else:
+            self.assertEqual(delivered, 0)
+            asked = by in ("30;N", "300;RT") and notify != "NEVER" and final is Status.COMPLETED
+            self.assertLessEqual(relayed, int(asked))
