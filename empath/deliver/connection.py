@@ -50,8 +50,8 @@ class Connection(Protocol):
     """
     Carries one transaction at a time. `trouble` is set once the session is over before its time.
 
-    `connected_at`, `secured_at` and `sent_at` (the end of the last transaction's content) are in the clock's seconds, 0.0
-    for what has not happened; `carried` counts transactions.
+    `connected_at`, `secured_at` and `sent_at` (the end of the last transaction's content) are in the clock's seconds,
+    0.0 for what has not happened; `carried` counts transactions.
     """
 
     def __init__(
