@@ -15,6 +15,8 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogPublisher
 
+from empath.auth.loading import authenticator_of
+from empath.auth.senders import senders_of
 from empath.census import Census
 from empath.config.recipients import relay_of
 from empath.config.schema import Config
@@ -28,6 +30,7 @@ from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
 from empath.observe.logging import LEVELS
 from empath.observe.metrics import Metrics
+from empath.policy.throttle import Throttle
 from empath.queue.periodic import Periodic
 from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
@@ -153,21 +156,25 @@ class EmpathService(MultiService):
         )
 
     def _make_reception(self) -> Reception:
-        config = self.config
+        config, reactor, secret = self.config, self._reactor, random.SystemRandom()
         relay = relay_of(config.relay)
+        core = CoreChecks(config.smtp, relay, self.spool.has_room, senders_of(config.auth))
         around = Surroundings(
             hostname=config.hostname,
             postmaster=config.delivery.dsn.postmaster,
-            clock=self._reactor,
+            clock=reactor,
             chance=self._chance,
-            decisions=Chain([CoreChecks(config.smtp, relay, self.spool.has_room)]),
+            decisions=Chain([core]),
             begin=self.spool.begin,
             trusts=relay.trusts,
             emit=self._events.emit,
             on_stored=self.queue.fresh,
             command_took=self.metrics.command_took,
+            authenticator=authenticator_of(config.auth, self._threads.in_thread, reactor, secret),
+            throttle=Throttle(config.auth.max_failures, config.auth.failure_window),
+            secret_chance=secret,
         )
-        return Reception(self._reactor, config.smtp, around, config.delivery.shutdown_timeout)
+        return Reception(reactor, config.smtp, around, config.delivery.shutdown_timeout)
 
     def _make_http(self) -> tuple[HttpService, ...]:
         """
