@@ -26,7 +26,8 @@ _PLAIN: Final = re.compile(USUAL_ADDRESS)
 _UNUSUAL: Final = re.compile(rf'(?:({_DOT_ATOM})|"((?:[ !#-\[\]-~]|\\[ -~])*+)")@(.+)')
 _UTF8_ATOM: Final = rf"(?:[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]|{UTF8_CHARACTER})++"
 _UTF8: Final = re.compile(
-    rf'(?:({_UTF8_ATOM}(?:\.{_UTF8_ATOM})*+)|"((?:[ !#-\[\]-~]|{UTF8_CHARACTER}|\\[ -~])*+)")@(.+)'
+    rf'(?:({_UTF8_ATOM}(?:\.{_UTF8_ATOM})*+)|"((?:[ !#-\[\]-~]|{UTF8_CHARACTER}|\\[ -~])*+)")'
+    rf"@((?:[!-~]|{UTF8_CHARACTER})+)"
 )
 _OTHER_DOTS: Final = re.compile(r"[\u3002\uff0e\uff61]")  # that IDNA takes for dots, and DNS does not
 _PLAIN_DOMAIN: Final = re.compile(_DOMAIN)

@@ -113,6 +113,64 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(parse_address(str(address)), address)
         self.assertEqual(parse_domain(address.domain), address.domain)
 
+    def test_utf8(self) -> None:
+        """
+        With SMTPUTF8 local parts and domains need not be ASCII; the domain is kept as A-labels, the text as it was.
+        """
+        self.assertEqual(
+            parse_address("Ü@MÜNCHEN.example", True), Address("Ü", "xn--mnchen-3ya.example", "Ü@MÜNCHEN.example")
+        )
+        self.assertEqual(parse_address("ü.é@b.Example", True).domain, "b.example")
+        self.assertEqual(
+            parse_address('"ü \\"é"@[192.0.2.1]', True), Address('ü "é', "[192.0.2.1]", '"ü \\"é"@[192.0.2.1]')
+        )
+        self.assertEqual(parse_address("a@b.example", True), parse_address("a@b.example"))
+        decomposed = "u\u0308@b.example"
+        self.assertEqual(parse_address(decomposed, True).local, "u\u0308")
+
+    def test_no_utf8_mailboxes(self) -> None:
+        """
+        Controls, separators, marks that reverse the order of print, surrogates and false dots are refused.
+        """
+        for text in (
+            "ü",
+            "ü@",
+            "@ü",
+            "ü@-b.example",
+            "ü@b..example",
+            "a@ü.example.",
+            "a@ü。example",
+            "a@ü．example",
+            "a@☃" + "x" * 64,
+            "ü..a@b.example",
+            "ü a@b.example",
+            '"ü@b.example',
+            "a\x85ü@b.example",
+            "a\u2028@b.example",
+            "a\u202e@b.example",
+            "a\u2066@b.example",
+            "a\udcff@b.example",
+            "ü\r\n@b.example",
+            "ü\0@b.example",
+            "ü" * 33 + "@b.example",
+        ):
+            self.assertRaises(ValueError, parse_address, text, True)
+
+    @settings(max_examples=200, deadline=None)
+    @given(
+        st.text(max_size=40).map(lambda text: text + "@ü.example") | st.text(max_size=20).map(lambda text: "ü@" + text)
+    )
+    def test_any_utf8(self, text: str) -> None:
+        """
+        Any text is a mailbox that reads back the same, or a ValueError.
+        """
+        try:
+            address = parse_address(text, True)
+        except ValueError:
+            return
+        self.assertEqual(parse_address(address.text, True), address)
+        self.assertEqual(parse_domain(address.domain), address.domain)
+
 
 class DomainTests(SynchronousTestCase):
     """

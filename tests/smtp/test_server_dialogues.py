@@ -25,7 +25,8 @@ def _listed(value: str) -> object:
 
 
 def _standing(value: str) -> Standing:
-    return Standing(**dict.fromkeys(value.split(","), True))
+    words = value.split(",")
+    return Standing(secure="secure" in words, xclient="xclient" in words)
 
 
 OPTIONS: dict[str, Callable[[str], object]] = {

@@ -406,12 +406,13 @@ class XclientTests(SynchronousTestCase):
         They are decoded, addresses in their one form.
         """
         peer = Peer(rules(), standing=Standing(xclient=True))
-        for line, values in {
+        examples: dict[str, dict[str, str | None]] = {
             "ADDR=IPV6:2001:DB8:0::1 name=[unavailable]": {"ADDR": "2001:db8::1", "NAME": None},
             "ADDR=ipv6:::ffff:192.0.2.1 PORT=025": {"ADDR": "192.0.2.1", "PORT": "25"},
             "DESTADDR=2001:db8::2 DESTPORT=[TEMPUNAVAIL]": {"DESTADDR": "2001:db8::2", "DESTPORT": None},
             "LOGIN=a+20b HELO=c PROTO=esmtp": {"LOGIN": "a b", "HELO": "c", "PROTO": "ESMTP"},
-        }.items():
+        }
+        for line, values in examples.items():
             peer.send(f"XCLIENT {line}\r\n".encode())
-            self.assertEqual(peer.events[-1], ClientAttributes({**values}))
+            self.assertEqual(peer.events[-1], ClientAttributes(values))
             self.assertIs(peer.session.state, State.CONNECTED)
