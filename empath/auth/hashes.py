@@ -16,7 +16,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 import bcrypt
@@ -107,6 +107,8 @@ def make(kind: Kind, password: str, chance: random.Random) -> str:
             return sha512_crypt.hash(password)
         case Kind.SCRAM:
             return print_verifier(make_verifier(password, chance.randbytes(SCRAM_SALT), SCRAM_ITERATIONS))
+        case _ as never:
+            assert_never(never)
 
 
 def _read_argon2(text: str) -> Verifier:
@@ -158,9 +160,12 @@ def _read_sha512_crypt(text: str) -> Verifier:
     Read $6$[rounds=…$]salt$hash.
     """
     try:
-        rounds = int(sha512_crypt.from_string(text).rounds)
+        found = sha512_crypt.from_string(text)
     except ValueError as error:
         raise ValueError(f"no sha512-crypt verifier: {error}") from error
+    rounds = int(found.rounds)
+    if not found.checksum:
+        raise ValueError("no sha512-crypt verifier: there is no hash in it")
     if rounds > MAX_ROUNDS:
         raise ValueError(f"sha512-crypt of {rounds} rounds; at most {MAX_ROUNDS} are allowed")
     return Verifier(Kind.SHA512_CRYPT, str(rounds), text)

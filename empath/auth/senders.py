@@ -17,7 +17,12 @@ def senders_of(section: Auth) -> Senders:
     """
     if not section.senders:
         return ANYONE
+    origin = f"auth.senders: {section.senders}"
     try:
         return read_senders(Path(section.senders).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError([f"auth.senders: {section.senders}: {line}" for line in str(error).splitlines()]) from error
+    except OSError as error:
+        raise ConfigError([f"{origin}: {error.strerror or error}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{origin}: no UTF-8"]) from error
+    except ValueError as error:
+        raise ConfigError([f"{origin}: {line}" for line in str(error).splitlines()]) from error

@@ -53,8 +53,8 @@ class Turns:
         answer: Deferred[T] = Deferred()
 
         def done(result: Any) -> None:
-            self._semaphore.release()
             answer.callback(result)  # a Failure, too; dropped where the answer was cancelled
+            self._semaphore.release()  # afterwards: the next one may know by now what it wants to
 
         self._in_thread(call).addBoth(done)
         return answer

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509 import CertificateBuilder, Name, random_serial_number
-from OpenSSL.crypto import X509, PKey
 from OpenSSL.SSL import TLS1_2_VERSION, TLS_METHOD, TLS_SERVER_METHOD, Connection, Context, WantReadError
 from scramp.core import CBindData  # type: ignore[import-untyped]  # no annotations
 from twisted.trial.unittest import SynchronousTestCase
@@ -78,11 +77,12 @@ class BindingTests(SynchronousTestCase):
         An Ed25519 certificate has no end point that is defined.
         """
         key = Ed25519PrivateKey.generate()
-        made = CertificateBuilder(Name([]), Name([]), key.public_key(), random_serial_number(), BEGINNING)
-        signed = made.not_valid_after(BEGINNING + timedelta(days=1)).sign(key, None)
+        made = CertificateBuilder(Name([]), Name([]), key.public_key(), random_serial_number())
+        lasting = made.not_valid_before(BEGINNING).not_valid_after(BEGINNING + timedelta(days=1))
+        signed = lasting.sign(key, None)
         context = Context(TLS_SERVER_METHOD)
-        context.use_certificate(X509.from_cryptography(signed))
-        context.use_privatekey(PKey.from_cryptography_key(key))  # type: ignore[arg-type]  # the stubs are old
+        context.use_certificate(signed)  # type: ignore[arg-type]  # the stubs are old
+        context.use_privatekey(key)  # type: ignore[arg-type]  # the stubs are old
         self.assertEqual(list(channel_bindings(connect(context)[0])), ["tls-exporter"])
 
     def test_older_tls(self) -> None:
