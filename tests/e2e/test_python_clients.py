@@ -53,7 +53,7 @@ class SmtplibTests(ServingCase):
         client.send_message(self.note())
         client.quit()
         self.assert_with("ESMTPSA")
-        self.assertEqual(parsed(self.arrived()).get_content(), "Grüße\n")
+        self.assertEqual(parsed(self.arrived()).get_content().split(), ["Grüße"])
 
     def test_a_wrong_password_is_535_and_the_session_goes_on(self) -> None:
         empath = self.serving()
@@ -83,6 +83,8 @@ class SmtplibTests(ServingCase):
         client.ehlo()
         client.mail(SENDER)
         client.rcpt(YOU)
+        self.assertEqual(client.docmd("STARTTLS")[0], 503)
+        client.rset()
         client.starttls(context=self.context())
         self.assertEqual(client.docmd("DATA")[0], 503)
         self.assertEqual(client.docmd("MAIL", f"FROM:<{SENDER}>")[0], 503)

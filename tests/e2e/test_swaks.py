@@ -94,8 +94,9 @@ class TlsTests(SwaksCase):
             ran = self.swaks(port, "--to", f"{name}@one.test", "--tls-on-connect", "--tls-protocol", version)
             self.assert_sent(ran)
             self.assert_with("ESMTPS", f"{name}@one.test")
-        self.assertNotEqual(self.swaks(port, "--tls-on-connect", "--tls-protocol", "tlsv1_1").code, 0)
-        self.assertNotEqual(self.swaks(port, "--tls-on-connect", "--tls-cipher", "3DES:RC4:NULL").code, 0)
+        for weak in (("--tls-protocol", "tlsv1_1"), ("--tls-protocol", "tlsv1_2", "--tls-cipher", "AES128-SHA")):
+            ran = self.swaks(port, "--tls-on-connect", *weak)
+            self.assertNotEqual(ran.code, 0, ran.output)
 
     def test_a_client_certificate_is_verified(self) -> None:
         empath = self.serving()
@@ -207,7 +208,6 @@ class ProxiedTests(SwaksCase):
             you = f"us{nth}@ours.test"
             self.assert_sent(self.swaks(empath.port, "--to", you, *options, *more))
             self.assertIn("192.0.2.7", self.received(you))
-            self.assertIn("told.test", self.received(you))
         self.assertIn("550 5.7.1", self.swaks(empath.port, *options).output)
 
     def test_xclient_login_counts_as_a_login(self) -> None:
