@@ -104,6 +104,7 @@ class Trial:
         self.written: dict[str, tuple[Notice, ...]] = {}
         self.expired: Counter[Key] = Counter()
         self.final: dict[Key, Status] = {}
+        self.late: set[Key] = set()
         self.settled: Counter[Key] = Counter()
         self.spare: Counter[Key] = Counter()
         self.lost: list[object] = []  # coroutines that nobody holds would still be ended
@@ -149,6 +150,8 @@ class Trial:
             for state in event.results:
                 key = (event.message.queue_id, state.address.text)
                 self.final[key] = state.status
+                if state.status is Status.RETRY and event.attempt.ended >= event.message.received + 30:
+                    self.late.add(key)
                 if state.status is Status.EXPIRED:
                     self.expired[key] += 1
                 elif state.status in (Status.COMPLETED, Status.FAILED):
@@ -273,7 +276,9 @@ class AnyQueueTests(SynchronousTestCase):
         failed, delayed, relayed, delivered = (trial.told[queue_id, recipient, action] for action in Action)
         wanted = final in (Status.FAILED, Status.EXPIRED) and (not notify or "FAILURE" in notify)
         self.assertEqual(failed, int(wanted))
-        self.assertLessEqual(delayed, int(by == "30;N" and notify in ("", "DELAY")))
+        wanted = by == "30;N" and notify in ("", "DELAY")
+        self.assertLessEqual(delayed, int(wanted))
+        self.assertGreaterEqual(delayed, int(wanted and (queue_id, recipient) in trial.late))
         if "SUCCESS" in notify:
             self.assertEqual(relayed + delivered, int(final is Status.COMPLETED))
         else:
