@@ -22,7 +22,7 @@ from empath.mail.reply import Reply
 from empath.policy.mx import Candidate
 from empath.policy.route import Route
 from empath.policy.tls import Course, Policy, Seen, course
-from empath.smtp.client_events import TransactionEnded, Trouble
+from empath.smtp.client_events import Consignment, TransactionEnded, Trouble
 from empath.smtp.client_transfer import convertible
 
 MAX_SESSIONS: Final = 2  # in one attempt: hosts that answered
@@ -131,12 +131,18 @@ class Pass:
         """
         waiting = self._open
         after = After.DONE
+        offer = connection.session.offer
+        most = min(self._most, offer.max_recipients or self._most)
+        cargo = self._cargo
         try:
             while waiting and connection.usable and not spent(connection):
-                most = min(self._most, connection.session.offer.max_recipients or self._most)
                 batch, waiting = waiting[:most], waiting[most:]
                 reused = connection.carried > 0
-                ended = await self._transact(candidate, connection, batch)
+                consignment = cargo.consignment(batch)
+                if convertible(consignment, offer):
+                    ended = await self._transact_converted(candidate, connection, consignment)
+                else:
+                    ended = await connection.transact(consignment, candidate.host, cargo.message)
                 if ended is None or (ended.unanswered and reused):
                     after = After.DEAD
                 again = None if ended is None else self._take(batch, ended)
@@ -148,19 +154,16 @@ class Pass:
             self._fail(connection.trouble.failure)
         return After.SPENT if waiting and connection.trouble is None else after
 
-    async def _transact(
-        self, candidate: Candidate, connection: Connection, batch: list[int]
+    async def _transact_converted(
+        self, candidate: Candidate, connection: Connection, consignment: Consignment
     ) -> TransactionEnded | None:
         """
-        Run one transaction, with content as this host takes it; None if the connection ended before it was made so.
+        Run one transaction with a host that takes 7 bits only; None if the connection ended while they were made.
         """
         cargo = self._cargo
-        consignment = cargo.consignment(batch)
-        if not convertible(consignment, connection.session.offer):
-            return await connection.transact(consignment, candidate.host, cargo.message)
         made = await cargo.seven_bit.make()
         if isinstance(made, TransientFailure):
-            return TransactionEnded((made,) * len(batch))
+            return TransactionEnded((made,) * len(consignment.recipients))
         if not connection.usable:
             return None
         if made is None:
