@@ -84,6 +84,6 @@ def _failed(login: str, error: bytes) -> Callable[[str | None], Step]:
         return wrong("no token, or a wrong one", login)
 
     def then(found: str | None) -> Step:
-        return Challenge(error, acknowledged) if found is None else Proved(found)
+        return Challenge(error, acknowledged) if not found else Proved(found)
 
     return then

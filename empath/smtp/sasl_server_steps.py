@@ -108,7 +108,7 @@ def settled(claimed: str) -> Callable[[str | None], Step]:
     """
 
     def then(found: str | None) -> Step:
-        return wrong("wrong password or unknown login", claimed) if found is None else Proved(found)
+        return wrong("wrong password or unknown login", claimed) if not found else Proved(found)
 
     return then
 

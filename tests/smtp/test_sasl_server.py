@@ -118,6 +118,14 @@ class PlainTests(StepCase):
         """
         self.wrong(self.of(PasswordClaim, first("PLAIN", b"\0tim\0x")).then(None), "tim")
 
+    def test_nobody_is_nobody(self) -> None:
+        """
+        An authenticator that answers with an empty name lets nobody in.
+        """
+        self.wrong(self.of(PasswordClaim, first("PLAIN", b"\0tim\0x")).then(""), "tim")
+        token = self.of(TokenClaim, first("OAUTHBEARER", b"n,,\x01auth=Bearer x\x01\x01"))
+        self.of(Challenge, token.then(""))
+
     def test_secrets_are_not_shown(self) -> None:
         """
         Neither password nor token comes into a log by accident.
