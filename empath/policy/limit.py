@@ -5,21 +5,9 @@ Limits on how often something may happen: a token bucket for each of many keys.
 from __future__ import annotations
 
 from collections import OrderedDict
-from ipaddress import IPv6Address
 from typing import Final
 
 MAX_KEYS: Final = 10_000
-_NETWORK: Final = 0xFFFFFFFF_FFFFFFFF << 64
-
-
-def client_key(peer: str) -> str:
-    """
-    Name the client that limits count: an IPv4 address (or "unix") as it is, of an IPv6 address its /64 network, all of
-    which one host may use (RFC 6177).
-    """
-    if ":" not in peer:
-        return peer
-    return f"{IPv6Address(int(IPv6Address(peer.partition('%')[0])) & _NETWORK)}/64"
 
 
 class TokenBuckets:

@@ -1,5 +1,5 @@
 """
-Token buckets, and who the client is that they count.
+Token buckets.
 """
 
 from __future__ import annotations
@@ -8,23 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.policy.limit import TokenBuckets, client_key
-
-
-class ClientKeyTests(SynchronousTestCase):
-    """
-    What one client is.
-    """
-
-    def test_key(self) -> None:
-        """
-        An IPv4 address or a UNIX peer is itself; all addresses of an IPv6 /64 are one client.
-        """
-        self.assertEqual(client_key("192.0.2.1"), "192.0.2.1")
-        self.assertEqual(client_key("unix"), "unix")
-        self.assertEqual(client_key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64")
-        self.assertEqual(client_key("2001:db8:1:2::1"), "2001:db8:1:2::/64")
-        self.assertEqual(client_key("fe80::1%eth0"), "fe80::/64")
+from empath.policy.limit import TokenBuckets
 
 
 class BucketTests(SynchronousTestCase):
