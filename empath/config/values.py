@@ -245,6 +245,9 @@ def endpoint(value: object, around: Surroundings) -> EndpointText:
         raise Refused(f"{allowed}, with a port from 0 to 65535")
     try:
         around.parse_endpoint(value)
+    except LookupError as trouble:
+        if kind != "systemd":  # whether systemd hands a socket over is seen when it is to be listened on
+            raise Refused(f"{allowed} ({_one_line(trouble)})") from trouble
     except Exception as trouble:  # endpoints are plugins: what theirs may raise is not ours to list
         raise Refused(f"{allowed} ({_one_line(trouble)})") from trouble
     return EndpointText(value)

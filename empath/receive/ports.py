@@ -22,6 +22,8 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from empath.errors import ConfigError
+
 BACKLOG: Final = 1024  # connections that the kernel holds; Twisted's own default is 50
 _ARGUMENTS: Final = {  # in the order in which they may stand without their names
     "tcp": ("port", "interface", "backlog"),
@@ -45,7 +47,10 @@ def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> IListening
     if kind == "unix":
         return _listen_unix(reactor, endpoint, arguments, factory)
     if kind == "systemd":
-        return _listen(_Adopting(reactor), endpoint, factory)
+        try:
+            return _listen(_Adopting(reactor), endpoint, factory)
+        except LookupError as trouble:
+            raise ConfigError([f'smtp.listeners: found "{endpoint}": systemd handed over no such socket']) from trouble
     return _listen(reactor, _with(endpoint, kind, arguments, "backlog", str(BACKLOG)), factory)
 
 

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 
+from empath.errors import ConfigError
 from empath.receive.ports import _Adopting, arguments_of, listen
 from tests.receive.real_sockets import RealSockets
 
@@ -150,6 +151,16 @@ class AdoptedTests(PortCase):
             self.assertEqual(await self.serve(lambda: heard(self.path)), b"here\n")
             await maybeDeferred(port.stopListening)
         self.assertEqual(self.mode(), 0o620)
+
+    def test_a_socket_that_is_not_there_is_one_clear_error(self) -> None:
+        """
+        Whether it is named by its number or by its name.
+        """
+        for which in ("index=7", "name=smtp"):
+            endpoint = f"systemd:domain=INET:{which}"
+            with self.assertRaises(ConfigError) as caught:
+                listen(self.reactor, endpoint, self.factory)
+            self.assertIn(f'found "{endpoint}": systemd handed over no such socket', str(caught.exception))
 
     def test_a_tcp_socket_is_adopted(self) -> None:
         """
