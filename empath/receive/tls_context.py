@@ -20,7 +20,7 @@ CIPHERS: Final = (  # of TLS 1.2; those of TLS 1.3 are OpenSSL's own
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     b"ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
-_NO_RENEGOTIATION: Final[int] = SSL.OP_NO_RENEGOTIATION  # type: ignore[attr-defined]  # the stubs are too old
+_NO_RENEGOTIATION: Final[int] = SSL.OP_NO_RENEGOTIATION
 _SESSIONS: Final = b"empath"  # resumption is within one context: its ticket keys are its own
 
 

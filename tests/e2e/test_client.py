@@ -112,7 +112,9 @@ class TlsTests(ClientCase):
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         certificate.configure_cert(context)
         serving = Behaviour(context=_Contexts(context), **behaviour)
-        context.set_tlsext_servername_callback(lambda connection: serving.names.append(connection.get_servername()))
+        context.set_tlsext_servername_callback(
+            lambda connection: serving.names.append(connection.get_servername() or b"")
+        )
         factory = TlsSmtpFactory(serving)
         if serving.implicit:
             port = reactor.listenSSL(0, factory, serving.context, interface="127.0.0.1")

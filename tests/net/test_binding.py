@@ -81,8 +81,8 @@ class BindingTests(SynchronousTestCase):
         lasting = made.not_valid_before(BEGINNING).not_valid_after(BEGINNING + timedelta(days=1))
         signed = lasting.sign(key, None)
         context = Context(TLS_SERVER_METHOD)
-        context.use_certificate(signed)  # type: ignore[arg-type]  # the stubs are old
-        context.use_privatekey(key)  # type: ignore[arg-type]  # the stubs are old
+        context.use_certificate(signed)
+        context.use_privatekey(key)
         self.assertEqual(list(channel_bindings(connect(context)[0])), ["tls-exporter"])
 
     def test_older_tls(self) -> None:
