@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from OpenSSL import SSL
 from twisted.logger import Logger
 
 from empath.receive.judging import JudgedConnection
 from empath.receive.tls import channel_bindings, described
 from empath.smtp.events import StartTls
+from empath.smtp.extension import Standing
 from empath.smtp.server_states import State
 
 if TYPE_CHECKING:
@@ -87,7 +87,10 @@ class SecuredConnection(JudgedConnection):
         """
         Take note of what the handshake told; what the client said before it counts no more.
         """
-        session = self.session
+        session, smtp = self.session, self._smtp
+        xclient = smtp.standing.xclient
+        if self._greeted:
+            smtp.secured()
         session.tls, session.cipher, session.tls_client_subject = described(self._tls)
         session.metadata |= {"tls": "true", "protocol": session.tls, "cipher": session.cipher}
         if session.tls_client_subject:
@@ -95,6 +98,7 @@ class SecuredConnection(JudgedConnection):
         session.name = session.login = ""
         session.protocol = "SMTP"
         session.trusted = self._around.trusts(session.peer)
+        smtp.standing = Standing(secure=True, trusted=session.trusted, xclient=xclient)
 
     def _ask_secured(self) -> None:
         self._decide(self._around.decisions.starttls(self.session), self._secured, None)
@@ -103,12 +107,7 @@ class SecuredConnection(JudgedConnection):
         """
         Go on under TLS: with the greeting where there was none, else with what the client says.
         """
-        smtp, greeted = self._smtp, self._greeted
-        standing = attrs.evolve(smtp.standing, secure=True, login="", trusted=self.session.trusted)
-        if greeted:
-            smtp.secured()
-        smtp.standing = standing
-        if greeted:
+        if self._greeted:
             self._ready = True
             self._set(self._command_time(), self._timed_out)
         else:

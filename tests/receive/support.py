@@ -4,6 +4,8 @@ Reception with everything around it replaced by what records.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import random
 from collections.abc import Awaitable, Callable
 
@@ -19,14 +21,16 @@ from zope.interface import implementer
 
 from empath.config.schema import Listener, Smtp
 from empath.errors import SpoolError
-from empath.interfaces import IContentWriter, IDecisions, MaybeVerdict
+from empath.interfaces import IAuthenticator, IContentWriter, IDecisions, MaybeVerdict
 from empath.mail.envelope import Recipient
 from empath.mail.life import CommandAnswered, ConnectionClosed, LifeEvent
 from empath.mail.message import Delivery, Message
 from empath.mail.session import Session, Transaction
+from empath.policy.throttle import Throttle
 from empath.receive.factory import SmtpFactory
 from empath.receive.sessions import Sessions
 from empath.receive.terms import Surroundings, terms_of
+from empath.smtp.scram import ScramVerifier
 
 HOSTNAME = "mx.example.org"
 EPOCH = 1795257600.0
@@ -221,12 +225,56 @@ class Client:
         return self.transport.disconnecting
 
 
+@implementer(IAuthenticator)
+class FakeAuthenticator:
+    """
+    Knows "tim", whose password, and token, is "tanstaaf"; `slow` is waited for first, if it is there.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.slow: Deferred[None] | None = None
+
+    def mechanisms(self) -> tuple[str, ...]:
+        """
+        As IAuthenticator.
+        """
+        return self.names
+
+    async def check_password(self, login: str, password: str) -> str | None:
+        """
+        As IAuthenticator.
+        """
+        if self.slow is not None:
+            await self.slow
+        return login if (login, password) == ("tim", "tanstaaf") else None
+
+    async def check_token(self, login: str, token: str) -> str | None:
+        """
+        As IAuthenticator.
+        """
+        return await self.check_password("tim", token)
+
+    def scram_verifier(self, login: str) -> ScramVerifier:
+        """
+        As IAuthenticator.
+        """
+        salted = hashlib.pbkdf2_hmac("sha256", b"tanstaaf" if login == "tim" else b"", b"salt", 4096)
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        return ScramVerifier(b"salt", 4096, hashlib.sha256(key).digest(), hmac.digest(salted, b"Server Key", "sha256"))
+
+
 class World:
     """
     A listener and its surroundings.
     """
 
-    def __init__(self, smtp: Smtp | None = None, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        smtp: Smtp | None = None,
+        listener: Listener | None = None,
+        mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
+    ) -> None:
         smtp = smtp or Smtp()
         self.clock = Clock()
         self.clock.advance(EPOCH)
@@ -236,6 +284,7 @@ class World:
         self.took: list[tuple[str, float]] = []
         self.stored: list[tuple[Message, tuple[Delivery, ...]]] = []
         self.trusted = {"127.0.0.1"}
+        self.authenticator = FakeAuthenticator(mechanisms)
         self.around = Surroundings(
             hostname=HOSTNAME,
             postmaster="boss@example.org",
@@ -247,6 +296,8 @@ class World:
             emit=self.events.append,
             on_stored=lambda message, deliveries: self.stored.append((message, deliveries)),
             command_took=lambda verb, seconds: self.took.append((verb, seconds)),
+            authenticator=self.authenticator,
+            throttle=Throttle(3, 600.0),
         )
         self.sessions = Sessions(self.clock, smtp.max_connections, smtp.max_connections_per_client)
         self.factory = SmtpFactory(terms_of(listener or Listener(), smtp, HOSTNAME), self.around, self.sessions)
