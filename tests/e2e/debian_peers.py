@@ -188,6 +188,7 @@ class Postfix:
         master = Path("/usr/share/postfix/master.cf.dist").read_text()
         listener = "{}:{} inet n - n - - smtpd".format(*self._at)
         master = re.sub(r"^smtp      inet.*$", listener, master, flags=re.M)
+        master = re.sub(r"^#tlsproxy", "tlsproxy", master, flags=re.M)
         master = re.sub(r"^([a-z-]+ +(?:unix|unix-dgram) +[yn-] +[yn-] +)[y-] ", r"\1n ", master, flags=re.M)
         (etc / "master.cf").write_text(master)
 
