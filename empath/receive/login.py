@@ -145,6 +145,7 @@ class LoginConnection(SecuredConnection):
         log.info("session {session}: {peer} logged in as {login}", login=login, **self._who)
         self._smtp.logged_in(login)
         self._smtp.standing = attrs.evolve(self._smtp.standing, trusted=True)
+        self._smtp.normalize = self._terms.normalizes(session)
 
     _name_protocol: Callable[[], None]  # tell the session what it speaks by now
 

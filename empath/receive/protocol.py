@@ -158,6 +158,7 @@ class SmtpProtocol(StoringConnection):
         self._ready = True
         smtp.accept()
         smtp.standing = Standing(bool(session.tls), session.login, session.trusted, xclient=True)
+        smtp.normalize = self._terms.normalizes(session)
 
     # The transaction
 

@@ -99,6 +99,7 @@ class SecuredConnection(JudgedConnection):
         session.protocol = "SMTP"
         session.trusted = self._around.trusts(session.peer)
         smtp.standing = Standing(secure=True, trusted=session.trusted, xclient=xclient)
+        smtp.normalize = self._terms.normalizes(session)
 
     def _ask_secured(self) -> None:
         self._decide(self._around.decisions.starttls(self.session), self._secured, None)

@@ -47,9 +47,9 @@ class ServerSession(AuthSession):
     """
     One session. `normalize` turns bare newlines in content into CRLF instead of refusing them.
 
-    `standing` may be replaced at any time and counts from the next command on. Two more are set before a Hello is
-    accepted: `mechanisms` is what AUTH offers (none: AUTH is not offered), `latest_release` the latest date of
-    FUTURERELEASE in UTC as RFC 3339 writes it ("": FUTURERELEASE is not offered).
+    `standing` may be replaced at any time and counts from the next command on, `normalize` from the next content on.
+    Two more are set before a Hello is accepted: `mechanisms` is what AUTH offers (none: AUTH is not offered),
+    `latest_release` the latest date of FUTURERELEASE in UTC as RFC 3339 writes it ("": FUTURERELEASE is not offered).
     """
 
     __slots__ = ("_said", "_utf8")

@@ -32,7 +32,6 @@ class SessionBase:
         "_extensions",
         "_lines",
         "_messages",
-        "_normalize",
         "_out",
         "_pending",
         "_recipients",
@@ -40,6 +39,7 @@ class SessionBase:
         "_source",
         "latest_release",
         "mechanisms",
+        "normalize",
         "standing",
         "state",
     )
@@ -49,7 +49,7 @@ class SessionBase:
         self.mechanisms: tuple[str, ...] = ()
         self.latest_release = ""
         self._rules = rules
-        self._normalize = normalize
+        self.normalize = normalize
         self._lines = LineBuffer(rules.line_limit)
         self._events: list[Event] = []
         self._out: list[bytes] = []

@@ -71,7 +71,7 @@ class ContentSession(SessionBase):
         return _DATA_BEGUN
 
     def _begin_content(self) -> None:
-        self._content = IncomingContent(self._normalize)
+        self._content = IncomingContent(self.normalize)
         self._source = ContentSession._read_content
 
     def _read_content(self) -> bool:
@@ -114,7 +114,7 @@ class ContentSession(SessionBase):
         Do what DataBegun asked for, or answer ChunkEnded.
         """
         if self._chunks is None:
-            self._chunks = IncomingChunks(self._normalize, self._binary)
+            self._chunks = IncomingChunks(self.normalize, self._binary)
             self._source = ContentSession._read_chunk
             self.state = NEXT[self.state, Verb.BDAT]
             return

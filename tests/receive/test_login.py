@@ -58,6 +58,20 @@ class LoginTests(SynchronousTestCase):
         self.client.say(BEGIN + b".\r\n")
         self.assertIn(b"with ESMTPA", self.world.spool.committed[0][0].header)
 
+    def test_bare_newlines_of_who_logged_in(self) -> None:
+        """
+        Where trusted clients may send bare newlines, who logged in may, and nobody whom a trusted proxy presents.
+        """
+        smtp = changed(bare_newlines_exclude=("trusted",), xclient=("127.0.0.1/32",))
+        client = World(smtp, CLEARTEXT).connect()
+        self.assertIn(b"550 5.5.2", client.say(BEGIN + b"a\nb\r\n.\r\n"))
+        client.say(RIGHT)
+        self.assertIn(b"250 2.0.0 Ok: queued", client.say(BEGIN[BEGIN.index(b"MAIL") :] + b"a\nb\r\n.\r\n"))
+        proxy = World(smtp, CLEARTEXT).connect("127.0.0.1")
+        self.assertIn(b"250 2.0.0 Ok: queued", proxy.say(BEGIN + b"a\nb\r\n.\r\n"))
+        proxy.say(b"XCLIENT ADDR=192.0.2.7\r\n")
+        self.assertIn(b"550 5.5.2", proxy.say(BEGIN + b"a\nb\r\n.\r\n"))
+
     def test_it_lasts(self) -> None:
         """
         EHLO does not end a login, and there is no second one.
