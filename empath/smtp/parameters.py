@@ -39,6 +39,8 @@ _PRINTABLE: Final = re.compile(r"[ -~]+")
 _UTF8_ADDRESS: Final = re.compile(  # RFC 6533 §3: ASCII but "+", "=" and "\", characters as \x{HEX}, or as they are
     rf"(?:[!-*,-<>-\[\]-~]|\+[0-9A-F]{{2}}|\\x\{{(?P<hex>[0-9A-F]{{2,6}})\}}|{UTF8_CHARACTER})+"
 )
+_UNESCAPED: Final = re.compile(rf"(?:[!-~]|{UTF8_CHARACTER})+")
+_ESCAPED: Final = re.compile(r"[^!-*,-<>-\[\]-~]")
 _EMBEDDED: Final = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 _REPORTS: Final = ("SUCCESS", "FAILURE", "DELAY")
 
@@ -200,9 +202,21 @@ def _orcpt(value: str) -> str:
     kind = kind.lower()
     if kind == "utf-8":
         _check_utf8_address(address)
+    elif kind == "rfc822" and is_xtext(address) and not decode_xtext(address).isascii():
+        return f"utf-8;{_utf8_in_ascii(decode_xtext(address))}"
     else:
         _xtext(address, MAX_ORCPT)
     return f"{kind};{address}"
+
+
+def _utf8_in_ascii(octets: str) -> str:
+    """
+    Give an address whose UTF-8 was written as xtext, as Postfix does, the form that RFC 6533 §3 has for it.
+    """
+    address = octets.encode("latin-1").decode()
+    if _UNESCAPED.fullmatch(address) is None:
+        raise ValueError("no printable address")
+    return _ESCAPED.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", address)
 
 
 def _check_utf8_address(address: str) -> None:

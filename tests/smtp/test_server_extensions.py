@@ -85,6 +85,15 @@ class ParameterTests(SynchronousTestCase):
         parameters = {"NOTIFY": "DELAY,FAILURE", "ORCPT": "utf-8;ü@d"}
         self.assertEqual(peer.events[-1], RcptTo(Address("c", "xn--tda.example", "c@Ü.example"), parameters))
 
+    def test_utf8_as_xtext(self) -> None:
+        """
+        Postfix writes the UTF-8 of an original recipient as xtext of type rfc822: it is one of type utf-8.
+        """
+        peer = greeted(Peer(rules()))
+        peer.send(b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example> ORCPT=rfc822;j+C3+BC+2Br@d.example\r\n")
+        parameters = {"ORCPT": r"utf-8;j\x{FC}\x{2B}r@d.example"}
+        self.assertEqual(peer.events[-1], RcptTo(Address("c", "d.example", "c@d.example"), parameters))
+
     def test_not_ascii(self) -> None:
         """
         A letter that would become ASCII in upper case is not ASCII.
