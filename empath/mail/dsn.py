@@ -16,6 +16,7 @@ from empath.mail.dsn_fields import delivery_status, field
 from empath.mail.dsn_text import explanation
 from empath.mail.message import Message
 from empath.mail.notice import Action, Notice
+from empath.mail.seven_bit import NotConvertible, Survey
 from empath.mail.trace import format_date
 
 _MESSAGE_ID: Final = re.compile(
@@ -69,7 +70,7 @@ def delivery_report(
     """
     utf8 = needs_utf8(message, notices)
     failed = any(notice.action is Action.FAILED for notice in notices)
-    returned, whole = _returned(message, reporting.max_returned, failed)
+    returned, whole = _returned(message, reporting.max_returned, failed=failed, utf8=utf8)
     kind = b"message/global-delivery-status" if utf8 else b"message/delivery-status"
     status = delivery_status(now, message, notices, reporting.mta, utf8=utf8)
     parts = [
@@ -127,18 +128,36 @@ def _text_part(text: str) -> bytes:
     return f"{head}utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n".encode("ascii") + encoded
 
 
-def _returned(message: Message, limit: int, failed: bool) -> tuple[bytes, bool]:
+def _returned(message: Message, limit: int, *, failed: bool, utf8: bool) -> tuple[bytes, bool]:
     """
-    Choose what is returned of the original: all of it where it failed, is small, at hand and no binary, else its header
-    block, cut before the line that passes `limit`. RET=HDRS asks for the header block (RFC 3461 §4.3).
+    Choose what is returned of the original: all of it where it failed, is small, at hand and no binary, and every host
+    can take it; else its header block, cut before the line that passes `limit`. RET=HDRS asks for the header block
+    (RFC 3461 §4.3).
     """
     small = message.body is not None and message.size <= limit
     if small and failed and not message.binary and message.envelope.parameters.get("RET") != "HDRS":
-        return message.header + (message.body or b""), True
+        whole = message.header + (message.body or b"")
+        if utf8 or _can_be_seven_bit(whole):
+            return whole, True
     header = message.header
     if len(header) > limit:
         header = header[: header.rfind(b"\n", 0, limit) + 1]
     return header, False
+
+
+def _can_be_seven_bit(content: bytes) -> bool:
+    """
+    Tell whether a host without 8BITMIME can be given this: what cannot be converted would take its report with it.
+    """
+    if content.isascii():
+        return True
+    survey = Survey()
+    try:
+        survey.feed(content)
+        survey.finish()
+    except NotConvertible:
+        return False
+    return True
 
 
 def _original_part(returned: bytes, *, whole: bool, utf8: bool, binary: bool, failed: bool) -> bytes:

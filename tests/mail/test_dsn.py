@@ -254,6 +254,16 @@ class ReturnedTests(SynchronousTestCase):
         payload = parts(headers)[2].get_payload(decode=True)
         self.assertEqual(payload, "Subject: jörg\r\n".encode())
 
+    def test_what_cannot_become_seven_bit_is_not_returned_whole(self) -> None:
+        """
+        A host without 8BITMIME would get no report at all: what was signed must not be encoded.
+        """
+        header = b'MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary="b"\r\n'
+        body = "\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\njörg\r\n--b--\r\n".encode()
+        report = report_bytes(original(header, body))
+        self.assertTrue(report.isascii())
+        self.assertEqual(parts(report)[2].get_content_type(), "text/rfc822-headers")
+
     def test_the_boundary_occurs_in_no_part(self) -> None:
         """
         Not even where the original foresaw it.
