@@ -16,15 +16,36 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.config.schema import Spool
+from empath.config.schema import Listener, Spool
 from empath.config.units import Folder, Size
 from empath.mail.message import Delivery, Message
 from empath.mail.reply import Reply
+from empath.receive.terms import Terms
 from empath.spool.sqlite import SqliteSpool
 from tests.receive.support import Client, World
+from tests.receive.tls_support import TlsClient, TlsWorld
 from tests.spool.support import HeldThread
 
-TRANSACTION = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nX: y\r\n\r\n%s.\r\n"
+ENVELOPE = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"
+LISTENER = Listener(tls="starttls", auth=True, auth_cleartext=True)
+LOGINS = (b"", b"AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n", b"AUTH PLAIN AHRpbQB3cm9uZw==\r\n")
+
+
+def message(size: int, chance: random.Random) -> bytes:
+    """
+    Make what sends one message: after DATA, or in chunks, some of them in vain.
+    """
+    content = b"X: y\r\n\r\n" + b"z" * size + b"\r\n"
+    if chance.random() < 0.5:
+        return ENVELOPE + b"DATA\r\n" + content + b".\r\n"
+    said, at = ENVELOPE, 0
+    while chance.random() < 0.5:
+        more = chance.randrange(len(content) - at + 1)
+        said += b"BDAT %d\r\n%s" % (more, content[at : at + more])
+        at += more
+    if chance.random() < 0.2:
+        said += chance.choice([b"RSET\r\n", b"EHLO x\r\n"]) + ENVELOPE
+    return said + b"BDAT %d LAST\r\n%s" % (len(content) - at, content[at:])
 
 
 class Script:
@@ -37,7 +58,11 @@ class Script:
         self.gone = self.finished = False
         self.heard = b""
         sizes = [chance.choice([0, 10, 290, 400, 2000, 70_000, 700_000]) for _ in range(chance.choice([1, 2, 4]))]
-        self.rest = b"EHLO x\r\n" + b"".join(TRANSACTION % (b"z" * size + b"\r\n") for size in sizes)
+        messages = b"".join(message(size, chance) for size in sizes)
+        self.rest = b"EHLO x\r\n" + chance.choice(LOGINS) + messages
+        if isinstance(client, TlsClient):
+            client.say(b"EHLO x\r\nSTARTTLS\r\n")
+            client.begin()
 
     @property
     def reading(self) -> bool:
@@ -51,10 +76,14 @@ class Script:
     def say(self, size: int) -> None:
         if self.reading and self.rest:
             piece, self.rest = self.rest[:size], self.rest[size:]
-            self.client.protocol.dataReceived(piece)
+            if isinstance(self.client, TlsClient):
+                self.heard += self.client.say(piece[:16000])
+                self.rest = piece[16000:] + self.rest
+            else:
+                self.client.protocol.dataReceived(piece)
 
     def finish(self) -> None:
-        if self.reading:
+        if self.reading and not isinstance(self.client, TlsClient):
             self.finished = True
             protocol: Any = self.client.protocol
             protocol.readConnectionLost()
@@ -66,7 +95,7 @@ class Script:
             self.client.lose()
 
     def listen(self) -> None:
-        self.heard += self.client.heard()
+        self.heard += self.client.exchange() if isinstance(self.client, TlsClient) else self.client.heard()
 
 
 class Trial:
@@ -74,11 +103,12 @@ class Trial:
     One history, as `chance` has it; `stored` is what the queue was told.
     """
 
-    def __init__(self, chance: random.Random, root: str) -> None:
+    def __init__(self, chance: random.Random, root: str, terms: Terms) -> None:
         self.chance = chance
         self.root = root
         self.writer, self.reader, self.threads = HeldThread(), HeldThread(), HeldThread()
         self.world = World()
+        self.world.factory.terms = terms
         self.stored: set[str] = set()
         self.spool = self.make_spool()
         self.world.factory._around = attrs.evolve(self.world.around, begin=self.spool.begin, on_stored=self.on_stored)
@@ -109,7 +139,9 @@ class Trial:
         chance = self.chance
         what = chance.randrange(20)
         if what < 3 or not self.clients:
-            client = self.world.connect(f"192.0.2.{chance.randrange(250)}")
+            host = f"192.0.2.{chance.randrange(250)}"
+            secure = chance.random() < 0.3
+            client = TlsClient(self.world.factory, host) if secure else self.world.connect(host)
             self.clients.append(Script(client, chance))
         elif what < 10:
             chance.choice(self.clients).say(chance.choice([1, 50, 5000, 200_000, 10**7]))
@@ -150,6 +182,9 @@ class AnyReceptionTests(SynchronousTestCase):
     Many histories.
     """
 
+    def setUp(self) -> None:
+        self.terms = TlsWorld(self, listener=LISTENER).factory.terms
+
     @settings(max_examples=60, deadline=None)
     @given(st.integers(0, 2**32))
     def test_any_history(self, seed: int) -> None:
@@ -157,7 +192,7 @@ class AnyReceptionTests(SynchronousTestCase):
         The spool holds what the queue was told of, every 250 is among it, and no file is without its message.
         """
         root = os.path.abspath(self.mktemp())
-        trial = Trial(random.Random(seed), root)
+        trial = Trial(random.Random(seed), root, self.terms)
         trial.run()
         self.assertEqual((trial.spool.pending_bytes, trial.world.sessions.count), (0, 0))
         self.assertEqual(trial.world.clock.getDelayedCalls(), [])
