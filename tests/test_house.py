@@ -23,12 +23,16 @@ class HouseTests(SynchronousTestCase):
 
     def test_the_readmes_configurations_can_be_used(self) -> None:
         """
-        Each TOML block is a whole file.
+        Each TOML block is a whole file, in a folder with the files that it names.
         """
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        for name in ("users", "fullchain.pem", "key.pem"):
+            (folder / name).touch()
         blocks = [text.partition("```")[0] for text in (ROOT / "README.md").read_text().split("```toml\n")[1:]]
-        self.assertEqual(len(blocks), 2)
+        self.assertEqual(len(blocks), 3)
         for block in blocks:
-            read(block, machine(SMARTHOST_PASSWORD="secret"))
+            read(block, machine(str(folder), SMARTHOST_PASSWORD="secret"))
 
     def test_the_readme_has_one_line_each_to_run_and_to_test(self) -> None:
         """

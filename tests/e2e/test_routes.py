@@ -195,13 +195,13 @@ class BounceTests(EndToEndTestCase):
         self.send(self.instance, [YOU])
         self.assert_one_failure(YOU, "5.7.1")
 
-    def test_eight_bit_mail_to_a_host_without_8bitmime_is_reported_and_never_sent_raw(self) -> None:
+    def test_an_eight_bit_header_to_a_host_without_8bitmime_is_reported_and_never_sent_raw(self) -> None:
         self.origin, _ = self.relays()
         old = self.peer("127.0.0.31", Options(extensions=("PIPELINING",)), port=self.peer_port)
         self.instance.stop()
         self.instance.change({"delivery": {"domains": {"old.test": {"mx_override": f"127.0.0.31:{self.peer_port}"}}}})
         self.instance.start()
-        self.send(self.instance, ["you@old.test"], "Subject: x\r\n\r\nGrüße\r\n".encode())
+        self.send(self.instance, ["you@old.test"], "Subject: Grüße\r\n\r\nx\r\n".encode())
         self.assert_one_failure("you@old.test", "5.6.3")
         self.assertEqual(old.stored, [])
 
