@@ -54,7 +54,7 @@ def notices_of(
     found = []
     for was, now, outcome in zip(before, results, outcomes, strict=True):
         action = _action(was, now, outcome, by)
-        if action is not None and _wanted(now.recipient.parameters.get("NOTIFY"), action, by):
+        if action is not None and _wanted(now.recipient.parameters.get("NOTIFY"), action, _always(outcome, by)):
             found.append(Notice(now, action, until if action is Action.DELAYED else None))
     return tuple(found)
 
@@ -74,7 +74,7 @@ def _action(was: RecipientState, now: RecipientState, outcome: Outcome, by: Deli
         match outcome.custody:
             case Custody.DELIVERED:
                 return Action.DELIVERED
-            case Custody.RELAYED:
+            case Custody.RELAYED | Custody.UNTIMED:
                 return Action.RELAYED
             case Custody.PASSED_ON:
                 return Action.RELAYED if by is not None and by.trace else None
@@ -83,15 +83,22 @@ def _action(was: RecipientState, now: RecipientState, outcome: Outcome, by: Deli
     return Action.DELAYED if now.late and not was.late else None
 
 
-def _wanted(notify: str | None, action: Action, by: DeliverBy | None) -> bool:
+def _always(outcome: Outcome, by: DeliverBy | None) -> bool:
     """
-    Tell whether NOTIFY lets us speak of an action. Without NOTIFY failures are told, and what BY= asks for.
+    Tell whether a relay is to be told of though nobody asked: where the trace was asked for, or where the next hop
+    does not keep the time (RFC 2852 §4.1.4).
+    """
+    untimed = isinstance(outcome, Success) and outcome.custody is Custody.UNTIMED
+    return untimed or (by is not None and by.trace)
 
-    A relay is told of whatever NOTIFY says but NEVER, where the trace was asked for, or where the sender would hear
-    no more of the time in mode N (RFC 2852 §4.1.4).
+
+def _wanted(notify: str | None, action: Action, always: bool) -> bool:
+    """
+    Tell whether NOTIFY lets us speak of an action. Without NOTIFY failures are told, and what BY= asks for: delays, and
+    relays that are `always` told of, whatever NOTIFY says but NEVER.
     """
     wanted = None if notify is None else notify.upper().split(",")
-    if action is Action.RELAYED and by is not None and (by.trace or not by.returned):
+    if action is Action.RELAYED and always:
         return wanted is None or "NEVER" not in wanted
     match action:
         case Action.FAILED:

@@ -29,6 +29,7 @@ class Custody(Enum):
 
     PASSED_ON = "passed on"  # the next hop: the DSN parameters went with the mail
     RELAYED = "relayed"  # we: the next hop does not know DSN
+    UNTIMED = "untimed"  # we, whatever it knows of DSN: the next hop does not keep the time to deliver by (RFC 2852)
     DELIVERED = "delivered"  # we: the mail is in the recipient's mailbox
 
 

@@ -34,19 +34,25 @@ def mail_command(consignment: Consignment, offer: Offer, *, utf8: bool, authenti
     )
 
 
-def rcpt_command(recipient: Recipient, *, dsn: bool, utf8: bool) -> str:
+def rcpt_command(recipient: Recipient, *, dsn: bool, utf8: bool, untimed: bool = False) -> str:
     """
     Say RCPT; where the server knows DSN, with NOTIFY as it came and always an ORCPT, as Postfix does: the recipient as
-    we have it, where the sender gave none (RFC 3461 §5.2.1).
+    we have it, where the sender gave none (RFC 3461 §5.2.1). A server that was to keep a time and does not know how
+    (`untimed`) is at least asked to tell of delays (RFC 2852 §4.1.4.2).
     """
     text = recipient.address.text
     if not dsn:
         return f"RCPT TO:<{text}>\r\n"
-    notify = _parameter("NOTIFY", recipient.parameters.get("NOTIFY", ""))
+    notify = _parameter("NOTIFY", _with_delay(recipient) if untimed else recipient.parameters.get("NOTIFY", ""))
     original = recipient.parameters.get("ORCPT", "") or _original(text)
     if not utf8:
         original = _NOT_ASCII.sub(_escape, original)
     return f"RCPT TO:<{text}>{notify}{f' ORCPT={original}' if _sayable(original) else ''}\r\n"
+
+
+def _with_delay(recipient: Recipient) -> str:
+    notify = recipient.parameters.get("NOTIFY", "FAILURE")
+    return notify if notify == "NEVER" or "DELAY" in notify else f"{notify},DELAY"
 
 
 def _body(consignment: Consignment) -> str:

@@ -45,6 +45,7 @@ class Transfer:
         "_outcomes",
         "_recipients",
         "_turn",
+        "_untimed",
         "_utf8",
         "accepted",
         "answered",
@@ -60,7 +61,8 @@ class Transfer:
         self._again: list[int] = []
         self._turn = 0
         self._utf8 = consignment.utf8
-        self._custody = _custody(consignment, offer) if offer.dsn else Custody.RELAYED
+        self._untimed = _untimed(consignment, offer)
+        self._custody = _custody(offer.dsn, self._untimed)
         self.answered = False
         self.accepted = 0
         self.asked = list(range(len(self._recipients)))
@@ -108,14 +110,16 @@ class Transfer:
         """
         Say the RCPT whose turn it is.
         """
-        return rcpt_command(self._recipients[self.asked[self._turn]], dsn=self._offer.dsn, utf8=self._utf8)
+        recipient = self._recipients[self.asked[self._turn]]
+        return rcpt_command(recipient, dsn=self._offer.dsn, utf8=self._utf8, untimed=self._untimed)
 
     def rcpt_commands(self) -> str:
         """
         Say all RCPTs.
         """
         if self._offer.dsn:
-            return "".join([rcpt_command(self._recipients[at], dsn=True, utf8=self._utf8) for at in self.asked])
+            known, utf8, untimed = self._recipients, self._utf8, self._untimed
+            return "".join([rcpt_command(known[at], dsn=True, utf8=utf8, untimed=untimed) for at in self.asked])
         return "".join([f"RCPT TO:<{self._recipients[position].address.text}>\r\n" for position in self.asked])
 
     def mail_refused(self, reply: Reply) -> None:
@@ -217,13 +221,21 @@ def _unsayable(text: str, offer: Offer) -> Reply | None:
     return None if text.isascii() or offer.utf8 else NO_UTF8_ADDRESS
 
 
-def _custody(consignment: Consignment, offer: Offer) -> Custody:
+def _untimed(consignment: Consignment, offer: Offer) -> bool:
     """
-    Tell who owes a report of success where the server knows DSN: we, if it was to keep a time and does not know how.
+    Tell whether the server was to keep a time that is still to come, and does not know how (RFC 2852 §4.1.4.2).
     """
-    if consignment.deliver_by is not None and offer.deliver_by is None:
-        return Custody.RELAYED
-    return Custody.PASSED_ON
+    by = consignment.deliver_by
+    return by is not None and by[0] > 0 and offer.deliver_by is None
+
+
+def _custody(dsn: bool, untimed: bool) -> Custody:
+    """
+    Tell who owes a report of success.
+    """
+    if untimed:
+        return Custody.UNTIMED
+    return Custody.PASSED_ON if dsn else Custody.RELAYED
 
 
 def _message_failure(reply: Reply, host: str) -> Failure:

@@ -84,11 +84,13 @@ class NoticeTests(SynchronousTestCase):
 
     def test_a_relay_that_forgets_the_time_is_told(self) -> None:
         """
-        In mode N nobody further on would say that the message is late.
+        In mode N nobody further on would say that the message is late. Where the next hop keeps the time, it is not
+        told to who did not ask for it, though that one may know nothing of DSN (RFC 2852 §4.1.4.2, RFC 3461 §5.2.2).
         """
         everyone = dict.fromkeys((None, "SUCCESS", "DELAY", "failure"), Action.RELAYED)
-        self.assertEqual(actions(Success(OK), Status.COMPLETED, IN_TIME), everyone)
+        self.assertEqual(actions(Success(OK, custody=Custody.UNTIMED), Status.COMPLETED, IN_TIME), everyone)
         self.assertEqual(actions(Success(OK, custody=Custody.PASSED_ON), Status.COMPLETED, IN_TIME), {})
+        self.assertEqual(actions(Success(OK), Status.COMPLETED, IN_TIME), {"SUCCESS": Action.RELAYED})
 
     def test_the_worst(self) -> None:
         """

@@ -214,13 +214,38 @@ class DeliverByTests(SynchronousTestCase):
 
     def test_notify(self) -> None:
         """
-        Mail whose sender is only to be told of a delay goes anywhere; where the time is not kept, the relay is told.
+        Mail whose sender is only to be told of a delay goes anywhere; where the time is not kept, the relay is told,
+        unless that time is over.
         """
-        for offer, custody in (("DELIVERBY", Custody.PASSED_ON), ("SIZE", Custody.RELAYED)):
-            driver = self.ended(offer, (90, "N"), "DSN").say(*DONE)
+        for offer, seconds, custody in (
+            (("DELIVERBY", "DSN"), 90, Custody.PASSED_ON),
+            (("DELIVERBY",), 90, Custody.RELAYED),
+            (("DSN",), 90, Custody.UNTIMED),
+            (("SIZE",), 90, Custody.UNTIMED),
+            (("DSN",), 0, Custody.PASSED_ON),
+            (("SIZE",), -1, Custody.RELAYED),
+        ):
+            driver = self.ended(offer[0], (seconds, "N"), *offer[1:]).say(*DONE)
             (outcome,) = driver.ended().outcomes
             assert isinstance(outcome, Success)
             self.assertIs(outcome.custody, custody)
+
+    def test_delays_asked_for(self) -> None:
+        """
+        A server that does not keep the time is asked to tell of delays (RFC 2852 §4.1.4.2), but for who wants nothing.
+        """
+        for notify, seconds, said in (
+            (None, 90, "FAILURE,DELAY"),
+            ("SUCCESS", 90, "SUCCESS,DELAY"),
+            ("DELAY,FAILURE", 90, "DELAY,FAILURE"),
+            ("NEVER", 90, "NEVER"),
+            ("SUCCESS", 0, "SUCCESS"),
+        ):
+            recipient = told("b@example.org", **({} if notify is None else {"NOTIFY": notify}))
+            for offer in (ehlo("DSN"), b"250-mx\r\n250 DSN\r\n"):
+                driver = Driver().opened(offer)
+                driver.begin(consignment(recipients=(recipient,), deliver_by=(seconds, "N"))).say(b"250 ok\r\n")
+                self.assertIn(f" NOTIFY={said} ", rcpts(driver)[0])
 
 
 class OtherTests(SynchronousTestCase):
