@@ -148,7 +148,7 @@ class TlsClient(Client):
         tls = self.tls
         assert tls is not None
         said = b""
-        while True:
+        for _ in range(10000):
             cipher = self.heard()
             if cipher:
                 tls.bio_write(cipher)
@@ -158,6 +158,7 @@ class TlsClient(Client):
                 self.transport.receiver.dataReceived(sent)
             elif not self.transport.value():
                 return said
+        raise AssertionError("neither side comes to an end")
 
     def read(self) -> bytes:
         """
