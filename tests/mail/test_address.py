@@ -125,12 +125,12 @@ class AddressTests(SynchronousTestCase):
             parse_address('"ü \\"é"@[192.0.2.1]', True), Address('ü "é', "[192.0.2.1]", '"ü \\"é"@[192.0.2.1]')
         )
         self.assertEqual(parse_address("a@b.example", True), parse_address("a@b.example"))
-        decomposed = "u\u0308@b.example"
-        self.assertEqual(parse_address(decomposed, True).local, "u\u0308")
+        for local in ("u\u0308", "\u0645\u06cc\u200c\u062e", "\U0001f4e7", "\U0010fffd"):
+            self.assertEqual(parse_address(f"{local}@b.example", True).local, local)
 
     def test_no_utf8_mailboxes(self) -> None:
         """
-        Controls, separators, marks that reverse the order of print, surrogates and false dots are refused.
+        Controls, separators, marks of direction, what has no width, noncharacters, surrogates, false dots.
         """
         for text in (
             "ü",
@@ -149,6 +149,15 @@ class AddressTests(SynchronousTestCase):
             "a\u2028@b.example",
             "a\u202e@b.example",
             "a\u2066@b.example",
+            "a\u061c@b.example",
+            "a\u200b@b.example",
+            "a\u200e@b.example",
+            "a\u200f@b.example",
+            "a\ufeff@b.example",
+            "a\ufdd0@b.example",
+            "a\uffff@b.example",
+            "a\U0001fffe@b.example",
+            "a\U0010ffff@b.example",
             "a\udcff@b.example",
             "ü\r\n@b.example",
             "ü\0@b.example",
