@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from empath.mail.address import PRINTABLE
 from empath.mail.xtext import encode_xtext
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def mail_command(consignment: Consignment, offer: Offer, *, utf8: bool, authenti
     the content or an address does (`utf8`, RFC 6531), and what else the sender asked for and the server offers.
     """
     sender = consignment.reverse_path
-    further = consignment.parameters or consignment.deliver_by is not None
+    further = consignment.parameters or consignment.deliver_by is not None or authenticated
     return (
         f"MAIL FROM:<{'' if sender is None else sender.text}>"
         f"{f' SIZE={consignment.size}' if offer.size else ''}"
@@ -64,7 +65,7 @@ def _body(consignment: Consignment) -> str:
 def _further(consignment: Consignment, offer: Offer, authenticated: bool) -> str:
     """
     Say RET and ENVID (RFC 3461), BY (RFC 2852), MT-PRIORITY (RFC 6710) and AUTH, which only a server that we logged in
-    to can believe (RFC 4954 §5).
+    to can believe; it must be told, too, that the sender is not known (RFC 4954 §5).
     """
     given = consignment.parameters
     said = ""
@@ -76,7 +77,7 @@ def _further(consignment: Consignment, offer: Offer, authenticated: bool) -> str
     if offer.priorities:
         said += _parameter("MT-PRIORITY", given.get("MT-PRIORITY", ""))
     if offer.auth and authenticated:
-        said += _parameter("AUTH", given.get("AUTH", ""))
+        said += _parameter("AUTH", given.get("AUTH", "")) or " AUTH=<>"
     return said
 
 
@@ -91,7 +92,7 @@ def _sayable(value: str) -> bool:
     """
     Tell whether a value ends where it seems to (RFC 5321 §4.1.2, esmtp-value).
     """
-    return value.isprintable() and " " not in value and "=" not in value
+    return PRINTABLE.fullmatch(value) is not None and " " not in value and "=" not in value
 
 
 def _original(text: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
+from empath.mail.address import PRINTABLE
 from empath.mail.outcome import Custody, Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
 from empath.smtp.client_commands import mail_command, rcpt_command
@@ -216,9 +217,11 @@ def _unsayable(text: str, offer: Offer) -> Reply | None:
     """
     Tell why an address cannot be sent; one with a control character could smuggle commands.
     """
-    if not text.isprintable():
+    if text.isascii():
+        return None if text.isprintable() else NO_ADDRESS
+    if PRINTABLE.fullmatch(text) is None:
         return NO_ADDRESS
-    return None if text.isascii() or offer.utf8 else NO_UTF8_ADDRESS
+    return None if offer.utf8 else NO_UTF8_ADDRESS
 
 
 def _untimed(consignment: Consignment, offer: Offer) -> bool:

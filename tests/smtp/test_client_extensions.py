@@ -123,6 +123,7 @@ class Utf8Tests(SynchronousTestCase):
         """
         for carried, said in (
             (consignment("ü@example.org"), ["TO:<ü@example.org> ORCPT=utf-8;ü@example.org"]),
+            (consignment("می\u200cخ@example.org"), ["TO:<می\u200cخ@example.org> ORCPT=utf-8;می\u200cخ@example.org"]),
             (consignment(sender="ü@example.net"), ["TO:<b@example.org> ORCPT=rfc822;b@example.org"]),
             (consignment(utf8=True), ["TO:<b@example.org> ORCPT=rfc822;b@example.org"]),
             (
@@ -262,14 +263,16 @@ class OtherTests(SynchronousTestCase):
 
     def test_auth(self) -> None:
         """
-        AUTH= goes only to a server that we logged in to (RFC 4954 §5).
+        AUTH= goes only to a server that we logged in to, and always to that one (RFC 4954 §5).
         """
         offer = ehlo("AUTH PLAIN")
         self.assertEqual(mail(Driver().opened(offer).begin(consignment(parameters=ALL))), "")
         terms = Terms("c.example.net", "mx", credentials=Credentials("me", "secret"), clear_auth=True)
         driver = Driver(terms).say(b"220 x\r\n", offer, b"235 in\r\n")
-        driver.written = b""
-        self.assertEqual(mail(driver.begin(consignment(parameters=ALL))), "AUTH=e+3Dmc2@example.com")
+        for parameters, said in ((ALL, "AUTH=e+3Dmc2@example.com"), ({"AUTH": "<>"}, "AUTH=<>"), ({}, "AUTH=<>")):
+            driver.written = b""
+            self.assertEqual(mail(driver.begin(consignment(parameters=parameters))), said)
+            driver.say(*DONE)
 
     def test_all(self) -> None:
         """
