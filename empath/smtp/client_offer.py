@@ -4,6 +4,7 @@ What a server offers in its reply to EHLO (RFC 5321 §4.1.1.1).
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import attrs
@@ -11,6 +12,7 @@ import attrs
 from empath.mail.reply import Reply
 
 _DIGITS: Final = 20  # RFC 1870 §4; the other numbers are shorter
+_LIMIT: Final = re.compile(r"[1-9][0-9]{0,5}")  # RFC 9422 §4
 
 
 @attrs.frozen(slots=True)
@@ -64,8 +66,8 @@ def read_offer(reply: Reply) -> Offer:
         auth="AUTH" in keywords,
         priorities="MT-PRIORITY" in keywords,
         deliver_by=_number(_first(keywords["DELIVERBY"])) if "DELIVERBY" in keywords else None,
-        max_recipients=_number(limits.get("RCPTMAX", "")),
-        max_messages=_number(limits.get("MAILMAX", "")),
+        max_recipients=_limit(limits.get("RCPTMAX", "")),
+        max_messages=_limit(limits.get("MAILMAX", "")),
     )
 
 
@@ -87,3 +89,10 @@ def _number(text: str) -> int:
     Read a number, 0 where there is none.
     """
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
+
+
+def _limit(text: str) -> int:
+    """
+    Read a limit; one that makes no sense is none (RFC 9422 §3.7).
+    """
+    return int(text) if _LIMIT.fullmatch(text) else 0

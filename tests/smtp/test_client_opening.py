@@ -270,8 +270,9 @@ class OfferTests(SynchronousTestCase):
         BINARYMIME without CHUNKING is none (RFC 3030 §3), limits that are no numbers are none, a DELIVERBY without a
         number takes any time.
         """
-        said = ("mx", "BINARYMIME", "LIMITS RCPTMAX=x MAILMAX", "DELIVERBY")
-        self.assertEqual(read_offer(Reply(250, None, said)), Offer(deliver_by=0))
+        for limits in ("RCPTMAX=x MAILMAX", "RCPTMAX=0 MAILMAX=007", "RCPTMAX=1000000"):
+            said = ("mx", "BINARYMIME", f"LIMITS {limits}", "DELIVERBY")
+            self.assertEqual(read_offer(Reply(250, None, said)), Offer(deliver_by=0))
 
     def test_terms_default(self) -> None:
         """
