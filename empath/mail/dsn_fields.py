@@ -91,7 +91,7 @@ def _typed(address: str, utf8: bool, kind: str = "rfc822") -> str:
         return f"rfc822; {address}"
     if utf8:
         return f"utf-8; {address}"
-    escaped = "".join(c if c.isascii() and c not in "\\+=" else f"\\x{{{ord(c):X}}}" for c in address)
+    escaped = "".join(c if c.isascii() and c not in " \\+=" else f"\\x{{{ord(c):X}}}" for c in address)
     return f"utf-8; {escaped}"
 
 

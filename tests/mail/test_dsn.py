@@ -195,9 +195,9 @@ class StatusTests(SynchronousTestCase):
         """
         RFC 6533 §3: the address type utf-8 in a 7-bit report.
         """
-        raw = report_bytes(original(), failed("jö=rg@example.net"))
-        self.assertEqual(status_groups(raw)[1]["Final-Recipient"], "utf-8; j\\x{F6}\\x{3D}rg@example.net")
-        self.assertIn("<jö=rg@example.net>", parts(raw)[0].get_content())
+        raw = report_bytes(original(), failed('"j=ö r"@example.net'))
+        self.assertEqual(status_groups(raw)[1]["Final-Recipient"], 'utf-8; "j\\x{3D}\\x{F6}\\x{20}r"@example.net')
+        self.assertIn('<"j=ö r"@example.net>', parts(raw)[0].get_content())
         self.assertTrue(raw.isascii())
 
     def test_a_long_reply_is_folded(self) -> None:
