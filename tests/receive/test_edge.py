@@ -122,7 +122,9 @@ class SecureListenerTests(RealSockets):
                     except ssl.SSLWantReadError:
                         plain.sendall(first + outgoing.read())
                         first = b""
-                        incoming.write(plain.recv(65536))
+                        received = plain.recv(65536)
+                        assert received, "the server has closed the connection"
+                        incoming.write(received)
                 plain.sendall(outgoing.read())
         return result
 
