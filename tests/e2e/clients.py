@@ -68,9 +68,13 @@ def run(command: Sequence[str], stdin: bytes = b"", environment: Mapping[str, st
 
 def swaks(*options: str) -> Ran:
     """
-    Run swaks with options of the test's choice.
+    Run swaks with options of the test's choice; some need a Perl module that swaks only recommends.
     """
-    return run([require_program("swaks"), "--timeout", "30", "--helo", "swaks.client.test", *options])
+    program = require_program("swaks")
+    for prefix, lacking in (("--tls", "TLS not available"), ("-6", "IPv6 not available")):
+        if any(option.startswith(prefix) for option in options):
+            require(lacking not in run([program, "--support"]).output, f"swaks says: {lacking}")
+    return run([program, "--timeout", "30", "--helo", "swaks.client.test", *options])
 
 
 def curl(content: bytes | None, *options: str) -> Ran:

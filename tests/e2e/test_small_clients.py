@@ -93,7 +93,13 @@ class MsmtpTests(ServingCase):
         Options that reach `port` and verify our certificate by our name.
         """
         tls = ["--tls-trust-file", str(self.authority_file), "--tls-host-override", HOSTNAME]
-        fixed = ["--set-date-header=off", "--host=127.0.0.1", f"--port={port}", f"--from={SENDER}", "--domain=msmtp.client.test"]
+        fixed = [
+            "--set-date-header=off",
+            "--host=127.0.0.1",
+            f"--port={port}",
+            f"--from={SENDER}",
+            "--domain=msmtp.client.test",
+        ]
         return [*fixed, *(f"{key}={value}" for key, value in zip(tls[::2], tls[1::2], strict=True)), *more]
 
     def test_starttls_implicit_and_plain(self) -> None:

@@ -188,15 +188,21 @@ class ProxiedTests(SwaksCase):
     def test_proxy_headers_of_both_versions_tell_the_client(self) -> None:
         empath = self.serving({"smtp": {"proxies": ["127.0.0.7/32"]}, "relay": RELAY})
         empath.start()
-        for nth, version in enumerate(("1", "2")):
-            told = ("--proxy-version", version, "--proxy-family", "TCP4" if version == "1" else "AF_INET")
-            more = () if version == "1" else ("--proxy-protocol", "STREAM", "--proxy-command", "PROXY")
-            source = ("--proxy-source", "192.0.2.8", "--proxy-source-port", "1234")
-            dest = ("--proxy-dest", "192.0.2.1", "--proxy-dest-port", "25")
-            options = ("--local-interface", "127.0.0.7", *told, *more, *source, *dest)
+        binary = ("--proxy-protocol", "STREAM", "--proxy-command", "PROXY")
+        for nth, (version, family, source, dest, *more) in enumerate(
+            (
+                ("1", "TCP4", "192.0.2.8", "192.0.2.1"),
+                ("1", "TCP6", "2001:db8::8", "2001:db8::1"),
+                ("2", "AF_INET", "192.0.2.8", "192.0.2.1", *binary),
+                ("2", "AF_INET6", "2001:db8::8", "2001:db8::1", *binary),
+            )
+        ):
+            told = ("--proxy-version", version, "--proxy-family", family, "--proxy-source", source, *more)
+            ports = ("--proxy-source-port", "1234", "--proxy-dest", dest, "--proxy-dest-port", "25")
+            options = ("--local-interface", "127.0.0.7", *told, *ports)
             you = f"us{nth}@ours.test"
             self.assert_sent(self.swaks(empath.port, "--to", you, *options))
-            self.assertIn("192.0.2.8", self.received(you))
+            self.assertIn(f"{source}])", self.received(you))
             self.assertIn("550 5.7.1", self.swaks(empath.port, *options).output)
         self.assertEqual(asked(self.server, b"RCPT TO:<you@"), [])
 
