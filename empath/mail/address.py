@@ -19,9 +19,9 @@ _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
 _DOT_ATOM: Final = rf"{_ATOM}(?:\.{_ATOM})*+"
 _LABEL: Final = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
 _DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*+"
-# RFC 6531 §3.3 without C1 controls, line and paragraph separators, marks of direction, zero width space, byte order mark
-# and noncharacters: nobody sees them, and two addresses would look the same. The joiners U+200C and U+200D belong to the
-# spelling of some languages.
+# RFC 6531 §3.3 without C1 controls, line and paragraph separators, marks of direction, zero width space, byte order
+# mark and noncharacters: nobody sees them, and two addresses would look the same. The joiners U+200C and U+200D belong
+# to the spelling of some languages.
 _PLANES: Final = "".join(rf"\U{plane:04x}0000-\U{plane:04x}fffd" for plane in range(1, 17))
 UTF8_CHARACTER: Final = (
     r"[\u00a0-\u061b\u061d-\u200a\u200c\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufdcf\ufdf0-\ufefe\uff00-\ufffd"
