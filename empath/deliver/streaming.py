@@ -94,17 +94,24 @@ class Streaming:
             self._let_go()
 
     async def _send_pieces(self, message: Message, reader: IBodyReader) -> None:
+        """
+        Send up to the final dot, which content of another size than was declared does not get.
+        """
         session, write = self._session, self._writer.write
         write(session.content(message.header))
+        left = message.size - len(message.header)
         while piece := await reader.read():
             if self._over:
                 return
+            left -= len(piece)
             write(session.content(piece))
             self._progress()
             if self._writer.paused:
                 self._room = Deferred()
                 await self._room
         if not self._over:
+            if left:
+                raise SpoolError("content is not of the size that it was")
             write(session.end_content())
             self._progress()
 

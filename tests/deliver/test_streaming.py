@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.errors import SpoolError
 from tests.deliver.fakes import CLOSE, HANG
-from tests.deliver.world import BODY, CONTENT, SENT, SENT_2, Reader, World, message, spell
+from tests.deliver.world import BODY, CONTENT, HEADER, SENT, SENT_2, Reader, World, message, spell
 
 
 class StreamTests(SynchronousTestCase):
@@ -35,7 +35,7 @@ class StreamTests(SynchronousTestCase):
         world = World()
         world.reader = Reader([b"\r\n", *[b"x" * 1000 + b"\r\n"] * 10])
         world.server(1, DATA=HANG)
-        delivery = world.start(message(body=None))
+        delivery = world.start(message(body=None, size=len(HEADER) + 2 + 10 * 1002))
         world.reactor.run()
         transport = world.mx1.transports[0]
         transport.full = True

@@ -107,7 +107,7 @@ def message(*recipients: str, body: bytes | None = BODY, sender: str | None = "a
             "header": HEADER,
             "body": body,
             "body_file": "file" if body is None else None,
-            "size": len(HEADER) + len(body or b""),
+            "size": len(HEADER) + len(BODY if body is None else body),
             "eight_bit": False,
             **more,
         }
