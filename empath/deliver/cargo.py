@@ -20,10 +20,11 @@ from empath.smtp.client_events import Consignment
 
 class Cargo:
     """
-    A message on its way to the open recipients of a delivery, which are counted from 0.
+    A message on its way to the open recipients of a delivery, which are counted from 0. `by_data`: a server was wrong
+    about its CHUNKING, so nothing goes in chunks any more, and binary content only as 7 bits.
     """
 
-    __slots__ = ("_attempt", "_clock", "_open_body", "_seven_bit", "message", "recipients")
+    __slots__ = ("_attempt", "_clock", "_open_body", "_seven_bit", "by_data", "message", "recipients")
 
     def __init__(
         self, message: Message, delivery: Delivery, attempt: Attempt, clock: IReactorTime, open_body: OpenBody
@@ -34,6 +35,7 @@ class Cargo:
         self._clock = clock
         self._open_body = open_body
         self._seven_bit: SevenBit | None = None
+        self.by_data = False
 
     @property
     def seven_bit(self) -> SevenBit:
@@ -48,8 +50,8 @@ class Cargo:
         """
         Give what the transaction for some recipients carries.
 
-        Content in a file goes in chunks at the first attempt only: a server that is wrong about its CHUNKING gets the
-        next one by DATA.
+        Content in a file goes in chunks at the first attempt only: whatever a server makes of them, it gets the next
+        one by DATA.
         """
         message, recipients = self.message, self.recipients
         envelope = message.envelope
@@ -62,7 +64,7 @@ class Cargo:
             self._with_priority(parameters) if message.priority else parameters,
             message.binary,
             message.eight_bit and "SMTPUTF8" in parameters and not message.header.isascii(),
-            message.body is None and self._attempt.number == 1,
+            message.body is None and self._attempt.number == 1 and not self.by_data,
             self._time_left() if "BY" in parameters else None,
         )
 

@@ -22,7 +22,8 @@ from empath.mail.reply import Reply
 from empath.policy.mx import Candidate
 from empath.policy.route import Route
 from empath.policy.tls import Course, Policy, Seen, course
-from empath.smtp.client_events import Consignment, TransactionEnded, Trouble
+from empath.smtp.client_events import Consignment, SessionEnded, TransactionEnded, Trouble
+from empath.smtp.client_findings import NO_EIGHT_BIT
 from empath.smtp.client_transfer import convertible
 
 MAX_SESSIONS: Final = 2  # in one attempt: hosts that answered
@@ -36,7 +37,7 @@ class After(Enum):
 
     DONE = "done"
     DEAD = "dead"  # it was idle and had ended already
-    SPENT = "spent"  # the server takes no more on it, but on another one
+    SPENT = "spent"  # the server takes no more on it, or not so, but on another one
 
 
 class Pass:
@@ -139,7 +140,7 @@ class Pass:
                 batch, waiting = waiting[:most], waiting[most:]
                 reused = connection.carried > 0
                 consignment = cargo.consignment(batch)
-                if convertible(consignment, offer):
+                if convertible(consignment, offer) or (cargo.by_data and consignment.binary):
                     ended = await self._transact_converted(candidate, connection, consignment)
                 else:
                     ended = await connection.transact(consignment, candidate.host, cargo.message)
@@ -150,15 +151,25 @@ class Pass:
         finally:
             self._pool.release(connection)
             self._attempt.sent = connection.sent_at
-        if connection.trouble is not None:
-            self._fail(connection.trouble.failure)
-        return After.SPENT if waiting and connection.trouble is None else after
+        if connection.trouble is None:
+            return After.SPENT if waiting else after
+        return self._troubled(connection.trouble, after)
+
+    def _troubled(self, trouble: SessionEnded, after: After) -> After:
+        """
+        Go on where the session was over too soon; a server that was wrong about its CHUNKING gets another chance.
+        """
+        self._fail(trouble.failure)
+        if trouble.trouble is Trouble.CHUNKING and not self._cargo.by_data:
+            self._cargo.by_data = True
+            return After.SPENT
+        return after
 
     async def _transact_converted(
         self, candidate: Candidate, connection: Connection, consignment: Consignment
     ) -> TransactionEnded | None:
         """
-        Run one transaction with a host that takes 7 bits only; None if the connection ended while they were made.
+        Run one transaction with a host that gets 7 bits only; None if the connection ended while they were made.
         """
         cargo = self._cargo
         made = await cargo.seven_bit.make()
@@ -166,6 +177,8 @@ class Pass:
             return TransactionEnded((made,) * len(consignment.recipients))
         if not connection.usable:
             return None
+        if made is None and cargo.by_data:
+            return TransactionEnded((NO_EIGHT_BIT,) * len(consignment.recipients))
         if made is None:
             return await connection.transact(consignment, candidate.host, cargo.message)
         return await connection.transact(

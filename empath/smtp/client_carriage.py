@@ -171,7 +171,7 @@ class Carriage(Opening):
         """
         Leave a server that does not know its own BDAT at once: it may have taken the chunk for commands.
         """
-        self._end(findings.host_trouble(reply, self.state, self._terms.host), Trouble.REFUSED)
+        self._end(findings.host_trouble(reply, self.state, self._terms.host), Trouble.CHUNKING)
 
     def _spoiled(self, _reply: Reply) -> None:
         """

@@ -53,6 +53,7 @@ class Trouble(Enum):
     REFUSED = "refused"  # a 4yz or 5yz to the greeting, EHLO, AUTH …
     TLS = "tls"  # STARTTLS refused or the handshake failed: cleartext may do on a new connection (RFC 7435)
     UNMET = "unmet"  # the host does not offer what we need (TLS, AUTH)
+    CHUNKING = "chunking"  # offered, but BDAT is not known: DATA may do on a new connection
     SHUTDOWN = "shutdown"  # 421
     LOST = "lost"
     TIMEOUT = "timeout"

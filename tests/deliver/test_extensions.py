@@ -17,7 +17,7 @@ from empath.mail.life import Attempt
 from empath.mail.message import Message, deliveries_of
 from empath.mail.outcome import Custody, Outcome, Success
 from empath.smtp import client_chunks
-from tests.deliver.fakes import CHUNKING, HANG
+from tests.deliver.fakes import CHUNKING, HANG, PIPELINING
 from tests.deliver.world import BODY, CONTENT, HEADER, SENT, SENT_2, Reader, World, message, spell
 
 SEVEN_BIT = "250-mx\r\n250-PIPELINING\r\n250 SIZE 100000"
@@ -136,14 +136,53 @@ class ChunkTests(SynchronousTestCase):
 
     def test_wrong_size(self) -> None:
         """
-        Content that is shorter or longer than it was never becomes a message: no last chunk, and the mail waits.
+        Content that is shorter or longer than it was never becomes a message: no last chunk, no final dot, and the mail
+        waits.
         """
-        for pieces in ([BODY, b"more"], [BODY[:-1]], [], [BODY + b"x"]):
+        for offer in (CHUNKING, PIPELINING):
+            for pieces in ([BODY, b"more"], [BODY[:-1]], [], [BODY + b"x"]):
+                world = World()
+                world.server(1, EHLO=offer)
+                world.reader = reader = Reader(pieces)
+                self.assertEqual(world.deliver(in_file()), ["TransientFailure 451 4.3.0"])
+                self.assertEqual((world.mx1.contents, world.mx1.open, reader.closed), ([], 0, True))
+
+    def test_bdat_unknown(self) -> None:
+        """
+        A server that offers CHUNKING without knowing BDAT gets the mail by DATA at once, on a new connection.
+        """
+        world = World()
+        world.server(1, EHLO=CHUNKING, CONTENT=["502 5.5.1 what?", "250 2.0.0 queued"])
+        readers = [Reader([BODY]), Reader([BODY])]
+        opened = list(readers)
+        world.agent._open_body = lambda _: opened.pop(0)
+        self.assertEqual(world.deliver(in_file("b@example.org", "c@example.org")), SENT * 2)
+        self.assertEqual((world.mx1.contents, world.mx1.verbs().count("MAIL")), ([CONTENT] * 2, 2))
+        self.assertEqual((world.mx1.verbs()[-1], len(world.mx1.transports), world.mx1.open), ("DATA", 2, 1))
+        self.assertEqual((world.mx2.commands, [reader.closed for reader in readers]), ([], [True, True]))
+
+    def test_bdat_unknown_to_all(self) -> None:
+        """
+        One that refuses DATA as well is left for its own reasons.
+        """
+        world = World()
+        world.server(1, EHLO=CHUNKING, CONTENT="502 5.5.1 what?", DATA="550 5.7.1 no")
+        world.reader = Reader([BODY])
+        self.assertEqual(world.deliver(in_file()), ["PermanentFailure 550 5.7.1 mx1.example.org"])
+
+    def test_bdat_unknown_binary(self) -> None:
+        """
+        Binary content is made 7-bit for it, and returned where it must not be.
+        """
+        kinds = (("application/octet-stream", SENT), ("multipart/signed; boundary=x", ["PermanentFailure 554 5.6.3"]))
+        for kind, expected in kinds:
             world = World()
-            world.server(1, EHLO=CHUNKING)
-            world.reader = Reader(pieces)
-            self.assertEqual(world.deliver(in_file()), ["TransientFailure 451 4.3.0"])
-            self.assertEqual((world.mx1.contents, world.mx1.open), ([], 0))
+            world.server(1, EHLO=CHUNKING, CONTENT=["503 5.5.1 what?", "250 2.0.0 queued"])
+            header = f"MIME-Version: 1.0\r\nContent-Type: {kind}\r\n".encode()
+            carried = asked(message(header=header, body=b"\r\n\0\n", size=len(header) + 4), BODY="BINARYMIME")
+            self.assertEqual(world.deliver(carried), expected)
+            self.assertEqual([b"AAo=" in content for content in world.mx1.contents[1:]], [True] * (expected == SENT))
+            self.assertEqual(world.mx1.verbs().count("BDAT"), 1)
 
     def test_refused(self) -> None:
         """

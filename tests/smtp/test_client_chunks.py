@@ -244,6 +244,7 @@ class ChunkTests(SynchronousTestCase):
             (outcome,) = driver.ended().outcomes
             assert isinstance(outcome, TransientFailure)
             self.assertEqual((outcome.scope, outcome.reply.code), (Scope.HOST, 402))
+            self.assertIs(driver.over().trouble, Trouble.CHUNKING)
             self.assertIs(driver.session.state, State.CLOSED)
 
     def test_lost(self) -> None:
