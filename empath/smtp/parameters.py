@@ -37,9 +37,10 @@ _PRIORITY: Final = re.compile(r"0|-?[1-9]")
 _ADDRESS_TYPE: Final = re.compile(r"[A-Za-z0-9!#$%&'*/?^_`{|}~-]{1,50}")  # an atom that an esmtp-value can hold
 _PRINTABLE: Final = re.compile(r"[ -~]+")
 _UTF8_ADDRESS: Final = re.compile(  # RFC 6533 §3: ASCII but "+", "=" and "\", characters as \x{HEX}, or as they are
-    rf"(?:[!-*,-<>-\[\]-~]|\+[0-9A-F]{{2}}|\\x\{{(?P<hex>[0-9A-F]{{2,6}})\}}|{UTF8_CHARACTER})+"
+    rf"(?:[!-*,-<>-\[\]-~]|\+(?!7F)[2-9A-F][0-9A-F]|\\x\{{[0-9A-F]{{2,6}}\}}|{UTF8_CHARACTER})+"
 )
 _UNESCAPED: Final = re.compile(rf"(?:[!-~]|{UTF8_CHARACTER})+")
+_SHOWN: Final = re.compile(rf"[ -~]|{UTF8_CHARACTER}")
 _ESCAPED: Final = re.compile(r"[^!-*,-<>-\[\]-~]")
 _EMBEDDED: Final = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 _REPORTS: Final = ("SUCCESS", "FAILURE", "DELAY")
@@ -220,10 +221,15 @@ def _utf8_in_ascii(octets: str) -> str:
 
 
 def _check_utf8_address(address: str) -> None:
+    """
+    Refuse what is no address of type utf-8, or hides in hexadecimal what it may not show: line ends, for one, which
+    would be read as such where a report is written.
+    """
     if _UTF8_ADDRESS.fullmatch(address) is None:
         raise ValueError("no address of type utf-8")
     for code in _EMBEDDED.findall(address):
-        chr(int(code, 16)).encode()  # not beyond Unicode, and no surrogate: both are ValueError
+        if _SHOWN.fullmatch(chr(int(code, 16))) is None:  # beyond Unicode, chr raises ValueError
+            raise ValueError("no printable address")
 
 
 _OF_MAIL: Final = MappingProxyType(
