@@ -27,6 +27,8 @@ def read_xclient(argument: str) -> ClientAttributes:
     Read the argument of XCLIENT; CommandRefused for an attribute that is unknown, comes twice or is malformed.
     """
     values: dict[str, str | None] = {}
+    if not argument.isascii():  # other letters might become ASCII in upper case
+        raise CommandRefused(_SYNTAX)
     for word in argument.split():
         name, equals, text = word.partition("=")
         name = name.upper()
