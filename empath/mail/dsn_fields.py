@@ -30,6 +30,9 @@ def delivery_status(now: float, message: Message, notices: tuple[Notice, ...], m
         fields.append(field("Original-Envelope-Id", decode_xtext(envid)))
     fields.append(field("X-Empath-Queue-ID", message.queue_id))
     fields.append(field("Arrival-Date", format_date(message.received)))
+    for keyword, kind in (("HOLDFOR", "for"), ("HOLDUNTIL", "until")):
+        if held := message.envelope.parameters.get(keyword):
+            fields.append(field("Future-Release-Request", f"{kind};{held}"))  # RFC 4865 §5.1.2
     if (by := deliver_by(message)) is not None:
         fields.append(field("Deliver-By-Date", format_date(by.deadline)))  # RFC 2852 §5
     for notice in notices:

@@ -13,6 +13,7 @@ from empath.mail.reply import Reply
 
 WEIGHED: Final = frozenset({"MT-PRIORITY", "HOLDFOR", "HOLDUNTIL", "AUTH"})
 TOO_LATE: Final = Reply.of("501 5.5.4 the release is too far in the future")
+AFTER_DEADLINE: Final = Reply.of("501 5.5.4 the release is not before the time to deliver by")
 
 
 @attrs.frozen(slots=True)
@@ -31,10 +32,10 @@ def grant(parameters: dict[str, str], trusted: bool, now: float, limit: float) -
     Weigh the parameters of MAIL; a Reply refuses the command.
 
     A priority counts from trusted clients only (RFC 6710 §5), as does what AUTH= says: from others it becomes "<>" (RFC
-    4954 §5). A release that is past is no release, and one more than `limit` seconds away is refused (RFC 4865 §4);
-    nobody further on is told of it.
+    4954 §5). A release that is past is no release; one more than `limit` seconds away is refused, and one that is not
+    before the time to deliver by (RFC 4865 §4, §5.2.2).
     """
-    left = {keyword: value for keyword, value in parameters.items() if keyword not in ("HOLDFOR", "HOLDUNTIL")}
+    left = dict(parameters)
     priority = int(left.get("MT-PRIORITY", "0")) if trusted else 0
     if not trusted:
         left.pop("MT-PRIORITY", None)
@@ -43,6 +44,8 @@ def grant(parameters: dict[str, str], trusted: bool, now: float, limit: float) -
     release = _release(parameters, now)
     if release > now + limit:
         return TOO_LATE
+    if release > now and "BY" in parameters and release >= now + int(parameters["BY"].partition(";")[0]):
+        return AFTER_DEADLINE
     return Granted(left, release if release > now else 0.0, priority)
 
 

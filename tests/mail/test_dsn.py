@@ -308,6 +308,19 @@ def told(
 
 
 class ActionTests(SynchronousTestCase):
+    def test_what_was_released_later(self) -> None:
+        """
+        The report repeats the request (RFC 4865 §5.1.2).
+        """
+        for keyword, value, said in (
+            ("HOLDFOR", "300", "for;300"),
+            ("HOLDUNTIL", "2026-01-01T00:00:00Z", "until;2026-01-01T00:00:00Z"),
+        ):
+            message = original()
+            message = attrs.evolve(message, envelope=attrs.evolve(message.envelope, parameters={keyword: value}))
+            whole = status_groups(report_bytes(message, failed()))[0]
+            self.assertEqual((whole["Future-Release-Request"], "Arrival-Date" in whole), (said, True))
+
     def test_what_is_late(self) -> None:
         """
         Action delayed, status 4.4.7, and until when it is tried (RFC 3464 §2.3.9, RFC 2852 §5).

@@ -223,7 +223,7 @@ class ParameterTests(SynchronousTestCase):
 
     def test_release(self) -> None:
         """
-        A message of a submission waits until it is to be released, and nobody further on is told.
+        A message of a submission waits until it is to be released; what was asked for is kept for reports.
         """
         until = (datetime.fromtimestamp(EPOCH, UTC) + timedelta(seconds=60)).strftime("%Y-%m-%dT%H:%M:%SZ")
         for parameter, release in (
@@ -232,17 +232,28 @@ class ParameterTests(SynchronousTestCase):
             (b" HOLDUNTIL=2020-01-01T00:00:00Z", EPOCH),
         ):
             message, deliveries = self.stored(parameter, "192.0.2.7", SUBMISSION, LOGIN)
-            self.assertEqual((message.received, message.envelope.parameters), (EPOCH, {}))
+            keyword, _, value = parameter.decode().strip().partition("=")
+            self.assertEqual((message.received, message.envelope.parameters), (EPOCH, {keyword: value}))
             self.assertEqual((deliveries[0].next_attempt, deliveries[0].received), (release, release))
 
     def test_a_release_too_late(self) -> None:
         """
-        Beyond the limit it is refused.
+        Beyond the limit it is refused, and where the time to deliver by is over then, whatever the mode (RFC 4865
+        §5.2.2).
         """
         client = World(changed(max_future_release=3600.0), SUBMISSION).connect()
         self.assertIn(b"FUTURERELEASE 3600 2026-", client.say(LOGIN))
-        said = client.say(b"MAIL FROM:<a@b.example> HOLDUNTIL=2030-01-01T00:00:00Z\r\n")
-        self.assertTrue(said.startswith(b"501 5.5.4"))
+        for parameters, code in (
+            (b"HOLDUNTIL=2030-01-01T00:00:00Z", b"501 5.5.4"),
+            (b"HOLDFOR=300 BY=299;R", b"501 5.5.4"),
+            (b"HOLDFOR=300 BY=300;R", b"501 5.5.4"),
+            (b"HOLDFOR=300 BY=-1;N", b"501 5.5.4"),
+            (b"HOLDUNTIL=2020-01-01T00:00:00Z BY=-1;N", b"250 2.1.0"),
+            (b"HOLDFOR=300 BY=301;R", b"250 2.1.0"),
+        ):
+            said = client.say(b"MAIL FROM:<a@b.example> " + parameters + b"\r\n")
+            self.assertEqual(said[:9], code)
+            client.say(b"RSET\r\n")
 
 
 class SubmissionTests(SynchronousTestCase):
