@@ -18,7 +18,7 @@ def relay_of(section: Relay) -> RelayPolicy:
     recipients = None
     if section.domains and section.recipients != "any":
         try:
-            recipients = read_recipients(Path(section.recipients).read_text())
+            recipients = read_recipients(Path(section.recipients).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             problems = [f"relay.recipients: {section.recipients}: {line}" for line in str(error).splitlines()]
             raise ConfigError(problems) from error

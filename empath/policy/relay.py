@@ -4,14 +4,16 @@ Who may send to whom: the relay decision (RFC 5321 §3.6.2).
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 import attrs
 
-from empath.mail.address import Address, canonical_domain, parse_address
+from empath.mail.address import Address, canonical_domain
 from empath.mail.reply import Reply
+from empath.policy.mailbox import local_key, read_mailbox
 from empath.policy.verdict import Action, Verdict
 
 RELAY_DENIED: Final = Verdict(Action.REFUSE, Reply.of("550 5.7.1 relay access denied"), "relay")
@@ -35,7 +37,7 @@ class RelayPolicy:
     """
     [relay], ready for use; make it with `relay_policy`.
 
-    `networks` are (IP version, address, mask). `recipients` are (local part in lower case, domain) of all mailboxes
+    `networks` are (IP version, address, mask). `recipients` are (`local_key`, domain) of all mailboxes
     of our `domains`, None where any is taken.
     """
 
@@ -65,14 +67,15 @@ class RelayPolicy:
         """
         if trusted or not address.domain:
             return None
-        if not _ROUTING.isdisjoint(address.local):
+        local = address.local
+        if not _ROUTING.isdisjoint(local if local.isascii() else unicodedata.normalize("NFKC", local)):
             return ROUTED
         if address.domain not in self.domains:
             return RELAY_DENIED
         if self.recipients is None:
             return None
-        local = address.local.lower()
-        if local == "postmaster" or (local, address.domain) in self.recipients:
+        key = local_key(local)
+        if key == "postmaster" or (key, address.domain) in self.recipients:
             return None
         return UNKNOWN_USER
 
@@ -110,12 +113,9 @@ def read_recipients(text: str) -> frozenset[tuple[str, str]]:
         if not entry or entry.startswith("#"):
             continue
         try:
-            local, _, domain = entry.rpartition("@")
-            address = parse_address(f"{local}@{canonical_domain(domain)}")
+            recipients.add(read_mailbox(entry))
         except ValueError as error:
             problems.append(f"line {number}: {error}")
-        else:
-            recipients.add((address.local.lower(), address.domain))
     if problems:
         raise ValueError("\n".join(problems))
     return frozenset(recipients)

@@ -4,14 +4,16 @@ Who may send as whom: the reverse-paths that belong to a login (RFC 6409 §6.1).
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 import attrs
 
-from empath.mail.address import Address, canonical_domain, parse_address
+from empath.mail.address import Address, canonical_domain
 from empath.mail.reply import Reply
+from empath.policy.mailbox import local_key, read_mailbox
 from empath.policy.verdict import Action, Verdict
 
 NOT_OWNED: Final = Verdict(Action.REFUSE, Reply.of("553 5.7.1 sender address not owned by the login"), "senders")
@@ -20,7 +22,7 @@ NOT_OWNED: Final = Verdict(Action.REFUSE, Reply.of("553 5.7.1 sender address not
 @attrs.frozen(slots=True)
 class Owned:
     """
-    What one login may send as: mailboxes as (local part in lower case, domain), and whole domains.
+    What one login may send as: mailboxes as (`local_key`, domain), and whole domains.
     """
 
     mailboxes: frozenset[tuple[str, str]]
@@ -39,10 +41,10 @@ class Senders:
         """
         Tell whether a login may send with a reverse-path; the null one (None) is anybody's, for reports.
         """
-        owned = self.logins.get(login.lower())
+        owned = self.logins.get(_login_key(login))
         if owned is None or reverse_path is None or reverse_path.domain in owned.domains:
             return True
-        return (reverse_path.local.lower(), reverse_path.domain) in owned.mailboxes
+        return (local_key(reverse_path.local), reverse_path.domain) in owned.mailboxes
 
     def judge(self, login: str, reverse_path: Address | None) -> Verdict | None:
         """
@@ -89,16 +91,14 @@ def _read_line(entry: str) -> tuple[str, Owned]:
     words = listed.split()
     if not words:
         raise ValueError("no address after the login")
-    return login.strip().lower(), Owned(
-        frozenset(_mailbox(word) for word in words if not word.startswith("@")),
+    return _login_key(login.strip()), Owned(
+        frozenset(read_mailbox(word) for word in words if not word.startswith("@")),
         frozenset(canonical_domain(word[1:]) for word in words if word.startswith("@")),
     )
 
 
-def _mailbox(word: str) -> tuple[str, str]:
+def _login_key(login: str) -> str:
     """
-    Read an address, its domain perhaps with U-labels.
+    Give what all ways to write a login have in common: who logs in has its name prepared much like this.
     """
-    local, _, domain = word.rpartition("@")
-    address = parse_address(f"{local}@{canonical_domain(domain)}")
-    return address.local.lower(), address.domain
+    return login.lower() if login.isascii() else unicodedata.normalize("NFKC", login).lower()

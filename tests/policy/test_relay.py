@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.address import Address, parse_address
-from empath.policy.relay import client_address, read_recipients, relay_policy
+from empath.policy.relay import ROUTED, UNKNOWN_USER, client_address, read_recipients, relay_policy
 
 
 class TrustTests(SynchronousTestCase):
@@ -88,6 +88,30 @@ class RelayTests(SynchronousTestCase):
         """
         for text in ("a%b@example.org", "b!a@example.org", '"a@b"@example.org', "a%b@elsewhere.example"):
             self.assertEqual(self.judge(text), "550 5.7.1")
+
+    def test_routes_in_other_letters(self) -> None:
+        """
+        Nor do characters that become one of these where somebody further on normalizes the local part.
+        """
+        policy = relay_policy([], ["example.org"], None)
+        for sign in "\uff05\uff01\uff20\ufe6b\ufe57\u203c":
+            verdict = policy.judge(False, parse_address(f"a{sign}b@example.org", utf8=True))
+            self.assertEqual(verdict, ROUTED, sign)
+        self.assertIsNone(policy.judge(False, parse_address("\u03b4\u03bf\u03ba@example.org", utf8=True)))
+
+    def test_local_parts_that_are_not_ascii(self) -> None:
+        """
+        They are listed as they are, in any case of letters, and none becomes another that is ASCII.
+        """
+        policy = relay_policy([], ["example.org"], read_recipients("J\u00f6rg@example.org\nkim@example.org"))
+        for text, judged in (
+            ("J\u00d6RG", None),
+            ("j\u00f6rg", None),
+            ("\u212aim", UNKNOWN_USER),
+            ("jorg", UNKNOWN_USER),
+        ):
+            address = parse_address(f"{text}@example.org", utf8=True)
+            self.assertEqual(policy.judge(False, address), judged, text)
 
     def test_any(self) -> None:
         """

@@ -52,6 +52,23 @@ class SendersTests(SynchronousTestCase):
         for address in ("x@example.net", "x@sub.example.com"):
             self.assertFalse(self.allowed("ursel", address))
 
+    def test_what_is_not_ascii(self) -> None:
+        """
+        Local parts that are not ASCII may be owned, and none becomes another's that is.
+        """
+        senders = read_senders("tim: j\u00f6rg@example.org kim@example.org")
+        for text, owned in (("J\u00d6RG", True), ("KIM", True), ("\u212aim", False), ("j\u00f6r\u0261", False)):
+            address = parse_address(f"{text}@example.org", utf8=not text.isascii())
+            self.assertIs(senders.allows("tim", address), owned, text)
+
+    def test_logins_are_found_however_they_are_written(self) -> None:
+        """
+        A line binds its login in whatever form of Unicode the file has it.
+        """
+        senders = read_senders("jo\u0308rg: a@example.org\n\uff54\uff49\uff4d: a@example.org")
+        for login in ("j\u00f6rg", "tim"):
+            self.assertFalse(senders.allows(login, parse_address("b@example.org")), login)
+
     def test_the_unlisted(self) -> None:
         """
         A login without a line sends as anyone, and everybody sends reports.
