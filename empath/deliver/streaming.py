@@ -85,13 +85,20 @@ class Streaming:
                 await self._send_pieces(message, reader)
         except SpoolError as fault:
             log.error("{queue_id}: content cannot be read: {fault}", queue_id=message.queue_id, fault=fault)
-            self._give_up(self._session.abandon(UNREADABLE))
+            self._abandon()
         except Exception:
-            self._give_up(self._session.abandon(UNREADABLE))
+            self._abandon()
             raise
         finally:
             reader.close()
             self._let_go()
+
+    def _abandon(self) -> None:
+        """
+        End the session in the middle of the content; one that goes on without this message is left alone.
+        """
+        if not self._stopped:
+            self._give_up(self._session.abandon(UNREADABLE))
 
     async def _send_pieces(self, message: Message, reader: IBodyReader) -> None:
         """

@@ -4,6 +4,7 @@ What the agent makes of a server's extensions: chunks, conversion to 7 bits, lim
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -212,6 +213,37 @@ class ChunkTests(SynchronousTestCase):
         self.assertTrue(first.closed)
         self.assertEqual((len(world.mx1.transports), world.mx1.contents), (1, [CONTENT]))
         self.assertIn("RSET", world.mx1.verbs())
+
+    def test_late_trouble(self) -> None:
+        """
+        A spool that fails after its message was refused is no trouble of the next message on the connection.
+        """
+        self.patch(client_chunks, "CHUNK_SIZE", 7)
+        for trouble in (SpoolError("gone"), ZeroDivisionError("a bug")):
+            world = World(Section(connection_pool=ConnectionPool(max_per_server=1)))
+            world.server(1, EHLO=CHUNKING, BDAT=["250 ok", "552 5.3.4 too big"], CONTENT=HANG)
+            world.reader = first = Reader([])
+            pieces: list[Deferred[bytes]] = [Deferred(), Deferred(), Deferred()]
+            waiting = iter(pieces)
+
+            async def read(waiting: Iterator[Deferred[bytes]] = waiting) -> bytes:
+                return await next(waiting)
+
+            first.read = read  # type: ignore[method-assign]  # the disk is slow
+            refused = world.start(in_file())
+            world.reactor.run()
+            pieces[0].callback(BODY[:9])
+            world.reactor.run()
+            pieces[1].callback(BODY[9:10])
+            world.reactor.run()
+            self.assertEqual(spell(self.successResultOf(refused)), ["PermanentFailure 552 5.3.4 mx1.example.org"])
+            delivery = world.start()
+            world.reactor.run()
+            pieces[2].errback(trouble)
+            self.assertTrue(first.closed)
+            world.mx1.go_on(world.mx1.transports[0], "250 2.0.0 queued")
+            self.assertEqual(spell(self.successResultOf(delivery)), SENT)
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), isinstance(trouble, ZeroDivisionError))
 
     def test_late_chunk(self) -> None:
         """
@@ -433,6 +465,15 @@ class ParameterTests(SynchronousTestCase):
             (asked(german(), SMTPUTF8=""), (), ("BODY=8BITMIME", SENT)),
         ):
             self.assertEqual(self.mail(wanted, *offer), expected)
+
+    def test_utf8_without_8bitmime(self) -> None:
+        """
+        What lacks SMTPUTF8 is told so, whatever else it lacks.
+        """
+        world = World()
+        world.server(1, EHLO=SEVEN_BIT)
+        carried = message(header="Subject: ü\r\n".encode(), eight_bit=True)
+        self.assertEqual(world.deliver(asked(carried, SMTPUTF8="")), ["PermanentFailure 550 5.6.7"])
 
     def test_custody(self) -> None:
         """
