@@ -189,12 +189,12 @@ def _impossible(consignment: Consignment, offer: Offer) -> PermanentFailure | No
     """
     Tell why this server can never take the message, None if it may.
     """
+    if consignment.utf8 and not offer.utf8:
+        return NO_UTF8_MESSAGE
     if convertible(consignment, offer):
         return NO_EIGHT_BIT
     if 0 < offer.max_size < consignment.size:
         return too_large(consignment.size, offer.max_size)
-    if consignment.utf8 and not offer.utf8:
-        return NO_UTF8_MESSAGE
     if consignment.deliver_by is not None and (refused := _overdue(*consignment.deliver_by, offer)) is not None:
         return refused
     refusal = None if consignment.reverse_path is None else _unsayable(consignment.reverse_path.text, offer)
