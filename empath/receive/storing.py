@@ -46,8 +46,9 @@ class StoringConnection(LoginConnection):
             self._smtp.accept()
 
     def _header(self, event: HeaderBlock) -> None:
-        if self._intake is not None:
-            self._intake.take_header(event)
+        waiting = self._intake and self._intake.take_header(event)
+        if waiting:
+            self._hold(waiting)
 
     def _chunk(self, event: ContentChunk) -> None:
         waiting = self._intake and self._intake.write(event.data)

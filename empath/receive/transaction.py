@@ -34,6 +34,7 @@ BARE_NEWLINE: Final = Reply.of("550 5.5.2 bare CR or LF in the message")
 SPOOL_FULL: Final = Reply.of("452 4.3.1 not enough room to store the message")
 SPOOL_TROUBLE: Final = Reply.of("451 4.3.0 the message could not be stored, try again later")
 LOCAL_ERROR: Final = Reply.of("451 4.3.0 local error, try again later")
+_BLANKS: Final = (b" ", b"\t")
 
 log = Logger()
 
@@ -88,17 +89,21 @@ class Intake:
         """
         return self._size > 0
 
-    def take_header(self, event: HeaderBlock) -> None:
+    def take_header(self, event: HeaderBlock) -> Awaitable[None] | None:
         """
-        Take the header block, and look for a loop (RFC 5321 §6.3).
+        Take the header block, and look for a loop (RFC 5321 §6.3). One that begins with a blank would continue our
+        Received field, and so is body, behind an empty line. Gives what `write` gives.
         """
-        self._header = event.data
         if event.nul:
             self._refuse(NUL_IN_HEADER)
         elif event.hops > self._terms.max_hops:
             self._refuse(TOO_MANY_HOPS)
+        elif event.data.startswith(_BLANKS):
+            return self.write(b"\r\n" + event.data)
         else:
+            self._header = event.data
             self._measure(len(event.data))
+        return None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
         """

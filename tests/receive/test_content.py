@@ -57,6 +57,21 @@ class LimitTests(SynchronousTestCase):
         looped = client.say(b"Received: x\r\n" * 3 + b"\r\nbody\r\n.\r\n")
         self.assertEqual(looped, b"554 5.4.6 too many hops, this message loops\r\n")
 
+    def test_a_header_block_that_begins_as_a_continuation(self) -> None:
+        """
+        It would continue our Received field, and is body instead, behind an empty line.
+        """
+        for blank in (b" ", b"\t"):
+            world = World()
+            client = world.begun()
+            said = blank + b"; Thu, 1 Jan 1970 00:00:00 +0000\r\nSubject: x\r\n\r\nbody\r\n"
+            self.assertTrue(client.say(said + b".\r\n").startswith(QUEUED))
+            message, _ = world.spool.committed[0]
+            self.assertTrue(message.header.startswith(b"Received: "))
+            self.assertTrue(message.header.endswith(b" +0000\r\n"))
+            self.assertNotIn(b"1970 00:00:00 +0000\r\nSubject", message.header)
+            self.assertEqual(world.spool.writers[0].content, b"\r\n" + said)
+
     def test_bare_newlines(self) -> None:
         """
         A bare newline is refused at CRLF.CRLF, and the session goes on.
