@@ -27,20 +27,21 @@ class Granted:
     priority: int = 0
 
 
-def grant(parameters: dict[str, str], trusted: bool, now: float, limit: float) -> Granted | Reply:
+def grant(parameters: dict[str, str], trusted: bool, now: float, limit: float, login: str = "") -> Granted | Reply:
     """
     Weigh the parameters of MAIL; a Reply refuses the command.
 
-    A priority counts from trusted clients only (RFC 6710 §5), as does what AUTH= says: from others it becomes "<>" (RFC
-    4954 §5). A release that is past is no release; one more than `limit` seconds away is refused, and one that is not
-    before the time to deliver by (RFC 4865 §4, §5.2.2).
+    A priority counts from trusted clients only (RFC 6710 §5), as does what AUTH= says: from others, and from one that
+    has a `login`, which speaks for itself only, it becomes "<>" (RFC 4954 §5). A release that is past is no release;
+    one more than `limit` seconds away is refused, and one that is not before the time to deliver by (RFC 4865 §4,
+    §5.2.2).
     """
     left = dict(parameters)
     priority = int(left.get("MT-PRIORITY", "0")) if trusted else 0
     if not trusted:
         left.pop("MT-PRIORITY", None)
-        if "AUTH" in left:
-            left["AUTH"] = "<>"
+    if "AUTH" in left and (login or not trusted):
+        left["AUTH"] = "<>"
     release = _release(parameters, now)
     if release > now + limit:
         return TOO_LATE

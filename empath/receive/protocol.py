@@ -173,7 +173,7 @@ class SmtpProtocol(StoringConnection):
             return
         parameters, release, priority = event.parameters, 0.0, 0
         if parameters and not WEIGHED.isdisjoint(parameters):
-            granted = grant(parameters, session.trusted, now, terms.rules.max_future_release)
+            granted = grant(parameters, session.trusted, now, terms.rules.max_future_release, session.login)
             if not isinstance(granted, Granted):
                 self._refuse(granted)
                 return

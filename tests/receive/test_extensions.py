@@ -208,6 +208,16 @@ class ParameterTests(SynchronousTestCase):
         self.assertEqual(self.stored(b" AUTH=x@y", "127.0.0.1", CLEARTEXT)[0].envelope.parameters, {"AUTH": "x@y"})
         self.assertEqual(self.stored(b" AUTH=x@y", "192.0.2.7", CLEARTEXT)[0].envelope.parameters, {"AUTH": "<>"})
 
+    def test_auth_of_who_logged_in(self) -> None:
+        """
+        Nor what somebody says who proved to be another: a login is trusted with its own mail only.
+        """
+        world = World(listener=CLEARTEXT)
+        client = world.connect("127.0.0.1")
+        client.say(b"EHLO c\r\nAUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\nMAIL FROM:<a@b.example> AUTH=root\r\n")
+        client.say(b"RCPT TO:<c@d.example>\r\nDATA\r\nx\r\n.\r\n")
+        self.assertEqual(world.spool.committed[0][0].envelope.parameters, {"AUTH": "<>"})
+
     def test_others_are_kept(self) -> None:
         """
         What the next hop has to know goes with the message.
