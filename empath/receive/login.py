@@ -175,6 +175,16 @@ class LoginConnection(SecuredConnection):
             self._count_failure()
         self._refused(event.verb, event.reply)
 
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The connection is gone. Who leaves a login in the middle has failed: the check costs us the same, and a
+        challenge may have told that all is lost.
+        """
+        asked = self._smtp.pending is Verb.AUTH and self._step is None
+        if asked or isinstance(self._step, Challenge):
+            self._count_failure()
+        super().connectionLost(reason)
+
     def _count_failure(self) -> None:
         if self._around.throttle is not None:
             self._around.throttle.failed(self._throttled, self._around.clock.seconds())

@@ -138,6 +138,29 @@ class LoginTests(SynchronousTestCase):
         third.say(b"EHLO c\r\n")
         self.assertEqual(third.say(RIGHT), WELCOME)
 
+    def test_who_leaves_in_the_middle_has_failed(self) -> None:
+        """
+        A check costs the same whether its answer is waited for or not, and a challenge may have told that all is lost.
+        """
+        for said in (WRONG, b"AUTH LOGIN\r\n", WRONG):
+            self.world.authenticator.slow = Deferred() if said is WRONG else None
+            client = self.world.connect()
+            client.say(b"EHLO c\r\n" + said)
+            client.lose()
+        self.world.authenticator.slow = None
+        self.assertTrue(self.client.say(RIGHT).startswith(b"454 4.7.0 too many"))
+
+    def test_who_leaves_during_the_penalty_has_failed_once(self) -> None:
+        """
+        The failure was counted already; nor does it count to leave without any login.
+        """
+        for _ in range(2):
+            client = self.world.connect()
+            client.say(b"EHLO c\r\n" + WRONG)
+            client.lose()
+            self.world.connect().lose()
+        self.assertEqual(self.client.say(RIGHT), WELCOME)
+
     def test_failures_are_errors(self) -> None:
         """
         They count among those of the session.
