@@ -18,6 +18,8 @@ class Status(Enum):
     Where a recipient, or a delivery as a whole, stands. `IN_PROGRESS` is never stored: after a crash it is pending.
     """
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own hashes the name in Python, at each look-up
+
     PENDING = "pending"
     IN_PROGRESS = "in-progress"
     COMPLETED = "completed"
@@ -110,7 +112,7 @@ class Delivery:
         """
         The recipients that still wait for an end.
         """
-        return tuple(state for state in self.recipients if state.status in LIVE)
+        return tuple([state for state in self.recipients if state.status in LIVE])
 
 
 def deliveries_of(message: Message, release: float = 0.0) -> tuple[Delivery, ...]:

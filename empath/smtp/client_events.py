@@ -80,10 +80,11 @@ class Terms:
     clear_auth: bool = False
 
 
-@attrs.frozen(slots=True)
+@attrs.define(slots=True, eq=False)
 class Consignment:
     """
     What one transaction carries: the envelope, and of the content its size in bytes and what it takes to carry it.
+    Nobody changes it; it is not frozen, since one is made for each message and that would double its price.
 
     `parameters` are those of MAIL as the message has them (RET, ENVID, AUTH, MT-PRIORITY; BODY and SIZE come from the
     content). `binary` content needs BDAT with BODY=BINARYMIME. `utf8`: the header is not ASCII and the sender asked for

@@ -62,8 +62,8 @@ class Transfer:
         self._again: list[int] = []
         self._turn = 0
         self._utf8 = consignment.utf8
-        self._untimed = _untimed(consignment, offer)
-        self._custody = _custody(offer.dsn, self._untimed)
+        self._untimed = consignment.deliver_by is not None and _untimed(consignment.deliver_by[0], offer)
+        self._custody = Custody.UNTIMED if self._untimed else Custody.PASSED_ON if offer.dsn else Custody.RELAYED
         self.answered = False
         self.accepted = 0
         self.asked = list(range(len(self._recipients)))
@@ -224,21 +224,11 @@ def _unsayable(text: str, offer: Offer) -> Reply | None:
     return None if offer.utf8 else NO_UTF8_ADDRESS
 
 
-def _untimed(consignment: Consignment, offer: Offer) -> bool:
+def _untimed(seconds: int, offer: Offer) -> bool:
     """
     Tell whether the server was to keep a time that is still to come, and does not know how (RFC 2852 §4.1.4.2).
     """
-    by = consignment.deliver_by
-    return by is not None and by[0] > 0 and offer.deliver_by is None
-
-
-def _custody(dsn: bool, untimed: bool) -> Custody:
-    """
-    Tell who owes a report of success.
-    """
-    if untimed:
-        return Custody.UNTIMED
-    return Custody.PASSED_ON if dsn else Custody.RELAYED
+    return seconds > 0 and offer.deliver_by is None
 
 
 def _message_failure(reply: Reply, host: str) -> Failure:
