@@ -67,13 +67,8 @@ class LoginConnection(SecuredConnection):
         return offered(authenticator.mechanisms(), self._binding())
 
     def _auth_begun(self, event: AuthBegun) -> None:
-        around = self._around
-        if around.throttle is not None and around.throttle.holds_off(self._throttled, around.clock.seconds()):
-            log.warn("session {session}: {peer} failed to log in too often", **self._who)
-            self._refuse(TOO_MANY_FAILURES)
-        else:
-            self._step = None
-            self._take(begin(event.mechanism, event.initial, self._binding(), around.secret_chance))
+        self._step = None
+        self._take(begin(event.mechanism, event.initial, self._binding(), self._around.secret_chance))
 
     def _auth_answered(self, event: AuthAnswered) -> None:
         step, self._step = self._step, None
@@ -83,8 +78,14 @@ class LoginConnection(SecuredConnection):
 
     def _take(self, step: Step) -> None:
         """
-        Do what the next step of a login is.
+        Do what the next step of a login is, unless the client is held off by now: of many guesses at once, those beyond
+        the limit tell nothing, not even that one was right.
         """
+        throttle = self._around.throttle
+        if throttle is not None and throttle.holds_off(self._throttled, self._around.clock.seconds()):
+            log.warn("session {session}: {peer} failed to log in too often", **self._who)
+            self._refuse(TOO_MANY_FAILURES)
+            return
         match step:
             case Challenge():
                 self._step = step

@@ -138,6 +138,21 @@ class LoginTests(SynchronousTestCase):
         third.say(b"EHLO c\r\n")
         self.assertEqual(third.say(RIGHT), WELCOME)
 
+    def test_many_guesses_at_once_tell_no_more(self) -> None:
+        """
+        What is under way when a client is held off is not answered either, right or wrong.
+        """
+        slow = self.world.authenticator.slow = Deferred()
+        clients = [self.world.connect() for _ in range(5)]
+        for client, said in zip(clients, (WRONG, WRONG, WRONG, WRONG, RIGHT), strict=True):
+            client.say(b"EHLO c\r\n" + said)
+        slow.callback(None)
+        self.world.clock.advance(1)
+        heard = [client.heard() for client in clients]
+        self.assertEqual(heard[:3], [BAD] * 3)
+        for answer in heard[3:]:
+            self.assertTrue(answer.startswith(b"454 4.7.0 too many"), answer)
+
     def test_who_leaves_in_the_middle_has_failed(self) -> None:
         """
         A check costs the same whether its answer is waited for or not, and a challenge may have told that all is lost.
