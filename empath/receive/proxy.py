@@ -17,7 +17,6 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from empath.policy.relay import UNIX
-from empath.receive.factory import Farewell
 from empath.receive.proxy_header import Header, Malformed, read_header
 from empath.receive.sessions import Sessions, peer_of
 
@@ -74,7 +73,7 @@ class ProxyFactory:
         if not self.listed(peer):
             return self.clients.buildProtocol(addr)
         if self.sessions.full() is not None:
-            return Farewell(None)  # whom it would be for is not known
+            return self.strangers.buildProtocol(addr)  # which refuses, whoever it would have been
         return AwaitedHeader(self, peer, addr)
 
 

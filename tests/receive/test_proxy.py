@@ -258,10 +258,13 @@ class LimitTests(ProxyCase):
 
     def test_connections_without_their_header_count(self) -> None:
         """
-        Too many of them are closed at once.
+        One too many is told so and closed at once, and it is no secret: it is counted and logged as any other.
         """
         waiting = [self.connect() for _ in range(3)]
-        self.assertTrue(self.connect().hung_up)
+        late = self.connect()
+        self.assertTrue(late.hung_up)
+        self.assertEqual(late.heard(), b"421 4.7.0 too many connections\r\n")
+        self.assertEqual(self.world.refusals(), [" 421 4.7.0 too many connections"])
         for client in waiting:
             client.lose()
         self.assertEqual(self.world_count(), 0)
