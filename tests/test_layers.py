@@ -136,7 +136,9 @@ def may_import(module: str, imported: str, types_only: bool) -> bool:
         return within(ours, PURE[room] | {"errors"})
     if room in EDGES:
         return within(ours, ANY_EDGE | {room})
-    return "." not in module and within(ours, TOP.get(module, ANY_EDGE))  # beside service.py: what edges may, too
+    if "." in module:
+        return room in TOP and within(ours, TOP[room] | {room})
+    return within(ours, TOP.get(module, ANY_EDGE) | {room})  # beside the service: what edges may, too
 
 
 def mutable(value: ast.expr | None) -> bool:

@@ -8,6 +8,12 @@ from typing import Final, NewType
 
 import attrs
 
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+MINUTE: Final = 60
+HOUR: Final = 3600
+DAY: Final = 86400
+
 Duration = NewType("Duration", float)  # seconds; written "30s" "5m" "24h" "5d" or a number of seconds
 Size = NewType("Size", int)  # bytes; written "64KiB" "25MB" or a number of bytes
 Secret = NewType("Secret", str)  # a text, or { file = "/path" }, or { env = "NAME" }

@@ -1,0 +1,177 @@
+"""
+The seams: every interface where one room meets another, and nothing else.
+
+Rooms import this module and the pure packages, never one another; `service` puts providers in their places.
+Where a promise says "at once", the call returns a plain value; where it may have to wait, an Awaitable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from empath.interfaces.spool import IBodyReader, IContentWriter, ISpool
+from empath.mail.answer import Answer
+from empath.mail.envelope import Recipient
+from empath.mail.life import Attempt
+from empath.mail.message import Delivery, Message
+from empath.mail.outcome import Outcome
+from empath.mail.session import Session, Transaction
+from empath.policy.verdict import Verdict
+from empath.smtp.scram import ScramVerifier
+
+__all__ = (
+    "IAgent",
+    "IAuthenticator",
+    "IBodyReader",
+    "IComponent",
+    "IContentWriter",
+    "IDecisions",
+    "IResolver",
+    "ISpool",
+    "InThread",
+    "MaybeVerdict",
+)
+
+T = TypeVar("T")
+
+InThread = Callable[[Callable[[], T]], "Deferred[T]"]
+"""
+Run a blocking call elsewhere and tell its result; tests pass one that runs it at once.
+"""
+
+MaybeVerdict = Verdict | None
+"""
+What a check says: None is no opinion.
+"""
+
+
+class IComponent(Interface):
+    """
+    A part of the service that holds a section of the configuration and runs from `start` to `stop`.
+    """
+
+    def start() -> Awaitable[None] | None:
+        """
+        Begin; called once, after privileges are dropped, in the order of the composition root. Raises to refuse.
+        """
+
+    def stop() -> Awaitable[None] | None:
+        """
+        Finish what is in flight within its own bound and let go of everything; called once, in reverse order.
+        """
+
+    def reconfigure(section: object) -> None:
+        """
+        Use a new, already validated section from now on; what runs is not disturbed.
+        """
+
+
+class IDecisions(Interface):
+    """
+    The decision seam: the checks and modules in their order, asked stage by stage; the first refusal wins.
+
+    Each call returns at once with a Verdict or None (no opinion: the step passes), or with an Awaitable of the same
+    when some module has to wait; it never raises and the Awaitable never fails: a fault has its declared answer.
+    """
+
+    def connect(session: Session) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+        """
+        A client connected; nothing was sent to it.
+        """
+
+    def ehlo(session: Session, name: str) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+        """
+        EHLO or HELO was said; `session.name` is still the previous one.
+        """
+
+    def starttls(session: Session) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+        """
+        The TLS handshake is done, by STARTTLS or from the beginning; `session` tells its protocol, cipher and client.
+        """
+
+    def auth(session: Session, login: str) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+        """
+        The client proved to be `login`; `session.login` is still "".
+        """
+
+    def mail_from(session: Session, transaction: Transaction) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+        """
+        MAIL was said; `transaction` has the reverse-path and the parameters.
+        """
+
+    def rcpt_to(
+        session: Session, transaction: Transaction, recipient: Recipient
+    ) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+        """
+        RCPT was said; `recipient` joins `transaction.recipients` only if nothing refuses.
+        """
+
+    def data(session: Session, transaction: Transaction, message: Message) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+        """
+        The final dot was read; nothing is stored yet. `message.body` is None where the content went to a file.
+        """
+
+
+class IAuthenticator(Interface):
+    """
+    Knows who may log in. No call blocks, and an Awaitable never takes time that tells whether a login exists.
+    """
+
+    def mechanisms() -> Collection[str]:
+        """
+        The SASL mechanisms that every user can use now, among PLAIN, LOGIN, SCRAM-SHA-256, XOAUTH2 and OAUTHBEARER.
+        """
+
+    def check_password(login: str, password: str) -> Awaitable[str | None]:
+        """
+        Tell the login as it is known here, None for a wrong password or an unknown login. AuthenticatorUnavailable
+        (raised by the Awaitable): nothing can be said now; the client hears 454.
+        """
+
+    def check_token(login: str, token: str) -> Awaitable[str | None]:
+        """
+        As `check_password`, for a bearer token (RFC 6750); `login` is "" where the client gave none.
+        """
+
+    def scram_verifier(login: str) -> ScramVerifier | Awaitable[ScramVerifier]:
+        """
+        Give what SCRAM-SHA-256 checks a login with (RFC 5803). For an unknown login one that nothing fulfils, always
+        the same, with the iterations of the others.
+        """
+
+
+class IResolver(Interface):
+    """
+    A stub resolver that never blocks.
+    """
+
+    def lookup(name: str, rdtype: str) -> Answer | Awaitable[Answer]:
+        """
+        Ask for the records of a name ("example.org", no final dot needed; rdtype "MX", "A", "AAAA", …).
+
+        At once from the cache, else an Awaitable, bounded in time, that never fails: trouble is `Found.FAILED`.
+        """
+
+
+class IAgent(Interface):
+    """
+    A way to carry mail to its next hop: SMTP, a maildir, …
+    """
+
+    def deliver(message: Message, delivery: Delivery, attempt: Attempt) -> Awaitable[tuple[Outcome, ...]]:
+        """
+        Make one pass over the destination's hosts for the delivery's open recipients.
+
+        Tells an outcome for each of `delivery.open_recipients`, in their order, and fills in `attempt`. Never leaves
+        a recipient without an outcome and never raises for what a peer did; may be cancelled, and then lets go of
+        its connection and raises CancelledError, or tells outcomes all the same if somebody has the mail already.
+        """
+
+    def stop() -> Awaitable[None] | None:
+        """
+        Close idle connections and everything else that is held open.
+        """

@@ -1,0 +1,162 @@
+"""
+The seam of storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Collection
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from empath.mail.message import Delivery, Message, Status
+from empath.mail.settlement import Settlement
+
+
+class IContentWriter(Interface):
+    """
+    The body of one message on its way into the spool: in memory up to the inline limit, in a file beyond it.
+    """
+
+    size = Attribute("Bytes written so far.")
+    body = Attribute("All that was written, as bytes, while it is small enough to be stored inline; else None.")
+    body_file = Attribute("The name of the content file, or None while all is in memory.")
+
+    def write(data: bytes) -> Awaitable[None] | None:
+        """
+        Take the next bytes. None: go on at once. An Awaitable: give no more before it fires (back-pressure).
+
+        SpoolFull and SpoolError, raised or fired, end the writer: nothing is left behind.
+        """
+
+    def commit(message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
+        """
+        Store the message with its deliveries; fires once all of it is on stable storage, and only then.
+
+        `message.body` and `message.body_file` are this writer's. Fails with QueueIdTaken, SpoolFull or SpoolError,
+        and then nothing is left behind. Cancelling withdraws it: the message is not kept, even if its group was
+        under way already.
+        """
+
+    def abort() -> None:
+        """
+        Drop everything; harmless after an end of any kind.
+        """
+
+
+class IBodyReader(Interface):
+    """
+    The body of a stored message, from its first byte on.
+    """
+
+    def read() -> Awaitable[bytes]:
+        """
+        Give the next piece (at most 64 KiB), b"" at the end. SpoolError if it cannot be read.
+        """
+
+    def close() -> None:
+        """
+        Let go of it; harmless when repeated.
+        """
+
+
+class ISpool(Interface):
+    """
+    Durable storage: the whole truth about every message.
+
+    Everything that is waiting is committed as one group; a group is atomic and on stable storage when its Deferreds
+    fire. Calls that change anything fail with SpoolFull or SpoolError and have then changed nothing.
+    """
+
+    deletion_failures = Attribute("How often content could not be deleted, since the start.")
+    orphans = Attribute("How many content files without a message were found, since the start.")
+
+    def open() -> None:
+        """
+        Lock, open and if need be migrate the spool. SpoolLocked, SpoolTooNew, SpoolError: it cannot be used.
+        """
+
+    def close() -> Awaitable[None]:
+        """
+        Commit what waits, then let go of everything.
+        """
+
+    def has_room(size: int) -> bool:
+        """
+        Tell at once whether a message of `size` bytes may be received: `min_free` stays free after it.
+        """
+
+    def begin(queue_id: str) -> IContentWriter:
+        """
+        Start to receive the body of a message.
+        """
+
+    def store(message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
+        """
+        Store a whole message whose body is in memory; otherwise as `IContentWriter.commit`.
+        """
+
+    def settle(settlement: Settlement) -> Deferred[None]:
+        """
+        Record how a delivery stands now and store its report, both or neither.
+
+        A delivery that is completed, failed or expired is deleted, or kept as the configuration says; the message
+        and its content go with its last delivery.
+        """
+
+    def due(now: float, limit: int, skip: Collection[str]) -> Deferred[list[Delivery]]:
+        """
+        Find up to `limit` scheduled deliveries whose `next_attempt` is not after `now`, longest due first, without
+        those to the domains in `skip`. Those that are being attempted are among them: the caller knows them.
+        """
+
+    def next_due(after: float) -> Deferred[float | None]:
+        """
+        Tell the earliest `next_attempt` later than `after`, None if nothing is scheduled then.
+        """
+
+    def hasten(domain: str, now: float) -> Deferred[int]:
+        """
+        Make everything that waits for a retry to `domain` due at `now`; tells how many.
+        """
+
+    def load(queue_id: str) -> Deferred[Message]:
+        """
+        Read a message; `body` is filled unless it lies in a file. MessageUnknown if there is none.
+        """
+
+    def open_body(message: Message) -> IBodyReader:
+        """
+        Read a body, wherever it is.
+        """
+
+    def counts() -> Deferred[dict[Status, int]]:
+        """
+        Count the deliveries by status.
+        """
+
+    def due_count(now: float) -> Deferred[int]:
+        """
+        Count the scheduled deliveries whose `next_attempt` is not after `now`.
+        """
+
+    def oldest(now: float) -> Deferred[float | None]:
+        """
+        Tell when the oldest message with a scheduled delivery was received, or released where that was later; None if
+        nothing is scheduled but what is released after `now`.
+        """
+
+    def expire_kept(now: float) -> Deferred[int]:
+        """
+        Delete what was kept for `keep_failed` or `keep_completed` and is past it; tells how many deliveries.
+        """
+
+    def retry_cleanup(now: float) -> Deferred[int]:
+        """
+        Try again the failed deletions that are due; tells how many are still to be done.
+        """
+
+    def probe() -> Deferred[None]:
+        """
+        Prove that the spool can be written; fails if not.
+        """
