@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     """
     Describe the command line.
     """
-    made = argparse.ArgumentParser(prog="python -m fuzz")
+    made = argparse.ArgumentParser(prog="python -m fuzz", fromfile_prefix_chars="@")
     made.add_argument("target", nargs="*", choices=[*names(), []], help=f"default: all of {', '.join(names())}")
     made.add_argument("--seconds", type=float, default=20.0, help="for each target")
     made.add_argument("--count", type=int, default=1_000_000_000, help="changed inputs for each target")

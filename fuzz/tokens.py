@@ -91,3 +91,23 @@ SERVER_LINES: Final = (
 )
 SMTP: Final = (*CLIENT_LINES, *WORDS)
 REPLIES: Final = (*SERVER_LINES, b"\x1e", b"\x1e", b"\x00", b"\xff", b"4.7.0 ", b"5.1.1", b"-", b" ")
+HANDSHAKE: Final = b"\x16TLS"  # stands for one of TLS
+DIALOGUE: Final = (
+    b"MAIL FROM:<a@b.example>\r\n",
+    b"RCPT TO:<c@d.example>\r\n",
+    b"RCPT TO:<c@elsewhere.example>\r\n",
+    b"RCPT TO:<greedy@d.example>\r\n",
+    b"RCPT TO:<@r.example:c@d.example>\r\n",
+    b"RCPT TO:<c%elsewhere.example@d.example>\r\n",
+    b"AUTH PLAIN AHRlc3RlcgBzZWNyZXQ3\r\n",
+    b"AHRlc3RlcgBzZWNyZXQ3\r\n",
+    b"AUTH LOGIN dGVzdGVy\r\nc2VjcmV0Nw==\r\n",
+    b"XCLIENT ADDR=10.0.0.1\r\n",
+    b"XCLIENT LOGIN=tester HELO=forbidden\r\n",
+    b"BDAT 13\r\nA: b\r\n\r\nbody\r",
+    b"BDAT 4 LAST\r\nspam",
+    b"NOOP\r\n" * 12,
+    b"XCLIENT PORT=25 DESTADDR=IPv6:::ffff:10.0.0.1\r\n",
+    b" ORCPT=utf-8;\\x{FC}@d",
+    b"HOLDUNTIL=2026-12-30T00:00:00Z",
+)

@@ -15,9 +15,8 @@ from empath.smtp.events import Closed, DataBegun, Ending, Reset
 from empath.smtp.server_rules import ServerRules
 from fuzz.divisions import chance_of, divisions
 from fuzz.server_edge import Edge
-from fuzz.tokens import SMTP
+from fuzz.tokens import HANDSHAKE, SMTP
 
-HANDSHAKE: Final = b"\x16TLS"
 TOKENS: Final = (*SMTP, HANDSHAKE, b"STARTTLS\r\n" + HANDSHAKE)
 RULES: Final = (
     ServerRules("mx.example.org", "mx.example.org ESMTP empath", max_message_size=1_000_000),
