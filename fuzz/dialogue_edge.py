@@ -35,6 +35,7 @@ class Listener:
     One listener: its rules, whether it takes AUTH without TLS, and whether the client is a listed proxy.
     """
 
+    name: str
     rules: ServerRules
     cleartext_auth: bool = False
     xclient: bool = False
@@ -115,7 +116,7 @@ class DialogueEdge:
         """
         Tell which events followed which; of a refusal what it says, but nothing that the client chose.
         """
-        kinds: list[object] = [id(self.listener)]
+        kinds: list[object] = [self.listener.name]
         for event in self.told:
             kind: object = type(event)
             if kind is Refused:

@@ -131,9 +131,9 @@ def record(plan: Plan, say: Callable[[str], None]) -> Recorded:
             if count and not failures:
                 part, failures = shares(kind, count, plan, place)
                 parts.append(part)
-                kept = len(list((place / "corpus").iterdir()))
+                kept = len(list(place.glob("corpus/*")) + list(place.glob("found/*")))
                 say(f"{part.line()}{found(place) if kind == 'guided' else ''}; corpus {kept:,} inputs")
-        corpus = [*(place / "corpus").iterdir(), *(CORPUS / TARGET).iterdir()]
+        corpus = [*place.glob("corpus/*"), *place.glob("found/*"), *(CORPUS / TARGET).iterdir()]
         recorded = Recorded(tuple(parts), different(place), len(corpus), tuple(failures))
         for line in told(recorded):
             say(line)

@@ -2,8 +2,8 @@
 `python -m fuzz.share KIND NUMBER COUNT SEED FOLDER`: one process's share of a run of millions of dialogues.
 
 KIND "own" makes them by `Dialogues` and keeps what behaves in a new way; "guided" has Atheris make them, guided by the
-coverage of empath's code. Both leave what they kept in FOLDER/corpus and their tally in FOLDER/KIND-NUMBER.json; an
-input that breaks something goes to `fuzz/crashes`, and ends the share with exit code 1.
+coverage of empath's code. Both begin with FOLDER/corpus; what they keep goes there or to FOLDER/found, and their tally
+to FOLDER/KIND-NUMBER.json. An input that breaks something goes to `fuzz/crashes`, and ends the share with exit code 1.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def own(tally: Tally, count: int, folder: Path) -> None:
                 seen |= behaviour
                 if turn >= len(known) and len(data) <= KEPT:
                     supply.known.append(data)
-                    keep(data, folder)
+                    keep(data, folder.with_name("found"))
                     tally.kept += 1
     except (Exception, Hung):
         tally.broken(data, target)
@@ -169,7 +169,7 @@ def escaped(word: bytes) -> str:
 
 def keep(data: bytes, folder: Path) -> None:
     """
-    Put an input into the corpus of this run.
+    Put an input among those found: not into the corpus, so that no share depends on how fast another one is.
     """
     (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
 
@@ -188,6 +188,7 @@ def main(arguments: list[str]) -> None:
     kind, number, count, seed, place = arguments[0], arguments[1], int(arguments[2]), arguments[3], Path(arguments[4])
     folder = place / "corpus"
     folder.mkdir(exist_ok=True)
+    folder.with_name("found").mkdir(exist_ok=True)
     signal.signal(signal.SIGALRM, hung)
     tally = Tally(place / f"{kind}-{number}.json", zlib.crc32(f"{seed} {kind} {number}".encode()))
     (guided if kind == "guided" else own)(tally, count, folder)

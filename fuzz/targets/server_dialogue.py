@@ -21,17 +21,25 @@ from fuzz.tokens import DIALOGUE, HANDSHAKE, SMTP
 TOKENS: Final = (*SMTP, *DIALOGUE, HANDSHAKE)
 MX: Final = "mx.example.org"
 LISTENERS: Final = (
-    Listener(ServerRules(MX, "mx.example.org ESMTP empath", 1_000_000, starttls=True, auth=True)),
-    Listener(ServerRules(MX, "hello", starttls=True, max_messages=3), xclient=True),
-    Listener(ServerRules(MX, "hello", extensions_off=("ENHANCEDSTATUSCODES", "SIZE"), auth=True), cleartext_auth=True),
+    Listener("mx", ServerRules(MX, "mx.example.org ESMTP empath", 1_000_000, starttls=True, auth=True)),
+    Listener("proxied", ServerRules(MX, "hello", starttls=True, max_messages=3), xclient=True),
     Listener(
+        "without codes",
+        ServerRules(MX, "hello", extensions_off=("ENHANCEDSTATUSCODES", "SIZE"), auth=True),
+        cleartext_auth=True,
+    ),
+    Listener(
+        "submission",
         ServerRules(MX, "hello", kind="submission", starttls=True, auth=True, max_future_release=3600),
         cleartext_auth=True,
     ),
-    Listener(ServerRules(MX, "hello", kind="lmtp", max_recipients=10, max_errors=50)),
-    Listener(ServerRules(MX, "hello", 0, 3, 10, 2, starttls=True, auth=True), cleartext_auth=True),
-    Listener(ServerRules(MX, "hello", extensions_off=("CHUNKING", "SMTPUTF8", "PIPELINING"), starttls=True, auth=True)),
-    Listener(ServerRules(MX, "hello", starttls=True, auth=True), cleartext_auth=True, xclient=True),
+    Listener("lmtp", ServerRules(MX, "hello", kind="lmtp", max_recipients=10, max_errors=50)),
+    Listener("narrow", ServerRules(MX, "hello", 0, 3, 10, 2, starttls=True, auth=True), cleartext_auth=True),
+    Listener(
+        "without chunks",
+        ServerRules(MX, "hello", extensions_off=("CHUNKING", "SMTPUTF8", "PIPELINING"), starttls=True, auth=True),
+    ),
+    Listener("all", ServerRules(MX, "hello", starttls=True, auth=True), cleartext_auth=True, xclient=True),
 )
 SHORT: Final = 32  # what is not longer always comes byte by byte
 _WINDOW: Final = 20
