@@ -155,7 +155,13 @@ def guided(tally: Tally, count: int, folder: Path) -> None:
 
     words = folder.with_name(f"{tally.file.stem}.dict")
     words.write_text("".join(f'"{escaped(word)}"\n' for word in target.tokens if len(word) < 60))
-    options = [f"-atheris_runs={count}", f"-max_len={MAX_LEN}", "-len_control=0", f"-seed={tally.seed % 2**31 or 1}"]
+    options = [
+        f"-artifact_prefix={folder.parent}/",
+        f"-atheris_runs={count}",
+        f"-max_len={MAX_LEN}",
+        "-len_control=0",
+        f"-seed={tally.seed % 2**31 or 1}",
+    ]
     atheris.Setup([sys.argv[0], *options, f"-dict={words}", str(folder), str(CORPUS / TARGET)], one_input)
     atheris.Fuzz()
 
