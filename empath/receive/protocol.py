@@ -125,7 +125,8 @@ class SmtpProtocol(StoringConnection):
 
     def _attributes(self, event: ClientAttributes) -> None:
         """
-        Take the client that a proxy presents in the place of the proxy.
+        Take the client that a proxy presents in the place of the proxy. Who may relay, and present others, is told by
+        its address, as in Postfix: a proxy may hand on whatever its client says.
         """
         proxy = self.session
         session, client = presented(proxy, self._client, event.values)
@@ -157,7 +158,8 @@ class SmtpProtocol(StoringConnection):
         session, smtp = self.session, self._smtp
         self._ready = True
         smtp.accept()
-        smtp.standing = Standing(bool(session.tls), session.login, session.trusted, xclient=True)
+        again = session.peer != NOWHERE and self._terms.xclient(session.peer)
+        smtp.standing = Standing(bool(session.tls), session.login, session.trusted, again)
         smtp.normalize = self._terms.normalizes(session)
 
     # The transaction

@@ -210,9 +210,9 @@ class ProxiedTests(SwaksCase):
         empath = self.serving({"smtp": {"xclient": ["127.0.0.1/32"]}, "relay": RELAY})
         empath.start()
         options = ("--xclient-addr", "192.0.2.7", "--xclient-name", "told.test", "--xclient-helo", "helo.test")
-        for nth, more in enumerate(([], ["--xclient-delim", "--xclient-port", "4321"], ["--xclient-proto", "ESMTP"])):
+        for nth, more in enumerate(([], ["--xclient-port", "4321", "--xclient-delim"], ["--xclient-proto", "ESMTP"])):
             you = f"us{nth}@ours.test"
-            self.assert_sent(self.swaks(empath.port, "--to", you, *options, *more))
+            self.assert_sent(self.swaks(empath.port, "--to", you, *more, *options))
             self.assertIn("192.0.2.7", self.received(you))
         self.assertIn("550 5.7.1", self.swaks(empath.port, *options).output)
 

@@ -368,11 +368,15 @@ class PresentedTests(SynchronousTestCase):
         A proxy that may relay lends that to nobody; a client of our networks may, and one without an address may not.
         """
         self.world.trusted = {"192.0.2.1", "198.51.100.9", "0.0.0.0"}
-        self.proxy = self.world.connect("192.0.2.1")
-        self.assertTrue(self.session.trusted)
         for address, trusted in ((b"198.51.100.8", False), (b"198.51.100.9", True), (b"[UNAVAILABLE]", False)):
+            self.proxy = self.world.connect("192.0.2.1")
+            self.assertTrue(self.session.trusted)
             self.assertTrue(self.proxy.say(b"XCLIENT ADDR=" + address + b"\r\n").startswith(b"220"))
             self.assertEqual(self.session.trusted, trusted)
+            self.proxy.lose()
+        self.proxy = self.world.connect("192.0.2.1")
+        self.proxy.say(b"XCLIENT NAME=box.example\r\n")
+        self.assertEqual((self.session.peer, self.session.metadata), ("192.0.2.1", {"client_name": "box.example"}))
         self.proxy.say(b"XCLIENT ADDR=IPV6:2001:db8::1 PORT=[UNAVAILABLE] NAME=[UNAVAILABLE]\r\n")
         self.assertEqual((self.session.peer, self.session.port, self.session.metadata), ("2001:db8::1", 0, {}))
 
@@ -380,10 +384,27 @@ class PresentedTests(SynchronousTestCase):
         """
         LOGIN makes the client trusted; EHLO does not end that.
         """
-        self.proxy.say(b"XCLIENT ADDR=198.51.100.9 LOGIN=tim\r\nEHLO c\r\n")
+        self.proxy.say(b"XCLIENT LOGIN=tim\r\nEHLO c\r\n")
         self.assertEqual((self.session.login, self.session.trusted, self.session.protocol), ("tim", True, "ESMTPA"))
-        self.proxy.say(b"XCLIENT LOGIN=[UNAVAILABLE]\r\nEHLO c\r\n")
+        self.proxy.say(b"XCLIENT ADDR=198.51.100.9 LOGIN=[UNAVAILABLE]\r\nEHLO c\r\n")
         self.assertEqual((self.session.login, self.session.trusted, self.session.protocol), ("", False, "ESMTP"))
+
+    def test_who_is_presented_presents_nobody(self) -> None:
+        """
+        A proxy may hand on all that its client says (as nginx does): whether XCLIENT may be said follows the address.
+        """
+        for address in (b"198.51.100.9", b"[UNAVAILABLE]"):
+            self.proxy = self.world.connect("192.0.2.1")
+            self.world.trusted = {"127.0.0.1"}
+            self.proxy.say(b"XCLIENT ADDR=" + address + b"\r\n")
+            self.assertNotIn(b"XCLIENT", self.proxy.say(b"EHLO c\r\n"))
+            for forged in (b"XCLIENT ADDR=127.0.0.1\r\n", b"XCLIENT LOGIN=tim\r\n", b"XCLIENT ADDR=192.0.2.1\r\n"):
+                self.assertTrue(self.proxy.say(forged).startswith(b"502 5.5.1"))
+            self.assertEqual((self.session.login, self.session.trusted), ("", False))
+            self.proxy.lose()
+        self.proxy = self.world.connect("192.0.2.1")
+        self.proxy.say(b"XCLIENT ADDR=192.0.2.1\r\n")
+        self.assertIn(b"XCLIENT", self.proxy.say(b"EHLO c\r\n"))
 
     def test_limits(self) -> None:
         """
