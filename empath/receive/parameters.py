@@ -36,6 +36,8 @@ def grant(parameters: dict[str, str], trusted: bool, now: float, limit: float, l
     one more than `limit` seconds away is refused, and one that is not before the time to deliver by (RFC 4865 §4,
     §5.2.2).
     """
+    if not parameters or WEIGHED.isdisjoint(parameters):
+        return Granted(parameters)
     left = dict(parameters)
     priority = int(left.get("MT-PRIORITY", "0")) if trusted else 0
     if not trusted:

@@ -25,11 +25,6 @@ def presented(old: Session, client: ClientKey, values: dict[str, str | None]) ->
         port = 0
     if "PORT" in values:
         port = int(values["PORT"] or 0)
-    metadata = dict(old.metadata)
-    if "NAME" in values:
-        metadata.pop("client_name", None)
-        if values["NAME"]:
-            metadata["client_name"] = values["NAME"]
     session = Session(
         old.session_id,
         peer,
@@ -43,10 +38,17 @@ def presented(old: Session, client: ClientKey, values: dict[str, str | None]) ->
         cipher=old.cipher,
         tls_client_subject=old.tls_client_subject,
         login=_told(values, "LOGIN", ""),
-        metadata=metadata,
+        metadata=_metadata(old, values),
     )
     return session, client
 
 
 def _told(values: dict[str, str | None], attribute: str, otherwise: str) -> str:
     return values.get(attribute) or otherwise
+
+
+def _metadata(old: Session, values: dict[str, str | None]) -> dict[str, str]:
+    if "NAME" not in values:
+        return dict(old.metadata)
+    kept = {key: value for key, value in old.metadata.items() if key != "client_name"}
+    return {**kept, "client_name": values["NAME"]} if values["NAME"] else kept

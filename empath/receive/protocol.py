@@ -22,7 +22,7 @@ from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 from empath.mail.trace import with_protocol
 from empath.policy.relay import ROUTED
-from empath.receive.parameters import WEIGHED, Granted, grant
+from empath.receive.parameters import Granted, grant
 from empath.receive.presented import NOWHERE, presented
 from empath.receive.sessions import ClientKey, Sessions
 from empath.receive.storing import StoringConnection
@@ -173,23 +173,20 @@ class SmtpProtocol(StoringConnection):
         if terms.auth_required and not session.login:
             self._refuse(AUTH_NEEDED)
             return
-        parameters, release, priority = event.parameters, 0.0, 0
-        if parameters and not WEIGHED.isdisjoint(parameters):
-            granted = grant(parameters, session.trusted, now, terms.rules.max_future_release, session.login)
-            if not isinstance(granted, Granted):
-                self._refuse(granted)
-                return
-            parameters, release, priority = granted.parameters, granted.release, granted.priority
+        granted = grant(event.parameters, session.trusted, now, terms.rules.max_future_release, session.login)
+        if not isinstance(granted, Granted):
+            self._refuse(granted)
+            return
         self._discarding = self._discard_all
         transaction = Transaction(
             new_queue_id(now, around.chance),
             now,
             event.reverse_path,
-            parameters,
+            granted.parameters,
             metadata=dict(session.metadata),
             declared_size=event.declared_size,
-            release=release,
-            priority=priority,
+            release=granted.release,
+            priority=granted.priority,
         )
         self._decide(around.decisions.mail_from(session, transaction), self._mail_accepted, transaction)
 

@@ -112,20 +112,7 @@ def terms_of(listener: Listener, smtp: Smtp, hostname: str, tls: ServerTls | Non
         listener=listener.endpoint,
         kind=listener.kind,
         context=listener.context,
-        rules=ServerRules(
-            hostname=hostname,
-            banner=smtp.banner.replace("{hostname}", hostname),
-            max_message_size=smtp.max_message_size,
-            max_errors=smtp.max_errors,
-            max_commands=smtp.max_commands,
-            max_messages=smtp.max_messages,
-            extensions_off=tuple(listener.extensions_off),
-            kind=listener.kind,
-            starttls=listener.tls == "starttls",
-            auth=submission or bool(listener.auth),
-            max_recipients=smtp.max_recipients,
-            max_future_release=int(smtp.max_future_release) if submission else 0,
-        ),
+        rules=_rules(listener, smtp, hostname, submission),
         timeouts=attrs.evolve(smtp.timeouts, **{key: value for key, value in overrides.items() if value is not None}),
         greeting_delay=smtp.greeting_delay,
         max_message_size=smtp.max_message_size,
@@ -139,4 +126,21 @@ def terms_of(listener: Listener, smtp: Smtp, hostname: str, tls: ServerTls | Non
         auth_required=submission or listener.auth == "required",
         auth_cleartext=listener.auth_cleartext,
         xclient=members(smtp.xclient),
+    )
+
+
+def _rules(listener: Listener, smtp: Smtp, hostname: str, submission: bool) -> ServerRules:
+    return ServerRules(
+        hostname=hostname,
+        banner=smtp.banner.replace("{hostname}", hostname),
+        max_message_size=smtp.max_message_size,
+        max_errors=smtp.max_errors,
+        max_commands=smtp.max_commands,
+        max_messages=smtp.max_messages,
+        extensions_off=tuple(listener.extensions_off),
+        kind=listener.kind,
+        starttls=listener.tls == "starttls",
+        auth=submission or bool(listener.auth),
+        max_recipients=smtp.max_recipients,
+        max_future_release=int(smtp.max_future_release) if submission else 0,
     )

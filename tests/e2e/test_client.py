@@ -206,7 +206,7 @@ class TlsTests(ClientCase):
             port, serving = self.listen()
             pieces = [body[i : i + 65536] for i in range(0, len(body), 65536)]
             agent = self.agent(port, Reader(pieces), tls_policy=policy)
-            outcomes, _ = await self.deliver(agent, body=None)
+            outcomes, _ = await self.deliver(agent, body=None, size=len(b"Subject: x\r\n") + len(body))
             self.assertEqual(spell(outcomes), ["Success 250 2.0.0 localhost"])
             arrived = hashlib.sha256(serving.contents[0]).hexdigest()
             self.assertEqual(arrived, hashlib.sha256(b"Subject: x\r\n" + body).hexdigest())
