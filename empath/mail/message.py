@@ -125,13 +125,8 @@ def deliveries_of(message: Message, release: float = 0.0) -> tuple[Delivery, ...
     for recipient in message.envelope.recipients:
         domains.setdefault(recipient.address.domain, []).append(RecipientState(recipient))
     return tuple(
-        Delivery(
-            message.queue_id,
-            domain,
-            begins,
-            tuple(states),
-            next_attempt=begins,
-            priority=message.priority,
-        )
-        for domain, states in domains.items()
+        [
+            Delivery(message.queue_id, domain, begins, tuple(states), next_attempt=begins, priority=message.priority)
+            for domain, states in domains.items()
+        ]
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import Final, Literal
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -70,7 +71,12 @@ def format_date(seconds: float) -> str:
     """
     Write a time in seconds since the epoch as RFC 5322 §3.3 has it, in UTC and in English whatever the locale.
     """
-    days, rest = divmod(int(seconds), _DAY)
+    return _written(int(seconds))
+
+
+@lru_cache(maxsize=16)  # a busy second has thousands of messages
+def _written(second: int) -> str:
+    days, rest = divmod(second, _DAY)
     day = date.fromordinal(_EPOCH + days)
     return (
         f"{_WEEKDAYS[(days + 3) % 7]}, {day.day} {_MONTHS[day.month - 1]} {day.year:04} "
