@@ -11,7 +11,7 @@ import attrs
 
 from empath.config.convert import Problem, joined, unusable
 from empath.config.reception import of_auth, of_listeners
-from empath.config.schema import Config, Delivery, Domain, Listener, Relay, TlsPolicyName
+from empath.config.schema import Config, Delivery, Domain, Listener, Module, Relay, TlsPolicyName
 from empath.config.values import shown
 
 SECURE: Final[tuple[TlsPolicyName, ...]] = ("required", "verified")
@@ -24,6 +24,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _of_relay(config.relay)
     yield from of_auth(config.auth)
     yield from of_listeners(config)
+    yield from _of_modules(config.modules)
     yield from _of_delivery(config.delivery)
     for name, domain in config.delivery.domains.items():
         yield from _of_domain(joined("delivery.domains", name), domain, config.delivery.tls.default_policy)
@@ -74,6 +75,16 @@ def _of_relay(relay: Relay) -> Iterator[Problem]:
     if relay.domains and not relay.recipients:
         allowed = '"any", or the path of a file with an address a line; needed as relay.domains is not empty'
         yield unusable("relay.recipients", "nothing", allowed, ("relay.domains",))
+
+
+def _of_modules(modules: tuple[Module, ...]) -> Iterator[Problem]:
+    """
+    Ask what makes each module.
+    """
+    for at, module in enumerate(modules):
+        if not module.factory:
+            allowed = 'a dotted name, such as "mypackage.policy:NoMondayMail", or the name of a built-in module'
+            yield unusable(f"modules[{at}].factory", "nothing", allowed)
 
 
 def _of_delivery(delivery: Delivery) -> Iterator[Problem]:

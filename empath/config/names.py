@@ -15,6 +15,7 @@ from empath.config.values import Refused, Surroundings
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _HOST: Final = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?", re.ASCII)
 _DOTTED_NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_MODULE: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")  # what modules are called
 _PLACEHOLDER: Final = re.compile(r"\{hostname\}")
 _WIDEST: Final = {4: 8, 6: 16}
 
@@ -183,4 +184,22 @@ def optional_dotted_name(value: object, _: Surroundings) -> str:
     """
     if value != "" and not (isinstance(value, str) and _DOTTED_NAME.fullmatch(value)):
         raise Refused('a dotted name, such as "mypackage.logins:Directory"')
+    return str(value)
+
+
+def factory(value: object, _: Surroundings) -> str:
+    """
+    Read what makes a module: a dotted name, or the name of one that is built in or installed.
+    """
+    if not isinstance(value, str) or not (_DOTTED_NAME.fullmatch(value) or _MODULE.fullmatch(value)):
+        raise Refused('a dotted name, such as "mypackage.policy:NoMondayMail", or the name of a built-in module')
+    return value
+
+
+def module(value: object, _: Surroundings) -> str:
+    """
+    Read what a module is called; "" leaves it its own name.
+    """
+    if value != "" and not (isinstance(value, str) and _MODULE.fullmatch(value)):
+        raise Refused('a name of lower-case letters, digits and "-", such as "block-list"')
     return str(value)

@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args, get_origin
 import attrs
 
 from empath.config import names, schema, values
-from empath.config.units import Duration, EndpointText, File, Folder, Rate, Secret, Size
+from empath.config.units import Duration, EndpointText, File, Folder, Options, Rate, Secret, Size
 from empath.config.values import Reader, Refused, Surroundings
 
 
@@ -76,6 +76,15 @@ def _recipients(value: object, around: Surroundings) -> str:
     return str(path)
 
 
+def _options(value: object, _: Surroundings) -> Options:
+    """
+    Read a table that is for someone else to look into.
+    """
+    if not isinstance(value, dict):
+        raise Refused("a table")
+    return Options(value)
+
+
 BY_TYPE: Final[Mapping[object, Reader]] = MappingProxyType(
     {
         bool: values.boolean,
@@ -88,6 +97,7 @@ BY_TYPE: Final[Mapping[object, Reader]] = MappingProxyType(
         File: values.file,
         Rate: values.rate,
         EndpointText: values.endpoint,
+        Options: _options,
     }
 )
 
@@ -106,6 +116,8 @@ BY_NAME: Final[Mapping[tuple[type, str], Shape]] = MappingProxyType(
         (schema.Relay, "domains"): Each(Leaf(names.domain)),
         (schema.Relay, "recipients"): Leaf(_recipients),
         (schema.Auth, "authenticator"): Leaf(names.optional_dotted_name),
+        (schema.Module, "factory"): Leaf(names.factory),
+        (schema.Module, "name"): Leaf(names.module),
         (schema.Spool, "inline_limit"): Leaf(values.size(low=0)),
         (schema.Spool, "min_free"): Leaf(values.size(low=0)),
         (schema.Dns, "servers"): Each(Leaf(names.name_server)),

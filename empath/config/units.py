@@ -4,7 +4,7 @@ Units that an operator writes: durations, sizes, secrets.
 
 from __future__ import annotations
 
-from typing import Final, NewType
+from typing import Any, Final, NewType
 
 import attrs
 
@@ -20,6 +20,7 @@ Secret = NewType("Secret", str)  # a text, or { file = "/path" }, or { env = "NA
 Folder = NewType("Folder", str)  # a path; a relative one is resolved against the configuration file's folder
 File = NewType("File", str)  # as Folder, but of a file that can be read; "" for none
 EndpointText = NewType("EndpointText", str)  # a Twisted server endpoint string
+Options = NewType("Options", dict[str, Any])  # a table of whatever its reader knows
 
 
 def seconds(value: float) -> Duration:

@@ -13,6 +13,16 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+from empath.interfaces.modules import (
+    IContent,
+    ILifecycle,
+    IListener,
+    IModule,
+    IServices,
+    IStorage,
+    IValidator,
+    MaybeVerdict,
+)
 from empath.interfaces.spool import IBodyReader, IContentWriter, ISpool
 from empath.mail.answer import Answer
 from empath.mail.envelope import Recipient
@@ -20,7 +30,6 @@ from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.mail.session import Session, Transaction
-from empath.policy.verdict import Verdict
 from empath.smtp.scram import ScramVerifier
 
 __all__ = (
@@ -28,10 +37,17 @@ __all__ = (
     "IAuthenticator",
     "IBodyReader",
     "IComponent",
+    "IContent",
     "IContentWriter",
     "IDecisions",
+    "ILifecycle",
+    "IListener",
+    "IModule",
     "IResolver",
+    "IServices",
     "ISpool",
+    "IStorage",
+    "IValidator",
     "InThread",
     "MaybeVerdict",
 )
@@ -41,11 +57,6 @@ T = TypeVar("T")
 InThread = Callable[[Callable[[], T]], "Deferred[T]"]
 """
 Run a blocking call elsewhere and tell its result; tests pass one that runs it at once.
-"""
-
-MaybeVerdict = Verdict | None
-"""
-What a check says: None is no opinion.
 """
 
 

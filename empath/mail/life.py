@@ -45,6 +45,7 @@ class CommandAnswered:
     A session refused something: `reply` is the 4yz or 5yz that went out, `verb` the command ("" for none known).
 
     `recipient` is the forward-path that RCPT named, where one was understood: a refused one is in no transaction.
+    `decided_by` names the module that refused, "" if it was none, and `why` is its reason.
     """
 
     session: Session
@@ -52,6 +53,21 @@ class CommandAnswered:
     reply: Reply
     transaction: Transaction | None
     recipient: Address | None = None
+    decided_by: str = ""
+    why: str = ""
+
+
+@attrs.define(slots=True, eq=False)
+class MessageDiscarded:
+    """
+    A message was dropped although its client heard 250: `decided_by` names the module that wanted it, `why` is its
+    reason.
+    """
+
+    message: Message
+    session: Session
+    decided_by: str
+    why: str = ""
 
 
 @attrs.define(slots=True, eq=False)
@@ -71,7 +87,8 @@ class Attempt:
     The timing record of one attempt: one pass over a destination's hosts (hot-path rule P4).
 
     Times are the clock's seconds, 0.0 for a step that did not happen. `host` and `address` are the last ones tried
-    (`host` "" where none was), `reused` tells that an idle connection served.
+    (`host` "" where none was), `reused` tells that an idle connection served. `results`, once it is settled, are the
+    recipients that it dealt with, as they now stand.
     """
 
     number: int
@@ -87,6 +104,7 @@ class Attempt:
     tls: str = ""
     cipher: str = ""
     reused: bool = False
+    results: tuple[RecipientState, ...] = ()
 
 
 @attrs.define(slots=True, eq=False)
@@ -163,6 +181,7 @@ LifeEvent = (
     ConnectionOpened
     | ConnectionClosed
     | CommandAnswered
+    | MessageDiscarded
     | MessageReceived
     | AttemptEnded
     | ReportQueued

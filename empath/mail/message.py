@@ -9,6 +9,7 @@ from enum import Enum
 import attrs
 
 from empath.mail.address import Address
+from empath.mail.decision import Decision
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.reply import Reply
 
@@ -42,6 +43,8 @@ class Message:
     of the name `body_file`; `header + body` is, byte for byte, what goes to the next hop (CRLF line ends, no dots
     stuffed). `size` counts both in bytes. `eight_bit` tells whether any byte is ≥ 128, whatever was declared.
     `received` is in seconds since the epoch. `priority` is 0 for normal mail, greater is more urgent.
+    `decisions` is what modules decided about it on its way in. `delivery` is the one that a listener is told of, as it
+    now stands, else None; it is not stored with the message.
     """
 
     queue_id: str
@@ -55,6 +58,8 @@ class Message:
     metadata: dict[str, str] = attrs.field(factory=dict)
     trace: str = ""
     priority: int = 0
+    decisions: tuple[Decision, ...] = ()
+    delivery: Delivery | None = None
 
     @property
     def binary(self) -> bool:

@@ -7,7 +7,9 @@ from __future__ import annotations
 import attrs
 
 from empath.mail.address import Address
+from empath.mail.decision import MOST, Decision
 from empath.mail.envelope import Recipient
+from empath.mail.xtext import original_recipient
 
 
 @attrs.define(slots=True, eq=False)
@@ -19,7 +21,8 @@ class Session:
     in EHLO or HELO, "" before. `protocol` is what `Received` says after `with` ("SMTP", "ESMTP", "ESMTPS" …, RFC 3848).
     `tls` is the protocol's version ("TLSv1.3"), `cipher` its suite, `tls_client_subject` the subject of a client
     certificate that was verified; all "" without. `login` is "" until AUTH. `trusted` means that relay is allowed by
-    network or login. `metadata` is copied into each transaction at MAIL.
+    network or login. `metadata` is copied into each transaction at MAIL, as are `decisions`, what modules said of the
+    session so far.
     """
 
     session_id: str
@@ -36,6 +39,7 @@ class Session:
     login: str = ""
     trusted: bool = False
     metadata: dict[str, str] = attrs.field(factory=dict)
+    decisions: tuple[Decision, ...] = ()
 
 
 @attrs.define(slots=True, eq=False)
@@ -44,8 +48,13 @@ class Transaction:
     One mail transaction (MAIL to the end of data); it dies with RSET, and becomes a message at the final dot.
 
     `declared_size` is what SIZE= promised in bytes, 0 without it. `parameters` are those of MAIL that count: what an
-    untrusted client asks for and does not get (priority, later release) is not among them. `release` is when delivery
-    may begin, in seconds since the epoch, 0.0 for at once (RFC 4865). `priority` is from -9 to 9 (RFC 6710).
+    untrusted client asks for and does not get (priority, later release) is not among them.
+
+    A module may change `reverse_path`, `recipients`, `metadata`, `priority` (from -9 to 9, RFC 6710) and `release`
+    (when delivery may begin, in seconds since the epoch, 0.0 for at once, RFC 4865), and call what is below. `accepted`
+    counts the RCPT commands that were accepted, whatever became of their recipients. `held` is why the message is to
+    be held, "" if it is not. `routes` tells, by recipient, the name of the route it is redirected to; None as the key
+    stands for all others.
     """
 
     queue_id: str
@@ -57,3 +66,62 @@ class Transaction:
     declared_size: int = 0
     release: float = 0.0
     priority: int = 0
+    accepted: int = 0
+    held: str = ""
+    routes: dict[Address | None, str] | None = None
+    decisions: tuple[Decision, ...] = ()
+    _rewritten: dict[Address, tuple[Recipient, ...]] | None = None
+
+    def hold(self, why: str) -> None:
+        """
+        Keep the message in the spool, undelivered, until an operator releases it.
+        """
+        self.held = why or "held by a module"
+
+    def redirect(self, route: str, recipient: Recipient | None = None) -> None:
+        """
+        Deliver as `[delivery.domains."<route>"]` says instead of by the recipients' own domains: to `recipient`, or to
+        all for which nothing else was said.
+        """
+        self.routes = {**(self.routes or {}), None if recipient is None else recipient.address: route}
+
+    def rewrite(self, recipient: Recipient, *addresses: Address) -> None:
+        """
+        Deliver to `addresses` instead of to `recipient`; to none of them drops it. At RCPT it counts once the recipient
+        is accepted.
+
+        Each new recipient keeps the parameters of RCPT, with the original one as its ORCPT if there was none
+        (RFC 3461 §5.2.3).
+        """
+        parameters = recipient.parameters
+        if "ORCPT" not in parameters:
+            parameters = {**parameters, "ORCPT": original_recipient(recipient.address.text)}
+        new = tuple(Recipient(address, parameters) for address in addresses)
+        for at, present in enumerate(self.recipients):
+            if present is recipient or present == recipient:
+                self.recipients[at : at + 1] = new
+                return
+        self._rewritten = {**(self._rewritten or {}), recipient.address: new}
+
+    def becomes(self, recipient: Recipient) -> tuple[Recipient, ...]:
+        """
+        Tell what a recipient that is being judged was rewritten to, itself if it was not.
+        """
+        return (recipient,) if self._rewritten is None else self._rewritten.get(recipient.address, (recipient,))
+
+    def accept(self, recipient: Recipient) -> None:
+        """
+        Take in a recipient whose RCPT was accepted, as what it was rewritten to.
+        """
+        self.accepted += 1
+        if self._rewritten is None:
+            self.recipients.append(recipient)
+        else:
+            self.recipients.extend(self._rewritten.pop(recipient.address, (recipient,)))
+
+    def note(self, decision: Decision) -> None:
+        """
+        Keep what a module decided, up to a bound.
+        """
+        if len(self.decisions) < MOST:
+            self.decisions = (*self.decisions, decision)

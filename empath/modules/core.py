@@ -70,6 +70,6 @@ class CoreChecks:
         """
         Refuse one recipient too many, and mail that we are not to relay.
         """
-        if len(transaction.recipients) >= self._max_recipients:
+        if transaction.accepted >= self._max_recipients:
             return TOO_MANY_RECIPIENTS
         return self._relay.judge(session.trusted, recipient.address)

@@ -26,53 +26,55 @@ class Action(Enum):
 @attrs.frozen(slots=True)
 class Verdict:
     """
-    One decision, with the reply that goes with it (None for ACCEPT and DISCARD) and who decided.
+    One decision, with the reply that goes with it (None for ACCEPT and DISCARD), who decided, and why: the reason is
+    for the operator, no peer hears it.
     """
 
     action: Action
     reply: Reply | None = None
     decided_by: str = ""
+    why: str = ""
 
 
 ACCEPTED: Final = Verdict(Action.ACCEPT)
 
 
-def accept() -> Verdict:
+def accept(why: str = "") -> Verdict:
     """
-    Let it pass.
+    Let it pass, as far as the one who decides is concerned: the others are still asked.
     """
-    return ACCEPTED
+    return Verdict(Action.ACCEPT, why=why) if why else ACCEPTED
 
 
-def refuse(reply: str) -> Verdict:
+def refuse(reply: str, why: str = "") -> Verdict:
     """
     Refuse with a 5yz (or 4yz) reply such as "550 5.7.1 not here"; ValueError for any other.
     """
     parsed = Reply.of(reply)
     if parsed.code < 400:
         raise ValueError(f"a refusal needs a 4yz or 5yz reply, not {reply!r}")
-    return Verdict(Action.REFUSE, parsed)
+    return Verdict(Action.REFUSE, parsed, why=why)
 
 
-def tempfail(reply: str) -> Verdict:
+def tempfail(reply: str, why: str = "") -> Verdict:
     """
     Refuse for now, with a 4yz reply such as "451 4.7.1 come back tomorrow"; ValueError for any other.
     """
-    verdict = refuse(reply)
+    verdict = refuse(reply, why)
     if verdict.reply is None or not verdict.reply.transient:
         raise ValueError(f"a temporary refusal needs a 4yz reply, not {reply!r}")
     return verdict
 
 
-def disconnect(reply: str = "421 4.7.0 closing connection") -> Verdict:
+def disconnect(reply: str = "421 4.7.0 closing connection", why: str = "") -> Verdict:
     """
     Send the reply and close the connection.
     """
-    return Verdict(Action.DISCONNECT, Reply.of(reply))
+    return Verdict(Action.DISCONNECT, Reply.of(reply), why=why)
 
 
-def discard() -> Verdict:
+def discard(why: str = "") -> Verdict:
     """
     Tell the peer that all is well and drop the message.
     """
-    return Verdict(Action.DISCARD)
+    return Verdict(Action.DISCARD, why=why)

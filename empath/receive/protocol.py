@@ -187,6 +187,7 @@ class SmtpProtocol(StoringConnection):
             declared_size=event.declared_size,
             release=granted.release,
             priority=granted.priority,
+            decisions=session.decisions,
         )
         self._decide(around.decisions.mail_from(session, transaction), self._mail_accepted, transaction)
 
@@ -206,7 +207,7 @@ class SmtpProtocol(StoringConnection):
     def _rcpt_accepted(self, recipient: Recipient) -> None:
         if not recipient.address.domain:
             recipient = Recipient(parse_address(self._around.postmaster), recipient.parameters)
-        self._begun().recipients.append(recipient)
+        self._begun().accept(recipient)
         self._smtp.accept()
 
     def _reset(self, event: Reset) -> None:

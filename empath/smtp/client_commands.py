@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from empath.mail.address import PRINTABLE
-from empath.mail.xtext import encode_xtext
+from empath.mail.xtext import escape, original_recipient
 
 if TYPE_CHECKING:
     from empath.mail.envelope import Recipient
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _LONGEST_TIME: Final = 999_999_999  # RFC 2852 §4
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
-_ESCAPED: Final = re.compile(r"[\x00- +=\\\x7f]")  # in utf-8-addr-unitext (RFC 6533 §3)
 
 
 def mail_command(consignment: Consignment, offer: Offer, *, utf8: bool, authenticated: bool) -> str:
@@ -45,9 +44,9 @@ def rcpt_command(recipient: Recipient, *, dsn: bool, utf8: bool, untimed: bool =
     if not dsn:
         return f"RCPT TO:<{text}>\r\n"
     notify = _parameter("NOTIFY", _with_delay(recipient) if untimed else recipient.parameters.get("NOTIFY", ""))
-    original = recipient.parameters.get("ORCPT", "") or _original(text)
+    original = recipient.parameters.get("ORCPT", "") or original_recipient(text)
     if not utf8:
-        original = _NOT_ASCII.sub(_escape, original)
+        original = _NOT_ASCII.sub(escape, original)
     return f"RCPT TO:<{text}>{notify}{f' ORCPT={original}' if _sayable(original) else ''}\r\n"
 
 
@@ -93,13 +92,3 @@ def _sayable(value: str) -> bool:
     Tell whether a value ends where it seems to (RFC 5321 §4.1.2, esmtp-value).
     """
     return PRINTABLE.fullmatch(value) is not None and " " not in value and "=" not in value
-
-
-def _original(text: str) -> str:
-    if text.isascii():
-        return f"rfc822;{encode_xtext(text)}"
-    return f"utf-8;{_ESCAPED.sub(_escape, text)}"
-
-
-def _escape(match: re.Match[str]) -> str:
-    return f"\\x{{{ord(match[0]):02X}}}"

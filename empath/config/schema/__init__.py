@@ -11,6 +11,7 @@ from typing import Literal
 
 import attrs
 
+from empath.config.schema.modules import Module
 from empath.config.schema.reception import (
     Auth,
     ExtensionName,
@@ -41,6 +42,7 @@ __all__ = (
     "ListenerTimeouts",
     "Log",
     "Metrics",
+    "Module",
     "Relay",
     "Smtp",
     "SmtpTimeouts",
@@ -226,6 +228,7 @@ class Config:
     smtp: Smtp = Smtp()
     relay: Relay = Relay()
     auth: Auth = Auth()
+    modules: tuple[Module, ...] = ()
     spool: Spool = Spool()
     delivery: Delivery = Delivery()
     metrics: Metrics = Metrics()
