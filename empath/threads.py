@@ -17,13 +17,15 @@ FILE_THREADS: Final = 4
 class Threads:
     """
     Runs blocking calls; `in_writer` and `in_reader` one at a time and in order, `in_thread` a few at once.
+
+    `make_pool` makes a thread pool of at most so many threads, of a name.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, make_pool: Callable[[int, str], ThreadPool]) -> None:
         self._reactor = reactor
-        self._writer = ThreadPool(0, 1, "empath-writer")
-        self._reader = ThreadPool(0, 1, "empath-reader")
-        self._files = ThreadPool(0, FILE_THREADS, "empath-files")
+        self._writer = make_pool(1, "empath-writer")
+        self._reader = make_pool(1, "empath-reader")
+        self._files = make_pool(FILE_THREADS, "empath-files")
 
     def start(self) -> None:
         """

@@ -7,7 +7,6 @@ starting: a busy port, a spool that cannot be opened. The stop is ordered: liste
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -34,8 +33,8 @@ from empath.policy.throttle import Throttle
 from empath.queue.periodic import Periodic
 from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
+from empath.service.machine import Machine, this_machine
 from empath.service.outgoing import make_outgoing
-from empath.spool.memory import MemorySpool
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
 
@@ -49,19 +48,17 @@ class EmpathService(MultiService):
     `privilegedStartService` binds, `startService` opens the spool and begins, `stopService` is the ordered drain.
     """
 
-    def __init__(self, config: Config, reactor: Any) -> None:
+    def __init__(self, config: Config, reactor: Any, machine: Machine | None = None) -> None:
         super().__init__()
         self.config = config
         self.shutting_down = False
         self._reactor = reactor
-        self._chance = random.Random()
-        self._threads = Threads(reactor)
+        self._machine = machine = machine or this_machine(reactor)
+        self._threads = Threads(reactor, machine.make_pool)
         self.metrics = Metrics(config.metrics)
         self._events = self._make_events()
         self.spool = self._make_spool()
-        self.outgoing = make_outgoing(
-            config, reactor, self._chance, self.spool, self._threads.in_thread, self._events.emit
-        )
+        self.outgoing = make_outgoing(config, reactor, machine, self.spool, self._threads.in_thread, self._events.emit)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
         self.reception = self._make_reception()
         self.census = Census(self.spool, reactor)
@@ -144,7 +141,7 @@ class EmpathService(MultiService):
     def _make_spool(self) -> ISpool:
         section, emit = self.config.spool, self._events.emit
         if section.backend == "memory":
-            return MemorySpool(section, emit=emit)
+            return self._machine.memory_spool(section, emit)
         return SqliteSpool(
             section,
             clock=self._reactor,
@@ -156,14 +153,14 @@ class EmpathService(MultiService):
         )
 
     def _make_reception(self) -> Reception:
-        config, reactor, secret = self.config, self._reactor, random.SystemRandom()
+        config, reactor, secret = self.config, self._reactor, self._machine.secret_chance
         relay = relay_of(config.relay)
         core = CoreChecks(config.smtp, relay, self.spool.has_room, senders_of(config.auth))
         around = Surroundings(
             hostname=config.hostname,
             postmaster=config.delivery.dsn.postmaster,
             clock=reactor,
-            chance=self._chance,
+            chance=self._machine.chance,
             decisions=Chain([core]),
             begin=self.spool.begin,
             trusts=relay.trusts,
@@ -221,8 +218,9 @@ class EmpathService(MultiService):
         return True
 
 
-def build(config: Config, reactor: Any) -> EmpathService:
+def build(config: Config, reactor: Any, machine: Machine | None = None) -> EmpathService:
     """
-    Build the service that `config` describes; ConfigError if it cannot be used as it stands.
+    Build the service that `config` describes, on this machine unless another one is given; ConfigError if it cannot be
+    used as it stands.
     """
-    return EmpathService(config, reactor)
+    return EmpathService(config, reactor, machine)

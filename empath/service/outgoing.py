@@ -4,7 +4,6 @@ What takes mail out: resolver, routes, agents, reports, and the queue that drive
 
 from __future__ import annotations
 
-import random
 from typing import Any, Final, cast
 
 import attrs
@@ -15,15 +14,13 @@ from empath.deliver.dispatch import Dispatch
 from empath.deliver.maildir import MaildirAgent
 from empath.deliver.routing import Routing
 from empath.deliver.smtp import SmtpAgent
-from empath.dns.datagrams import UdpSockets
 from empath.dns.resolver import Resolver
-from empath.dns.streams import tcp_streams
 from empath.errors import ConfigError
 from empath.interfaces import InThread, IResolver, ISpool
 from empath.mail.life import Emit
-from empath.net.addresses import own_addresses
 from empath.queue.queue import Queue
 from empath.report.bounce import Reporter
+from empath.service.machine import Machine
 
 DNS_FRESH: Final = 30.0  # seconds for which a server's answer vouches for the resolver
 
@@ -60,13 +57,13 @@ class Outgoing:
 
 
 def make_outgoing(
-    config: Config, reactor: Any, chance: random.Random, spool: ISpool, in_thread: InThread[Any], emit: Emit
+    config: Config, reactor: Any, machine: Machine, spool: ISpool, in_thread: InThread[Any], emit: Emit
 ) -> Outgoing:
     """
     Make them; ConfigError for a route that cannot be used.
     """
-    section = config.delivery
-    resolver = Resolver(section.dns, reactor, random.SystemRandom(), emit, UdpSockets(reactor), tcp_streams(reactor))
+    section, chance = config.delivery, machine.chance
+    resolver = Resolver(section.dns, reactor, machine.secret_chance, emit, machine.datagrams, machine.streams)
     routing = _routing(config)
     smtp_agent = SmtpAgent(
         reactor,
@@ -76,7 +73,7 @@ def make_outgoing(
         section,
         config.hostname,
         routing.find,
-        own_addresses(),
+        machine.addresses(),
     )
     maildir = MaildirAgent(reactor, spool.open_body, in_thread, routing.find)
     agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir})

@@ -1,0 +1,53 @@
+"""
+What the service takes from the machine on which it runs, beside its reactor: the test kit hands in another one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.python.threadpool import ThreadPool
+
+from empath.config.schema import Spool
+from empath.dns.datagrams import OpenDatagrams, UdpSockets
+from empath.dns.streams import OpenStream, tcp_streams
+from empath.interfaces import ISpool
+from empath.mail.life import Emit
+from empath.net.addresses import own_addresses
+from empath.spool.memory import MemorySpool
+
+
+def _pool(most: int, name: str) -> ThreadPool:
+    return ThreadPool(0, most, name)
+
+
+def _memory_spool(section: Spool, emit: Emit) -> ISpool:
+    return MemorySpool(section, emit=emit)
+
+
+@attrs.frozen(slots=True, eq=False)
+class Machine:
+    """
+    `chance` spreads and shuffles, `secret_chance` is for what nobody may guess. `make_pool` makes a thread pool of at
+    most so many threads and a name. `datagrams` and `streams` reach DNS servers, `addresses` tells our own.
+
+    `memory_spool` makes the spool of `backend = "memory"`.
+    """
+
+    chance: random.Random
+    secret_chance: random.Random
+    datagrams: OpenDatagrams
+    streams: OpenStream
+    make_pool: Callable[[int, str], Any] = _pool
+    addresses: Callable[[], frozenset[str]] = own_addresses
+    memory_spool: Callable[[Spool, Emit], ISpool] = _memory_spool
+
+
+def this_machine(reactor: Any) -> Machine:
+    """
+    Describe the real one.
+    """
+    return Machine(random.Random(), random.SystemRandom(), UdpSockets(reactor), tcp_streams(reactor))
