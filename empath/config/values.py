@@ -13,23 +13,9 @@ from typing import Final
 
 import attrs
 
-from empath.config.units import NO_LIMIT, Duration, EndpointText, File, Folder, Rate, Secret, Size
+from empath.config.units import Duration, EndpointText, File, Folder, Rate, Secret, Size
+from empath.policy.quantity import DURATION_UNITS, INTEGERS, LONGEST, SIZE_UNITS, read_amount, read_rate
 
-DURATION_UNITS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-SIZE_UNITS: Final[Mapping[str, int]] = {
-    "B": 1,
-    "KB": 1000,
-    "MB": 1000**2,
-    "GB": 1000**3,
-    "KiB": 1024,
-    "MiB": 1024**2,
-    "GiB": 1024**3,
-}
-LONGEST: Final = 3650 * 86400.0
-INTEGERS: Final = 2.0**63  # TOML promises 64 bits; Python reads longer ones, but neither writes them nor makes floats
-_NUMBER_AND_UNIT: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?([A-Za-z]+)", re.ASCII)
-_RATE: Final = re.compile(r"([0-9]{1,9})/(s|min|h)")
-_RATE_UNITS: Final[Mapping[str, float]] = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
@@ -155,7 +141,7 @@ def duration(low: float = 0.001) -> Reader:
     allowed += ", greater than 0" if low > 0 else ", 0 or more"
 
     def read(value: object, _: Surroundings) -> Duration:
-        amount = _amount(value, DURATION_UNITS)
+        amount = read_amount(value, DURATION_UNITS)
         if amount is None or amount < low:
             raise Refused(allowed)
         if amount > LONGEST:
@@ -172,24 +158,12 @@ def size(low: int = 1) -> Reader:
     least = ", greater than 0" if low > 0 else ", 0 or more"
 
     def read(value: object, _: Surroundings) -> Size:
-        amount = _amount(value, SIZE_UNITS)
+        amount = read_amount(value, SIZE_UNITS)
         if amount is None or amount != int(amount) or amount < low:
             raise Refused(f'a size such as "64KiB" "25MB" "1GiB", or bytes{least}')
         return Size(int(amount))
 
     return read
-
-
-def _amount(value: object, units: Mapping[str, int]) -> float | None:
-    """
-    Read a number, or a text of a number and its unit; None for anything else.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if -INTEGERS <= value < INTEGERS else None
-    if not isinstance(value, str) or not (match := _NUMBER_AND_UNIT.fullmatch(value.strip())):
-        return None
-    factor = units.get(match[2])
-    return None if factor is None else float(match[1]) * factor
 
 
 def folder(value: object, around: Surroundings) -> Folder:
@@ -224,12 +198,10 @@ def rate(value: object, _: Surroundings) -> Rate:
     """
     Read "10/s", "100/min" or "5000/h"; 0 is no limit.
     """
-    if value == 0 and value is not False:
-        return NO_LIMIT
-    match = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None or not int(match[1]):
+    found = read_rate(value)
+    if found is None:
         raise Refused('a rate such as "10/s", "100/min" or "5000/h", or 0 for no limit')
-    return Rate(int(match[1]), _RATE_UNITS[match[2]])
+    return Rate(*found)
 
 
 def endpoint(value: object, around: Surroundings) -> EndpointText:

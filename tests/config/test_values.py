@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.convert import Conversion
 from empath.config.schema import Config
-from empath.config.values import LONGEST, Refused, duration, shown, size
+from empath.config.values import Refused, duration, shown, size
+from empath.policy.quantity import LONGEST
 from tests.config.fakes import machine, problems, read
 
 TOML_VALUES = st.recursive(
