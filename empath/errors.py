@@ -82,3 +82,15 @@ class MessageUnknown(SpoolError):
     """
     No message of this queue id is stored.
     """
+
+
+class StorageError(EmpathError):
+    """
+    What modules keep cannot be read or written now; nothing was changed by the attempt.
+    """
+
+
+class StorageFull(StorageError):
+    """
+    The disk has no room for what a module wants to keep.
+    """

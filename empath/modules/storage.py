@@ -1,0 +1,273 @@
+"""
+What modules keep: texts by module and key, on stable storage when the Awaitable fires.
+
+Fatal: at `open`, a file that cannot be used, unless for want of room. Operations that arrive while others are being
+done form the next group; one sync serves all of it. Whoever asked hears of a failure (StorageError, StorageFull) and
+decides; nothing is retried but the deletion of what has expired.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from math import isnan
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from empath.errors import StorageError, StorageFull
+from empath.interfaces import InThread, IStorage
+from empath.modules.storage_file import Operation, StorageFile
+
+LONGEST_KEY: Final = 1000  # characters
+LONGEST_VALUE: Final = 64 * 1024  # octets
+MOST_WAITING: Final = 10_000  # operations
+MOST_OCTETS: Final = 32 * 1024 * 1024  # of keys and values that wait
+UPKEEP_INTERVAL: Final = 60.0
+UPKEEP_STEP: Final = 1000  # rows that one step deletes
+UPKEEP_PAUSE: Final = 0.25  # between steps, while there is more
+
+_GET: Final = "SELECT value FROM item WHERE module = ? AND key = ? AND (expires IS NULL OR expires > ?)"
+_PUT: Final = """
+    INSERT INTO item (module, key, value, expires) VALUES (?, ?, ?, ?)
+    ON CONFLICT (module, key) DO UPDATE SET value = excluded.value, expires = excluded.expires
+"""
+_DELETE: Final = "DELETE FROM item WHERE module = ? AND key = ?"
+_KEYS: Final = """
+    SELECT key FROM item WHERE module = ? AND key >= ? AND (expires IS NULL OR expires > ?) ORDER BY key LIMIT ?
+"""
+_KEYS_BELOW: Final = """
+    SELECT key FROM item WHERE module = ? AND key >= ? AND key < ? AND (expires IS NULL OR expires > ?)
+    ORDER BY key LIMIT ?
+"""
+_EXPIRE: Final = """
+    DELETE FROM item WHERE rowid IN (
+        SELECT rowid FROM item INDEXED BY item_expires WHERE expires IS NOT NULL AND expires <= ? LIMIT ?)
+"""
+
+log = Logger()
+
+
+class Storages:
+    """
+    Gives each module its storage, all of it in one SQLite file at `path`, or in memory for None.
+
+    `in_thread` runs one call at a time, in the order given.
+    """
+
+    def __init__(self, path: str | None, in_thread: InThread[Any], clock: IReactorTime) -> None:
+        self._file = StorageFile(path)
+        self._in_thread = in_thread
+        self._clock = clock
+        self._waiting: list[Operation] = []
+        self._octets = 0
+        self._under_way: list[Operation] = []
+        self._idle: list[Deferred[None]] = []
+        self._closed = True
+        self._upkeep: IDelayedCall | None = None
+
+    def open(self) -> None:
+        """
+        Make or open the file; blocks. StorageError, in one line, if it cannot be used. On a full disk it is opened by
+        the first operation that finds room.
+        """
+        try:
+            self._file.open()
+        except StorageFull as failure:
+            log.warn("modules cannot store anything now: {error}", error=failure)
+        self._closed = False
+        self._keep_up_in(UPKEEP_INTERVAL)
+
+    async def close(self) -> None:
+        """
+        Finish all that was asked for, then let go of the file; what comes after that fails.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._upkeep is not None and self._upkeep.active():
+            self._upkeep.cancel()
+        if self._under_way:
+            idle: Deferred[None] = Deferred()
+            self._idle.append(idle)
+            await idle
+        await self._in_thread(self._file.close)
+
+    def of(self, module: str) -> Storage:
+        """
+        Give the storage of one module; another name is another storage.
+        """
+        return Storage(module, self.submit, self._clock.seconds)
+
+    def submit(self, work: Callable[[sqlite3.Connection], Any], writes: bool, size: int) -> Deferred[Any]:
+        """
+        Let an operation join the next group; fires with its result. It stands even if the Deferred is cancelled.
+        """
+        if self._closed:
+            return fail(StorageError("the modules' storage is closed"))
+        if len(self._waiting) >= MOST_WAITING or self._octets + size > MOST_OCTETS:
+            return fail(StorageError("too much waits for the modules' storage"))
+        operation = Operation(work, writes, size)
+        done: Deferred[Any] = Deferred(lambda _: setattr(operation, "done", None))
+        operation.done = done
+        self._waiting.append(operation)
+        self._octets += size
+        if not self._under_way:
+            self._hand_over()
+        return done
+
+    def _hand_over(self) -> None:
+        group = self._under_way = self._waiting
+        self._waiting, self._octets = [], 0
+        self._in_thread(partial(self._file.run, group)).addCallbacks(self._done, self._crashed)
+
+    def _done(self, _: object) -> None:
+        for operation in self._under_way:
+            done, operation.done = operation.done, None
+            if done is None:
+                continue
+            if operation.failure is None:
+                done.callback(operation.result)
+            else:
+                done.errback(operation.failure)
+        self._under_way = []
+        if self._waiting:
+            self._hand_over()
+            return
+        idle, self._idle = self._idle, []
+        for waiting in idle:
+            waiting.callback(None)
+
+    def _crashed(self, failure: Failure) -> None:
+        """
+        The thread itself did not do its work (its pool is stopped, say): nothing of the group was done.
+        """
+        for operation in self._under_way:
+            operation.failure = StorageError(f"the modules' storage failed: {failure.getErrorMessage()}")
+        self._done(None)
+
+    def _keep_up_in(self, seconds: float) -> None:
+        if not self._closed:
+            self._upkeep = self._clock.callLater(seconds, self._keep_up)
+
+    def _keep_up(self) -> None:
+        """
+        Delete some of what has expired, soon again while there is more.
+        """
+        step = partial(_expire, self._clock.seconds())
+        self.submit(step, True, 0).addCallbacks(self._kept_up, self._not_kept_up)
+
+    def _kept_up(self, deleted: int) -> None:
+        self._keep_up_in(UPKEEP_PAUSE if deleted >= UPKEEP_STEP else UPKEEP_INTERVAL)
+
+    def _not_kept_up(self, failure: Failure) -> None:
+        log.warn("what modules stored and has expired is not deleted: {error}", error=failure.getErrorMessage())
+        self._keep_up_in(UPKEEP_INTERVAL)
+
+
+@implementer(IStorage)
+class Storage:
+    """
+    The storage of one module. TypeError and ValueError are raised at once, for what can be no key or value.
+    """
+
+    __slots__ = ("_module", "_now", "_submit")
+
+    def __init__(self, module: str, submit: Callable[..., Deferred[Any]], now: Callable[[], float]) -> None:
+        self._module = module
+        self._submit = submit
+        self._now = now
+
+    def get(self, key: str) -> Deferred[str | None]:
+        """
+        As `IStorage.get`.
+        """
+        size = _check_key(key)
+        return self._submit(partial(_get, self._module, key, self._now()), False, size)
+
+    def put(self, key: str, value: str, expires: float | None = None) -> Deferred[None]:
+        """
+        As `IStorage.put`; a failed one, or one that was not waited for, may or may not have happened.
+        """
+        size = _check_key(key) + _check_value(value)
+        if expires is not None and isnan(expires):
+            raise ValueError("no time to expire at: nan")
+        row = (self._module, key, value, None if expires is None else float(expires))
+        return self._submit(partial(_write, _PUT, row), True, size)
+
+    def delete(self, key: str) -> Deferred[None]:
+        """
+        As `IStorage.delete`.
+        """
+        size = _check_key(key)
+        return self._submit(partial(_write, _DELETE, (self._module, key)), True, size)
+
+    def keys(self, prefix: str = "", limit: int = 1000) -> Deferred[list[str]]:
+        """
+        As `IStorage.keys`.
+        """
+        size = _check_key(prefix)
+        if limit < 0:
+            raise ValueError(f"no limit: {limit}")
+        return self._submit(partial(_keys, self._module, prefix, self._now(), limit), False, size)
+
+
+def _check_key(key: str) -> int:
+    """
+    Give the octets of a key.
+    """
+    if not isinstance(key, str):
+        raise TypeError(f"a key is a text, not {type(key).__name__}")
+    if len(key) > LONGEST_KEY:
+        raise ValueError(f"a key has at most {LONGEST_KEY} characters, not {len(key)}")
+    return len(key.encode())
+
+
+def _check_value(value: str) -> int:
+    """
+    Give the octets of a value.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"a value is a text, not {type(value).__name__}")
+    size = len(value) if len(value) > LONGEST_VALUE else len(value.encode())
+    if size > LONGEST_VALUE:
+        raise ValueError(f"a value has at most {LONGEST_VALUE} octets")
+    return size
+
+
+def _get(module: str, key: str, now: float, connection: sqlite3.Connection) -> str | None:
+    row = connection.execute(_GET, (module, key, now)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _write(statement: str, row: tuple[object, ...], connection: sqlite3.Connection) -> None:
+    connection.execute(statement, row)
+
+
+def _keys(module: str, prefix: str, now: float, limit: int, connection: sqlite3.Connection) -> list[str]:
+    end = _after(prefix)
+    if end is None:
+        rows = connection.execute(_KEYS, (module, prefix, now, limit))
+    else:
+        rows = connection.execute(_KEYS_BELOW, (module, prefix, end, now, limit))
+    return [key for (key,) in rows]
+
+
+def _after(prefix: str) -> str | None:
+    """
+    Give the first text, in the order of code points, that is behind all that begin with `prefix`; None if none is.
+    """
+    prefix = prefix.rstrip("\U0010ffff")
+    if not prefix:
+        return None
+    following = ord(prefix[-1]) + 1
+    return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)  # no surrogates in UTF-8
+
+
+def _expire(now: float, connection: sqlite3.Connection) -> int:
+    return connection.execute(_EXPIRE, (now, UPKEEP_STEP)).rowcount
