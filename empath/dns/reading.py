@@ -22,6 +22,7 @@ import dns.rdatatype
 from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.SOA import SOA
+from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 from dns.rrset import RRset
@@ -31,6 +32,7 @@ from empath.mail.answer import Found, MxRecord
 
 MAX_CHAIN: Final = 10  # aliases followed, as in Postfix
 MAX_RECORDS: Final = 128  # kept of one answer: a zone's owner must not fill our memory
+MAX_TEXT: Final = 4096  # octets kept of the texts of one answer
 MAX_IN_MESSAGE: Final = 512  # records read at all: 64 KiB of them would hold up everything else for 0.1 s
 _FOREVER: Final = 0x7FFFFFFF
 _LABEL: Final = re.compile(rb"[a-z0-9_-]+")
@@ -52,6 +54,7 @@ class Heard:
     mx: tuple[MxRecord, ...] = ()
     addresses: tuple[str, ...] = ()
     detail: str = ""
+    texts: tuple[str, ...] = ()
 
 
 @attrs.frozen(slots=True)
@@ -195,9 +198,24 @@ def _minimum(soa: RRset) -> float:
 def _positive(records: RRset, ttl: float) -> Heard | Useless:
     if records.rdtype == dns.rdatatype.MX:
         return _mail_exchangers(records, ttl)
+    if records.rdtype == dns.rdatatype.TXT:
+        return _texts(records, ttl)
     addresses = tuple(record.address for record in records if isinstance(record, A | AAAA))
     cut = f"only {MAX_RECORDS} of {len(addresses)} addresses kept" if len(addresses) > MAX_RECORDS else ""
     return Heard(Found.RECORDS, ttl, addresses=addresses[:MAX_RECORDS], detail=cut)
+
+
+def _texts(records: RRset, ttl: float) -> Heard:
+    """
+    Take the records that fit; each is its strings, joined (RFC 7208 §3.3).
+    """
+    texts = [b"".join(record.strings) for record in records if isinstance(record, TXT)]
+    kept: list[bytes] = []
+    for text in texts:
+        if sum(map(len, kept)) + len(text) <= MAX_TEXT and len(kept) < MAX_RECORDS:
+            kept.append(text)
+    cut = f"only {len(kept)} of {len(texts)} texts kept" if len(kept) < len(texts) else ""
+    return Heard(Found.RECORDS, ttl, detail=cut, texts=tuple([text.decode("utf-8", "replace") for text in kept]))
 
 
 def _mail_exchangers(records: RRset, ttl: float) -> Heard | Useless:

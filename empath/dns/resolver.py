@@ -203,7 +203,9 @@ class Resolver:
     def _answer(self, question: Question, told: Heard | Failed, now: float) -> Answer:
         if isinstance(told, Heard):
             expires = now + self.cache.lifetime(told.found, told.ttl)
-            return Answer(*question.key, told.found, told.mx, told.addresses, expires, detail=told.detail)
+            return Answer(
+                *question.key, told.found, told.mx, told.addresses, expires, detail=told.detail, texts=told.texts
+            )
         expires = now + self.cache.lifetime(Found.FAILED, 0)
         return Answer(*question.key, Found.FAILED, expires=expires, detail=f"{told.kind}: {told.why}")
 

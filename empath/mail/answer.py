@@ -33,7 +33,8 @@ class MxRecord:
 @attrs.frozen(slots=True)
 class Answer:
     """
-    The answer to one question. `mx` is filled for type MX, `addresses` (texts such as "192.0.2.1") for A and AAAA.
+    The answer to one question. `mx` is filled for type MX, `addresses` (texts such as "192.0.2.1") for A and AAAA,
+    `texts` for TXT: whatever somebody wrote into the DNS, control characters included.
 
     `expires` is in seconds of the resolver's clock. `secure` tells that DNSSEC vouches for it. `detail` says, for
     FAILED, what went wrong in words for a log.
@@ -47,3 +48,4 @@ class Answer:
     expires: float = 0.0
     secure: bool = False
     detail: str = ""
+    texts: tuple[str, ...] = ()

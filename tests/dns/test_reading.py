@@ -18,6 +18,7 @@ from empath.dns.reading import (
     MAX_CHAIN,
     MAX_IN_MESSAGE,
     MAX_RECORDS,
+    MAX_TEXT,
     Alias,
     Cut,
     Heard,
@@ -56,6 +57,18 @@ class PositiveTests(SynchronousTestCase):
         self.assertEqual(
             heard, Heard(Found.RECORDS, 300, (MxRecord(10, "mx1.example.org"), MxRecord(20, "mx2.example.org")))
         )
+
+    def test_texts(self) -> None:
+        """
+        A TXT record is its strings joined; octets that are no UTF-8 are replaced, what is too long is left out.
+        """
+        asked = question_of("example.org", "TXT")
+        heard = told(asked, 'example.org. 60 IN TXT "v=spf1 " "-all"', r'example.org. 60 IN TXT "\255"')
+        assert isinstance(heard, Heard)
+        self.assertEqual(sorted(heard.texts), ["v=spf1 -all", "\ufffd"])
+        strings = " ".join(f'"{"x" * 255}"' for _ in range(MAX_TEXT // 255 + 1))
+        heard = told(asked, 'example.org. 60 IN TXT "a"', f"example.org. 60 IN TXT {strings}")
+        self.assertEqual(heard, Heard(Found.RECORDS, 60, texts=("a",), detail="only 1 of 2 texts kept"))
 
     def test_null_mx(self) -> None:
         """
@@ -128,8 +141,8 @@ class PositiveTests(SynchronousTestCase):
         """
         Any type of record can be asked for: that there are some is the answer.
         """
-        text = question_of("example.org", "TXT")
-        self.assertEqual(told(text, 'example.org. 30 IN TXT "x"'), Heard(Found.RECORDS, 30))
+        text = question_of("example.org", "CAA")
+        self.assertEqual(told(text, 'example.org. 30 IN CAA 0 issue "x"'), Heard(Found.RECORDS, 30))
 
 
 class NegativeTests(SynchronousTestCase):
