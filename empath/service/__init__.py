@@ -20,8 +20,8 @@ from empath.census import Census
 from empath.config.recipients import relay_of
 from empath.config.schema import Config
 from empath.interfaces import ISpool
+from empath.modules.builtin.core import CoreChecks
 from empath.modules.chain import Chain
-from empath.modules.core import CoreChecks
 from empath.observe.exposition import Exposition, Gauges
 from empath.observe.health import Checks, Readiness
 from empath.observe.http import HttpService, health_pages, metrics_pages

@@ -11,7 +11,7 @@ from empath.mail import life
 from empath.mail.answer import Found
 from empath.mail.message import Status
 from empath.mail.reply import Reply
-from empath.modules.core import TOO_MANY_RECIPIENTS
+from empath.modules.builtin.core import TOO_MANY_RECIPIENTS
 from empath.observe.exposition import Exposition, Gauges
 from empath.observe.life import LifeEvents
 from empath.observe.metrics import Metrics

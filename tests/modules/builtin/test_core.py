@@ -11,7 +11,7 @@ from empath.config.units import Size
 from empath.mail.address import parse_address
 from empath.mail.envelope import Recipient
 from empath.mail.session import Session, Transaction
-from empath.modules.core import NO_ROOM, TOO_LARGE, TOO_MANY_RECIPIENTS, CoreChecks
+from empath.modules.builtin.core import NO_ROOM, TOO_LARGE, TOO_MANY_RECIPIENTS, CoreChecks
 from empath.policy.relay import RELAY_DENIED, relay_policy
 from empath.policy.senders import NOT_OWNED, read_senders
 
@@ -87,7 +87,7 @@ class CoreTests(SynchronousTestCase):
         begun = transaction()
         for _ in range(2):
             self.assertIsNone(self.core.rcpt_to(session(), begun, recipient))
-            begun.recipients.append(recipient)
+            begun.accept(recipient)
         self.assertIs(self.core.rcpt_to(session(trusted=True), begun, recipient), TOO_MANY_RECIPIENTS)
 
     def test_relay(self) -> None:

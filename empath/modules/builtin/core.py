@@ -10,15 +10,12 @@ from collections.abc import Callable
 from typing import Final
 
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from empath.config.schema import Smtp
-from empath.interfaces import MaybeVerdict
-from empath.mail.envelope import Recipient
-from empath.mail.reply import Reply
-from empath.mail.session import Session, Transaction
+from empath.modules import Action, IModule, MaybeVerdict, Recipient, Reply, Session, Transaction, Verdict
 from empath.policy.relay import RelayPolicy
 from empath.policy.senders import ANYONE, Senders
-from empath.policy.verdict import Action, Verdict
 
 TOO_LARGE: Final = Verdict(Action.REFUSE, Reply.of("552 5.3.4 message too large"), "core")
 NO_ROOM: Final = Verdict(Action.REFUSE, Reply.of("452 4.3.1 not enough room to store the message"), "core")
@@ -27,12 +24,17 @@ TOO_MANY_RECIPIENTS: Final = Verdict(Action.REFUSE, Reply.of("452 4.5.3 too many
 log = Logger()
 
 
+@implementer(IModule)
 class CoreChecks:
     """
+    The first of every chain. It is not configured with [[modules]]: its options are [smtp], [relay] and [auth] senders.
+
     `has_room` tells whether the spool may receive a message of so many bytes; `senders` binds those who logged in.
     """
 
     __slots__ = ("_has_room", "_max_message_size", "_max_recipients", "_relay", "_senders")
+
+    name = "core"
 
     def __init__(
         self, smtp: Smtp, relay: RelayPolicy, has_room: Callable[[int], bool], senders: Senders = ANYONE

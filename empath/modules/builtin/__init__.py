@@ -1,0 +1,3 @@
+"""
+The modules that come with empath, written with what `empath.modules` gives to everybody.
+"""

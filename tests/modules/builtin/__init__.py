@@ -1,0 +1,3 @@
+"""
+Tests of the modules that come with empath.
+"""
