@@ -9,21 +9,27 @@ one. Ignored: how a connection ends after its last transaction.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection, Iterator
 from ipaddress import ip_address
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from zope.interface import implementer
 
 from empath.config.schema import Delivery as Section
+from empath.deliver.cargo import Cargo
 from empath.deliver.connection import Connection
 from empath.deliver.contexts import TlsContexts
 from empath.deliver.hosts import HostFinder
 from empath.deliver.pool import Pool, Site
+from empath.deliver.probe import PER_CONNECTION, PER_SITE, Probes
 from empath.deliver.streaming import OpenBody
 from empath.deliver.visits import Pass
 from empath.interfaces import IAgent, IResolver
+from empath.mail.address import Address
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome, Scope, TransientFailure
@@ -37,7 +43,6 @@ from empath.smtp.sasl import Credentials
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IConnector
     from twisted.internet.protocol import ClientFactory
 
@@ -74,6 +79,8 @@ class SmtpAgent:
         self._section = section
         limits = section.connection_pool
         self._pool = Pool(self._dial, self._connect, limits.max_per_server, limits.max_messages)
+        probing = Pool(self._dial, self._connect, PER_SITE, PER_CONNECTION)
+        self._probes = Probes(reactor, find_route, self._finder, probing, open_body)
         self._timeouts = timeouts_of(section)
 
     async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
@@ -85,11 +92,17 @@ class SmtpAgent:
         clock = self._clock
         attempt.resolved = clock.seconds()
         most = self._section.max_recipients_per_transaction
-        work = Pass(self._pool, route, message, delivery, attempt, most, clock, self._open_body)
+        work = Pass(self._pool, route, Cargo(message, delivery, attempt, clock, self._open_body), attempt, most)
         try:
             return await work.over(found)
         finally:
             attempt.ended = clock.seconds()
+
+    def verify(self, address: Address) -> Deferred[Reply]:
+        """
+        Ask the next hop whether it takes mail for an address; see `IServices.verify`.
+        """
+        return self._probes.verify(address)
 
     def reconfigure(self, section: Section) -> None:
         """
@@ -104,13 +117,20 @@ class SmtpAgent:
         """
         Say QUIT on idle connections and close the others; fires when all are gone, after `timeouts.quit` at the most.
         """
-        return self._pool.stop()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for stopping in [self._probes.stop(), self._pool.stop()]:  # both at once
+            await stopping
 
     def connections(self) -> Iterator[tuple[str, int]]:
         """
-        Tell how many connections there are to each site, named "[address]:port".
+        Tell how many connections there are to each site, named "[address]:port", those of probes among them.
         """
-        return ((f"[{site.address}]:{site.port}", number) for site, number in self._pool.sizes())
+        sizes: Counter[str] = Counter()
+        for site, number in chain(self._pool.sizes(), self._probes.pool.sizes()):
+            sizes[f"[{site.address}]:{site.port}"] += number
+        return iter(sizes.items())
 
     def _dial(self, site: Site, host: str, pool: Pool) -> Connection:
         implicit = site.implicit

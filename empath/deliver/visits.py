@@ -9,14 +9,11 @@ from enum import Enum
 from typing import Final, cast
 
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IReactorTime
 
 from empath.deliver.cargo import Cargo
 from empath.deliver.connection import Connection
 from empath.deliver.pool import Pool, Site, spent
-from empath.deliver.streaming import OpenBody
 from empath.mail.life import Attempt
-from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
 from empath.policy.mx import Candidate
@@ -42,7 +39,7 @@ class After(Enum):
 
 class Pass:
     """
-    Carries one delivery from host to host until every recipient has its outcome or there is no host left.
+    Carries one cargo from host to host until every recipient has its outcome or there is no host left.
 
     `_open` are the positions of recipients without a final outcome; `_last` is what they get if nobody does better.
     """
@@ -53,25 +50,22 @@ class Pass:
         self,
         pool: Pool,
         route: Route,
-        message: Message,
-        delivery: Delivery,
+        cargo: Cargo,
         attempt: Attempt,
         most: int,
-        clock: IReactorTime,
-        open_body: OpenBody,
     ) -> None:
         self._pool = pool
         self._route = route
         self._attempt = attempt
         self._most = most
-        self._cargo = Cargo(message, delivery, attempt, clock, open_body)
+        self._cargo = cargo
         self._open = list(range(len(self._cargo.recipients)))
         self._outcomes: list[Outcome | None] = [None] * len(self._open)
         self._last: list[Outcome | None] = [None] * len(self._open)
 
     async def over(self, found: Sequence[Candidate] | Failure) -> tuple[Outcome, ...]:
         """
-        Visit the hosts in turn; tells an outcome for each open recipient of the delivery.
+        Visit the hosts in turn; tells an outcome for each recipient of the cargo.
 
         Cancelled once somebody has the mail it tells that too: they must not get it again.
         """

@@ -38,7 +38,7 @@ class Carriage(Opening):
     def _begin(self, consignment: Consignment, host: str) -> None:
         """
         Say the first commands: with PIPELINING (RFC 2920) all of the envelope at once, and DATA with it; chunks wait
-        for a recipient that is accepted.
+        for a recipient that is accepted, and a probe has none.
         """
         offer = self.offer
         transfer = self._transfer = Transfer(consignment, host or self._terms.host, offer)
@@ -51,7 +51,7 @@ class Carriage(Opening):
         if (consignment.chunked or consignment.binary) and offer.chunking:
             self._chunks = Chunks(consignment.size, pipelined=offer.pipelining)
         if offer.pipelining:
-            data = "DATA\r\n" if self._chunks is None else ""
+            data = "DATA\r\n" if self._chunks is None and not consignment.probe else ""
             commands = f"{mail}{transfer.rcpt_commands()}{data}".encode()
             self._say(b"RSET\r\n" + commands if self._dirty else commands, State.RSET if self._dirty else State.MAIL)
         elif self._dirty:
@@ -88,6 +88,8 @@ class Carriage(Opening):
         transfer.rcpt_answered(reply)
         if transfer.recipients_left:
             self._next_recipient(transfer)
+        elif transfer.probe:
+            self._end_transaction()
         elif self._chunks is None and self.offer.pipelining:
             self.state = State.DATA
         elif not transfer.accepted:

@@ -21,14 +21,15 @@ _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 def mail_command(consignment: Consignment, offer: Offer, *, utf8: bool, authenticated: bool) -> str:
     """
-    Say MAIL, with SIZE where offered (RFC 1870), BODY only where a byte needs it (RFC 6152, RFC 3030), SMTPUTF8 where
-    the content or an address does (`utf8`, RFC 6531), and what else the sender asked for and the server offers.
+    Say MAIL, with SIZE where offered and there is content (RFC 1870), BODY only where a byte needs it (RFC 6152,
+    RFC 3030), SMTPUTF8 where the content or an address does (`utf8`, RFC 6531), and what else the sender asked for and
+    the server offers.
     """
     sender = consignment.reverse_path
     further = consignment.parameters or consignment.deliver_by is not None or authenticated
     return (
         f"MAIL FROM:<{'' if sender is None else sender.text}>"
-        f"{f' SIZE={consignment.size}' if offer.size else ''}"
+        f"{f' SIZE={consignment.size}' if offer.size and consignment.size else ''}"
         f"{_body(consignment)}{' SMTPUTF8' if utf8 else ''}"
         f"{_further(consignment, offer, authenticated) if further else ''}\r\n"
     )

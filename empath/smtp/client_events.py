@@ -90,7 +90,7 @@ class Consignment:
     content). `binary` content needs BDAT with BODY=BINARYMIME. `utf8`: the header is not ASCII and the sender asked for
     SMTPUTF8 (of the addresses the session sees it itself). `chunked`: BDAT is preferred where offered; then `size` is
     exact. `deliver_by` is what is left of BY= in seconds with its mode ("N", "R", each perhaps with "T"), None without
-    (RFC 2852).
+    (RFC 2852). A `probe` has no content: it ends with the answers to RCPT, whose outcome is Success where a 2yz came.
     """
 
     reverse_path: Address | None
@@ -102,6 +102,7 @@ class Consignment:
     utf8: bool = False
     chunked: bool = False
     deliver_by: tuple[int, str] | None = None
+    probe: bool = False
 
 
 @attrs.frozen(slots=True)

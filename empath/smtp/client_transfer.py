@@ -51,6 +51,7 @@ class Transfer:
         "accepted",
         "answered",
         "asked",
+        "probe",
     )
 
     def __init__(self, consignment: Consignment, host: str, offer: Offer) -> None:
@@ -66,6 +67,7 @@ class Transfer:
         self._custody = Custody.UNTIMED if self._untimed else Custody.PASSED_ON if offer.dsn else Custody.RELAYED
         self.answered = False
         self.accepted = 0
+        self.probe = consignment.probe
         self.asked = list(range(len(self._recipients)))
 
     def check(self) -> None:
@@ -139,6 +141,8 @@ class Transfer:
             return
         if reply.positive:
             self.accepted += 1
+            if self.probe:
+                self._outcomes[position] = Success(reply, self._host)
             return
         if self.accepted and reply.code in _TOO_MANY:
             self._again.append(position)

@@ -469,3 +469,38 @@ def _without_broken_tls(events: Sequence[object]) -> list[object]:
         for event, after in zip(events, [*events[1:], None], strict=True)
         if not (isinstance(event, StartTls) and isinstance(after, SessionEnded))
     ]
+
+
+class ProbeTests(SynchronousTestCase):
+    """
+    Asking about recipients without sending anything.
+    """
+
+    def test_no_content_follows(self) -> None:
+        """
+        A probe ends with the answers to RCPT, with and without PIPELINING, and is undone before the next transaction.
+        """
+        for ehlo in (PIPELINING, PLAIN):
+            driver = Driver().opened(ehlo)
+            driver.begin(consignment("b@example.org", "c@example.org", sender=None, probe=True))
+            driver.say(b"250 ok\r\n", b"251 2.1.5 b\r\n", b"550 5.1.1 c\r\n")
+            ended = driver.events[-1]
+            assert isinstance(ended, TransactionEnded)
+            self.assertEqual([type(outcome).__name__ for outcome in ended.outcomes], ["Success", "PermanentFailure"])
+            self.assertEqual(str(ended.outcomes[0].reply), "251 2.1.5 b")
+            self.assertEqual(driver.session.state, State.READY)
+            self.assertNotIn(b"DATA", driver.written)
+            driver.begin(consignment())
+            self.assertIn(b"RSET\r\n", driver.written)
+
+    def test_sender_refused(self) -> None:
+        """
+        Where the null reverse-path is refused the recipient was not judged: the failure is that of the message.
+        """
+        driver = Driver().opened()
+        driver.begin(consignment(sender=None, probe=True)).say(b"550 5.7.1 no\r\n503 5.5.1 no\r\n")
+        ended = driver.events[-1]
+        assert isinstance(ended, TransactionEnded)
+        self.assertEqual(
+            ended.outcomes, (PermanentFailure(Reply(550, "5.7.1", ("no",)), Scope.MESSAGE, "mx.example.org"),)
+        )
