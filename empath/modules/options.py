@@ -14,7 +14,7 @@ from typing import Final
 from empath.config.units import Rate
 from empath.mail.address import Address
 from empath.mail.reply import Reply
-from empath.policy.patterns import AddressTable, DomainTable, NameTable, NetworkTable
+from empath.policy.patterns import AddressTable, DomainTable, NameTable, NetworkTable, Table
 from empath.policy.quantity import DURATION_UNITS, LONGEST, SIZE_UNITS, read_amount, read_rate
 
 __all__ = (
@@ -35,8 +35,6 @@ __all__ = (
 )
 
 _SHOWN: Final = 60  # characters of a wrong value that are repeated
-
-_Table = NetworkTable[bool] | AddressTable[bool] | DomainTable[bool] | NameTable[bool]
 
 
 def duration(value: object, key: str = "", low: float = 0.001) -> float:
@@ -151,7 +149,7 @@ def addresses(value: object, key: str = "") -> Callable[[Address | None], bool]:
     """
     table: AddressTable[bool] = AddressTable()
     _fill(table, value, key)
-    return lambda address: table.find(address) is not None
+    return lambda address: table.find_path(address) is not None
 
 
 def domains(value: object, key: str = "") -> Callable[[str], bool]:
@@ -174,7 +172,7 @@ def names(value: object, key: str = "") -> Callable[[str], bool]:
     return lambda name: table.find(name) is not None
 
 
-def _fill(table: _Table, value: object, key: str) -> None:
+def _fill(table: Table[bool], value: object, key: str) -> None:
     """
     Fill a table; ValueError lists all that is wrong.
     """

@@ -27,6 +27,17 @@ class BucketTests(SynchronousTestCase):
         self.assertFalse(buckets.take("a", 120.0))
         self.assertEqual([buckets.take("a", 1000.0) for _ in range(4)], [True, True, True, False])
 
+    def test_burst_of_its_own(self) -> None:
+        """
+        Another size of the bucket changes what passes at once, not what passes in the long run.
+        """
+        wide = TokenBuckets(1, 60.0, burst=3)
+        self.assertEqual([wide.take("a", 0.0) for _ in range(4)], [True, True, True, False])
+        self.assertTrue(wide.take("b", 60.0))  # "a" has one of three, and is remembered
+        self.assertEqual([wide.take("a", 60.0) for _ in range(2)], [True, False])
+        narrow = TokenBuckets(60, 60.0, burst=1)
+        self.assertEqual([narrow.take("a", now) for now in (0.0, 0.5, 1.0, 2.0, 2.5)], [True, False, True, True, False])
+
     def test_keys_are_apart(self) -> None:
         """
         One client's events are no other's.

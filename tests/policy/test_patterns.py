@@ -89,6 +89,19 @@ class NetworkTests(SynchronousTestCase):
         """
         Names, host bits behind the prefix and IPv4 in IPv6's clothes are refused.
         """
+        for right in ("0.0.0.0", "255.255.255.255", "249.99.100.1", "1.2.30.199", "192.0.2.0/32"):
+            self.assertEqual(networks(right).find(right.partition("/")[0]), right)
+        for wrong in (
+            "256.1.1.1",
+            "1.1.1.01",
+            "1.1.1.1.",
+            "1.1.1.1.1",
+            "1.1.1",
+            "1.1.1.260",
+            "300.1.1.1",
+            "1.1.1.\u0661",
+        ):
+            self.assertRaises(ValueError, networks, wrong)
         for wrong in ("example.org", "192.0.2.1/24", "::ffff:192.0.2.0/120", "", "1.2.3", "192.0.2.0/33"):
             self.assertRaises(ValueError, networks, wrong)
 
@@ -113,19 +126,19 @@ class AddressTests(SynchronousTestCase):
             ('"a b"@example.org', '"A b"@example.org', "ab@example.org"),
         ):
             table = addresses(pattern)
-            self.assertEqual(table.find(parse_address(yes)), pattern)
-            self.assertIsNone(table.find(parse_address(no)), pattern)
-            self.assertIsNone(table.find(None), pattern)
+            self.assertEqual(table.find_path(parse_address(yes)), pattern)
+            self.assertIsNone(table.find_path(parse_address(no)), pattern)
+            self.assertIsNone(table.find_path(None), pattern)
 
     def test_null_and_any(self) -> None:
         """
         "<>" is the null reverse-path alone, "*" is that and all others.
         """
-        self.assertEqual(addresses("<>", "*").find(None), "<>")
-        self.assertEqual(addresses("*", "<>").find(None), "*")
-        self.assertEqual(addresses("<>", "*").find(parse_address("a@example.org")), "*")
-        self.assertIsNone(addresses("<>").find(parse_address("a@example.org")))
-        self.assertIsNone(addresses().find(None))
+        self.assertEqual(addresses("<>", "*").find_path(None), "<>")
+        self.assertEqual(addresses("*", "<>").find_path(None), "*")
+        self.assertEqual(addresses("<>", "*").find_path(parse_address("a@example.org")), "*")
+        self.assertIsNone(addresses("<>").find_path(parse_address("a@example.org")))
+        self.assertIsNone(addresses().find_path(None))
 
     def test_first_match(self) -> None:
         """
@@ -133,10 +146,10 @@ class AddressTests(SynchronousTestCase):
         """
         table = addresses(".example.org", "a@b.example.org", "a@", "@c.example", "a@c.example", ".b.example.org")
         self.assertEqual(len(table), 6)
-        self.assertEqual(table.find(parse_address("a@b.example.org")), ".example.org")
-        self.assertEqual(table.find(parse_address("a@c.example")), "a@")
-        self.assertEqual(table.find(parse_address("x@c.example")), "@c.example")
-        self.assertEqual(table.find(parse_address("x@a.b.example.org")), ".example.org")
+        self.assertEqual(table.find_path(parse_address("a@b.example.org")), ".example.org")
+        self.assertEqual(table.find_path(parse_address("a@c.example")), "a@")
+        self.assertEqual(table.find_path(parse_address("x@c.example")), "@c.example")
+        self.assertEqual(table.find_path(parse_address("x@a.b.example.org")), ".example.org")
 
     def test_what_is_no_pattern(self) -> None:
         """
