@@ -13,7 +13,7 @@ import attrs
 
 from empath.mail.address import Address, canonical_domain
 from empath.mail.reply import Reply
-from empath.policy.mailbox import local_key, read_mailbox
+from empath.policy.mailbox import EVERYBODY, local_key, read_mailboxes
 from empath.policy.verdict import Action, Verdict
 
 RELAY_DENIED: Final = Verdict(Action.REFUSE, Reply.of("550 5.7.1 relay access denied"), "relay")
@@ -32,19 +32,31 @@ def client_address(peer: str) -> IPv4Address | IPv6Address:
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
 
+def client_key(peer: str) -> str:
+    """
+    Tell by what a client is counted: "unix", an IPv4 address, or the /64 of an IPv6 address.
+    """
+    if ":" not in peer:
+        return peer
+    address = client_address(peer)
+    return str(ip_network((int(address), 64), strict=False)) if address.version == 6 else str(address)
+
+
 @attrs.frozen(slots=True)
 class RelayPolicy:
     """
     [relay], ready for use; make it with `relay_policy`.
 
-    `networks` are (IP version, address, mask). `recipients` are (`local_key`, domain) of all mailboxes
-    of our `domains`, None where any is taken.
+    `networks` are (IP version, address, mask). `recipients` are (`local_key`, domain) of all mailboxes of our
+    `domains`, with EVERYBODY for all of a domain; None where any is taken here, and perhaps `verified` by somebody who
+    knows what aliases make of it.
     """
 
     networks: tuple[tuple[int, int, int], ...]
     unix: bool
     domains: frozenset[str]
     recipients: frozenset[tuple[str, str]] | None
+    verified: bool = False
 
     def trusts(self, peer: str) -> bool:
         """
@@ -77,16 +89,20 @@ class RelayPolicy:
         key = local_key(local)
         if key == "postmaster" or (key, address.domain) in self.recipients:
             return None
-        return UNKNOWN_USER
+        return None if (EVERYBODY, address.domain) in self.recipients else UNKNOWN_USER
 
 
 def relay_policy(
-    networks: Iterable[str], domains: Iterable[str], recipients: Iterable[tuple[str, str]] | None
+    networks: Iterable[str],
+    domains: Iterable[str],
+    recipients: Iterable[tuple[str, str]] | None,
+    verified: bool = False,
 ) -> RelayPolicy:
     """
     Prepare the policy; ValueError for a network or domain that is none.
 
-    `networks` are in CIDR notation, or "unix"; `recipients` come from `read_recipients`, None takes any.
+    `networks` are in CIDR notation, or "unix"; `recipients` come from `read_recipients`, None takes any. `verified`
+    tells that somebody else checks them.
     """
     texts = list(networks)
     return RelayPolicy(
@@ -94,6 +110,7 @@ def relay_policy(
         unix=UNIX in texts,
         domains=frozenset(canonical_domain(domain) for domain in domains),
         recipients=None if recipients is None else frozenset(recipients),
+        verified=verified,
     )
 
 
@@ -104,7 +121,8 @@ def _compiled(text: str) -> tuple[int, int, int]:
 
 def read_recipients(text: str) -> frozenset[tuple[str, str]]:
     """
-    Read a file of recipients: an address a line, "#" begins a comment. ValueError lists every line that is wrong.
+    Read a file of recipients: an address a line, or "@example.org" for all of a domain; "#" begins a comment.
+    ValueError lists every line that is wrong.
     """
     recipients: set[tuple[str, str]] = set()
     problems: list[str] = []
@@ -113,7 +131,7 @@ def read_recipients(text: str) -> frozenset[tuple[str, str]]:
         if not entry or entry.startswith("#"):
             continue
         try:
-            recipients.add(read_mailbox(entry))
+            recipients.add(read_mailboxes(entry))
         except ValueError as error:
             problems.append(f"line {number}: {error}")
     if problems:

@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from empath.mail.address import Address, canonical_domain
+from empath.policy.mailbox import EVERYBODY
 from empath.policy.relay import read_recipients, relay_policy
 
 TOKENS: Final = (
@@ -15,6 +16,7 @@ TOKENS: Final = (
     b'"a b"@example.org\n',
     b"# comment\n",
     b"@",
+    b"@example.org\n",
     b'"',
     b"\\",
     b"[192.0.2.1]",
@@ -59,8 +61,10 @@ def one_input(data: bytes) -> None:
 
 def quoted(local: str) -> str:
     """
-    Write a local part in quotes.
+    Write a local part in quotes; everybody's as nothing.
     """
+    if local == EVERYBODY:
+        return ""
     return '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

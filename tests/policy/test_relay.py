@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.address import Address, parse_address
-from empath.policy.relay import ROUTED, UNKNOWN_USER, client_address, read_recipients, relay_policy
+from empath.policy.relay import ROUTED, UNKNOWN_USER, client_address, client_key, read_recipients, relay_policy
 
 
 class TrustTests(SynchronousTestCase):
@@ -39,6 +39,19 @@ class TrustTests(SynchronousTestCase):
         """
         self.assertEqual(str(client_address("::ffff:192.0.2.1")), "192.0.2.1")
         self.assertEqual(str(client_address("fe80::1%eth0")), "fe80::1")
+
+    def test_client_key(self) -> None:
+        """
+        A client is counted by its IPv4 address, or by its IPv6 network of 64 bits: it has all of that to itself.
+        """
+        for peer, key in (
+            ("unix", "unix"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::/64"),
+            ("fe80::1%eth0", "fe80::/64"),
+        ):
+            self.assertEqual(client_key(peer), key)
 
 
 class RelayTests(SynchronousTestCase):
@@ -113,6 +126,21 @@ class RelayTests(SynchronousTestCase):
             address = parse_address(f"{text}@example.org", utf8=True)
             self.assertEqual(policy.judge(False, address), judged, text)
 
+    def test_everybody(self) -> None:
+        """
+        "@example.org" stands for every mailbox of that domain, and of no other.
+        """
+        policy = relay_policy([], ["example.org", "example.net"], read_recipients("@Example.org\na@example.net\n"))
+        self.assertIsNone(policy.judge(False, parse_address("anybody@example.org")))
+        self.assertEqual(policy.judge(False, parse_address("anybody@example.net")), UNKNOWN_USER)
+
+    def test_verified_elsewhere(self) -> None:
+        """
+        Whoever checks recipients elsewhere says so, so that nobody warns of backscatter.
+        """
+        self.assertTrue(relay_policy([], ["example.org"], None, verified=True).verified)
+        self.assertFalse(self.policy.verified)
+
     def test_any(self) -> None:
         """
         Without a list any local part of our domains passes.
@@ -133,6 +161,14 @@ class RecipientsFileTests(SynchronousTestCase):
         """
         text = "# ours\n\nUser@Example.org\n  b@münchen.example  \r\n"
         self.assertEqual(read_recipients(text), {("user", "example.org"), ("b", "xn--mnchen-3ya.example")})
+
+    def test_quoted_nothing(self) -> None:
+        """
+        An address whose local part is empty is that one address.
+        """
+        policy = relay_policy([], ["example.org"], read_recipients('""@example.org'))
+        self.assertIsNone(policy.judge(False, parse_address('""@example.org')))
+        self.assertEqual(policy.judge(False, parse_address("a@example.org")), UNKNOWN_USER)
 
     def test_wrong(self) -> None:
         """
