@@ -40,6 +40,7 @@ __all__ = (
     "IContent",
     "IContentWriter",
     "IDecisions",
+    "IJudgedContent",
     "ILifecycle",
     "IListener",
     "IModule",
@@ -121,9 +122,22 @@ class IDecisions(Interface):
         RCPT was said; `recipient` joins `transaction.recipients` only if nothing refuses.
         """
 
-    def data(session: Session, transaction: Transaction, message: Message) -> MaybeVerdict | Awaitable[MaybeVerdict]:
+    def data(
+        session: Session, transaction: Transaction, content: IJudgedContent
+    ) -> MaybeVerdict | Awaitable[MaybeVerdict]:
         """
-        The final dot was read; nothing is stored yet. `message.body` is None where the content went to a file.
+        The final dot was read; nothing is stored yet. What is made of `transaction` and `content` is what is stored.
+        """
+
+
+class IJudgedContent(IContent):
+    """
+    The content of a message that is being judged.
+    """
+
+    def shadow() -> IContent:
+        """
+        Give what looks the same, and whose changes count for nothing.
         """
 
 

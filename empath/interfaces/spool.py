@@ -29,6 +29,16 @@ class IContentWriter(Interface):
         SpoolFull and SpoolError, raised or fired, end the writer: nothing is left behind.
         """
 
+    def open() -> IBodyReader:
+        """
+        Read what was written so far, from its first byte on; what is written meanwhile may be read or not.
+        """
+
+    def clear() -> Awaitable[None] | None:
+        """
+        Forget all that was written, and begin again; otherwise as `write`.
+        """
+
     def commit(message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
         """
         Store the message with its deliveries; fires once all of it is on stable storage, and only then.

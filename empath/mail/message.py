@@ -4,6 +4,7 @@ A message in our care, and the state of its delivery to each destination domain.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 import attrs
@@ -120,18 +121,26 @@ class Delivery:
         return tuple([state for state in self.recipients if state.status in LIVE])
 
 
-def deliveries_of(message: Message, release: float = 0.0) -> tuple[Delivery, ...]:
+def deliveries_of(
+    message: Message, release: float = 0.0, held: str = "", routes: Mapping[Address | None, str] | None = None
+) -> tuple[Delivery, ...]:
     """
-    Make the first, pending state of a message's deliveries: one for each destination domain, in the order given, not
-    before `release` (seconds since the epoch).
+    Make the first state of a message's deliveries: one for each destination, in the order given, not before `release`
+    (seconds since the epoch); where `held` tells why, they wait for an operator.
+
+    The destination is a recipient's domain, or the name that `routes` has for its address, or, as None, for all others.
     """
     begins = max(message.received, release)
     domains: dict[str, list[RecipientState]] = {}
     for recipient in message.envelope.recipients:
-        domains.setdefault(recipient.address.domain, []).append(RecipientState(recipient))
+        domain = recipient.address.domain
+        if routes:
+            domain = routes.get(recipient.address) or routes.get(None) or domain
+        domains.setdefault(domain, []).append(RecipientState(recipient))
+    status, due = (Status.HELD, None) if held else (Status.PENDING, begins)
     return tuple(
         [
-            Delivery(message.queue_id, domain, begins, tuple(states), next_attempt=begins, priority=message.priority)
+            Delivery(message.queue_id, domain, begins, tuple(states), status, 0, due, held, message.priority)
             for domain, states in domains.items()
         ]
     )

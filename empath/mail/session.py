@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import attrs
 
-from empath.mail.address import Address
+from empath.mail.address import Address, canonical_domain
 from empath.mail.decision import MOST, Decision
 from empath.mail.envelope import Recipient
 from empath.mail.xtext import original_recipient
@@ -81,9 +81,11 @@ class Transaction:
     def redirect(self, route: str, recipient: Recipient | None = None) -> None:
         """
         Deliver as `[delivery.domains."<route>"]` says instead of by the recipients' own domains: to `recipient`, or to
-        all for which nothing else was said.
+        all for which nothing else was said. A route that is not configured is a domain like any other; ValueError for
+        what could be none.
         """
-        self.routes = {**(self.routes or {}), None if recipient is None else recipient.address: route}
+        name = canonical_domain(route)
+        self.routes = {**(self.routes or {}), None if recipient is None else recipient.address: name}
 
     def rewrite(self, recipient: Recipient, *addresses: Address) -> None:
         """
@@ -91,7 +93,7 @@ class Transaction:
         is accepted.
 
         Each new recipient keeps the parameters of RCPT, with the original one as its ORCPT if there was none
-        (RFC 3461 §5.2.3).
+        (RFC 3461 §5.2.3), and the route that the original one was redirected to.
         """
         parameters = recipient.parameters
         if "ORCPT" not in parameters:
@@ -100,6 +102,7 @@ class Transaction:
         for at, present in enumerate(self.recipients):
             if present is recipient or present == recipient:
                 self.recipients[at : at + 1] = new
+                self._route_on(recipient, new)
                 return
         self._rewritten = {**(self._rewritten or {}), recipient.address: new}
 
@@ -116,8 +119,10 @@ class Transaction:
         self.accepted += 1
         if self._rewritten is None:
             self.recipients.append(recipient)
-        else:
-            self.recipients.extend(self._rewritten.pop(recipient.address, (recipient,)))
+            return
+        new = self._rewritten.pop(recipient.address, (recipient,))
+        self.recipients.extend(new)
+        self._route_on(recipient, new)
 
     def note(self, decision: Decision) -> None:
         """
@@ -125,3 +130,10 @@ class Transaction:
         """
         if len(self.decisions) < MOST:
             self.decisions = (*self.decisions, decision)
+
+    def _route_on(self, recipient: Recipient, new: tuple[Recipient, ...]) -> None:
+        """
+        Let the route of a recipient be that of those in its place, unless they have one.
+        """
+        if self.routes and (route := self.routes.get(recipient.address)) is not None:
+            self.routes = {**{each.address: route for each in new}, **self.routes}

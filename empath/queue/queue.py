@@ -208,6 +208,7 @@ class Queue:
         accepted = site_accepted(outcomes)
         if accepted is not None and self._lines.judge(delivery.domain, accepted):
             self._recovered(delivery.domain)
+        attempt.results = results
         self._emit(AttemptEnded(message, delivery, attempt, results))
         if settlement.report is not None:
             self._emit(MessageReceived(settlement.report, None, 0.0))

@@ -32,7 +32,8 @@ log = Logger()
 
 class JudgedConnection(Connection):
     """
-    A connection whose steps are judged. `_discarding` tells that the message is dropped though the peer hears success.
+    A connection whose steps are judged. `_discarding` is the verdict that drops the message though the peer hears
+    success, `_discard_all` the one that drops all of the session's.
     """
 
     __slots__ = ("_discard_all", "_discarding", "_waiting")
@@ -42,7 +43,8 @@ class JudgedConnection(Connection):
     ) -> None:
         super().__init__(terms, around, sessions, session, client)
         self._waiting: Deferred[None] | None = None
-        self._discard_all = self._discarding = False
+        self._discard_all: Verdict | None = None
+        self._discarding: Verdict | None = None
 
     def _decide(
         self, answer: MaybeVerdict | Awaitable[MaybeVerdict], accepted: Callable[[Any], None], subject: object
@@ -73,26 +75,27 @@ class JudgedConnection(Connection):
             case Action.ACCEPT:
                 accepted(subject)
             case Action.REFUSE if self._ready:
-                self._refuse(reply, subject)
+                self._refuse(reply, subject, verdict)
             case Action.REFUSE:
-                self._end(reply, "refused")
+                self._end(reply, "refused", verdict)
             case Action.DISCONNECT:
-                self._end(reply, "module")
+                self._end(reply, "module", verdict)
             case Action.DISCARD:
-                self._discarding = True
-                self._discard_all |= self._smtp.pending not in (Verb.MAIL, Verb.RCPT)
+                self._discarding = verdict
+                if self._smtp.pending not in (Verb.MAIL, Verb.RCPT):
+                    self._discard_all = verdict
                 accepted(subject)
             case _:
                 assert_never(verdict.action)
 
-    def _refuse(self, reply: Reply, subject: object = None) -> None:
+    def _refuse(self, reply: Reply, subject: object = None, verdict: Verdict | None = None) -> None:
         """
-        Refuse what the session waits for; `subject` is what it would have brought.
+        Refuse what the session waits for; `subject` is what it would have brought, `verdict` whose refusal it is.
         """
         kept = self._transaction
         if isinstance(subject, Transaction):
             self._transaction = subject
-        self._refused(self._verb(), reply, subject.address if isinstance(subject, Recipient) else None)
+        self._refused(self._verb(), reply, subject.address if isinstance(subject, Recipient) else None, verdict)
         self._transaction = kept
         self._smtp.refuse(reply)
 

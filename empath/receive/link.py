@@ -17,6 +17,7 @@ from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 from empath.net.deadline import Deadline
 from empath.net.writer import PromptWriter
+from empath.policy.verdict import Verdict
 from empath.receive.sessions import ClientKey, Sessions
 from empath.receive.terms import Surroundings, Terms
 from empath.receive.transaction import Intake
@@ -191,18 +192,21 @@ class Link:
 
     # The end
 
-    def _refused(self, verb: str, reply: Reply, recipient: Address | None = None) -> None:
+    def _refused(
+        self, verb: str, reply: Reply, recipient: Address | None = None, verdict: Verdict | None = None
+    ) -> None:
         """
-        Tell the world that a 4yz or 5yz went out.
+        Tell the world that a 4yz or 5yz went out, and whose `verdict` it was.
         """
-        self._around.emit(CommandAnswered(self.session, verb, reply, self._transaction, recipient))
+        decided_by, why = ("", "") if verdict is None else (verdict.decided_by, verdict.why)
+        self._around.emit(CommandAnswered(self.session, verb, reply, self._transaction, recipient, decided_by, why))
 
-    def _end(self, reply: Reply, reason: str) -> None:
+    def _end(self, reply: Reply, reason: str, verdict: Verdict | None = None) -> None:
         """
         Say a last reply; the next `_flush` closes.
         """
         self._reason = reason
-        self._refused(self._verb(), reply)
+        self._refused(self._verb(), reply, None, verdict)
         self._smtp.close(reply)
 
     def _verb(self) -> str:

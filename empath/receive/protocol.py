@@ -22,6 +22,7 @@ from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 from empath.mail.trace import with_protocol
 from empath.policy.relay import ROUTED
+from empath.receive.making import TOO_MANY_RECIPIENTS, crowded
 from empath.receive.parameters import Granted, grant
 from empath.receive.presented import NOWHERE, presented
 from empath.receive.sessions import ClientKey, Sessions
@@ -205,9 +206,13 @@ class SmtpProtocol(StoringConnection):
         self._decide(answer, self._rcpt_accepted, recipient)
 
     def _rcpt_accepted(self, recipient: Recipient) -> None:
-        if not recipient.address.domain:
+        transaction = self._begun()
+        if not recipient.address.domain and transaction.becomes(recipient) == (recipient,):
             recipient = Recipient(parse_address(self._around.postmaster), recipient.parameters)
-        self._begun().accept(recipient)
+        if crowded(transaction, len(transaction.becomes(recipient)), self._terms.rules.max_recipients):
+            self._refuse(TOO_MANY_RECIPIENTS, recipient)
+            return
+        transaction.accept(recipient)
         self._smtp.accept()
 
     def _reset(self, event: Reset) -> None:

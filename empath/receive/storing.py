@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from empath.errors import SpoolError
 from empath.mail.reply import Reply
 from empath.mail.session import Transaction
+from empath.policy.verdict import Action, Verdict
 from empath.receive.link import BUG
 from empath.receive.login import LoginConnection
 from empath.receive.transaction import Intake, spool_reply
@@ -110,19 +111,19 @@ class StoringConnection(LoginConnection):
         if self._intake is not None:
             self._intake.withdraw()
 
-    def _content_answered(self, reply: Reply | None, last: bool) -> None:
+    def _content_answered(self, reply: Reply | None, verdict: Verdict | None) -> None:
         """
-        The end of the content has its answer: None is 250; the `last` one ends the session.
+        The end of the content has its answer: None is 250; the verdict may end the session.
         """
         if self._gone or self._closing:
             return
         self._intake = None
         if reply is None:
             self._smtp.accept_content(self._begun().queue_id)
-        elif last:
-            self._end(reply, "module")
+        elif verdict is not None and verdict.action is Action.DISCONNECT:
+            self._end(reply, "module", verdict)
         else:
-            self._refuse(reply)
+            self._refuse(reply, None, verdict)
         self._transaction = None
         if self._draining:
             self._shut_down()

@@ -1,14 +1,14 @@
 """
 From DATA to the answer to the final dot: content goes into the spool as it comes, and becomes a message there.
 
-Fatal: nothing. A full spool answers 452, any other trouble with it 451: the client retries. Once anything is refused
-the rest of the content is read and ignored.
+Fatal: nothing. A full spool answers 452, any other trouble with it, or with what a module made of the message, 451: the
+client retries. Once anything is refused the rest of the content is read and ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, Literal, assert_never
+from typing import Final, assert_never
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -16,42 +16,50 @@ from twisted.python.failure import Failure
 
 from empath.errors import SpoolError, SpoolFull
 from empath.interfaces import MaybeVerdict
-from empath.mail.envelope import Envelope
-from empath.mail.life import MessageReceived
+from empath.mail.life import MessageDiscarded, MessageReceived
 from empath.mail.message import Delivery, Message, deliveries_of
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 from empath.mail.submission import fix_header
-from empath.mail.trace import format_date, received_field, with_protocol
+from empath.mail.trace import format_date
 from empath.policy.verdict import Action, Verdict
+from empath.receive.content import TOO_LARGE, Content
+from empath.receive.making import TOO_MANY_RECIPIENTS, check, crowded, make_message
 from empath.receive.terms import Surroundings, Terms
 from empath.smtp.events import ContentEnded, HeaderBlock
 
-TOO_LARGE: Final = Reply.of("552 5.3.4 message too large")
 TOO_MANY_HOPS: Final = Reply.of("554 5.4.6 too many hops, this message loops")
 NUL_IN_HEADER: Final = Reply.of("550 5.6.0 NUL in the header of the message")
 BARE_NEWLINE: Final = Reply.of("550 5.5.2 bare CR or LF in the message")
 SPOOL_FULL: Final = Reply.of("452 4.3.1 not enough room to store the message")
 SPOOL_TROUBLE: Final = Reply.of("451 4.3.0 the message could not be stored, try again later")
 LOCAL_ERROR: Final = Reply.of("451 4.3.0 local error, try again later")
+NOBODY_LEFT: Final = Verdict(Action.DISCARD, why="no recipient is left")
 _BLANKS: Final = (b" ", b"\t")
+
+Answered = Callable[[Reply | None, Verdict | None], None]
+"""
+Hear what the final dot is answered: None for 250, else the refusal, and the verdict that it comes from, if any does.
+"""
 
 log = Logger()
 
 
 class Intake:
     """
-    Takes one message in. `answered` is called once: with None if it is stored (or discarded), else with the reply that
-    refuses it; and with whether that ends the session.
+    Takes one message in. `answered` is called once at its end, unless it was withdrawn before.
 
-    `discarding` tells that a module wanted it dropped although the peer hears success, `refusal` what the final answer
-    will be if it is known already.
+    `discarding` is the verdict of a module that wants it dropped although the peer hears success, None if there is
+    none, `refusal` what the final answer will be if it is known already.
     """
 
     __slots__ = (
         "_answered",
         "_around",
+        "_content",
+        "_eight",
         "_header",
+        "_over",
         "_session",
         "_size",
         "_terms",
@@ -68,7 +76,7 @@ class Intake:
         around: Surroundings,
         session: Session,
         transaction: Transaction,
-        answered: Callable[[Reply | None, bool], None],
+        answered: Answered,
     ) -> None:
         self._terms = terms
         self._around = around
@@ -78,9 +86,12 @@ class Intake:
         self._writer = around.begin(transaction.queue_id)
         self._header = b""
         self._size = 0
+        self._eight: bool | None = None  # whether the body is not ASCII; None: as the whole content
+        self._content: Content | None = None
+        self._over = False
         self.refusal: Reply | None = None
         self._work: Deferred[None] | None = None
-        self.discarding = False
+        self.discarding: Verdict | None = None
 
     @property
     def begun(self) -> bool:
@@ -101,8 +112,10 @@ class Intake:
         elif event.data.startswith(_BLANKS):
             return self.write(b"\r\n" + event.data)
         else:
-            self._header = event.data
-            self._measure(len(event.data))
+            self._header = header = event.data
+            self._measure(len(header))
+            if not header.isascii():
+                self._eight = False
         return None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
@@ -113,6 +126,8 @@ class Intake:
             self._measure(len(data))
         if self.refusal is not None:
             return None
+        if self._eight is False and not data.isascii():
+            self._eight = True
         try:
             return self._writer.write(data)
         except SpoolError as error:
@@ -132,15 +147,15 @@ class Intake:
         if event.bare_newline:
             self._refuse(BARE_NEWLINE)
         if self.refusal is not None:
-            self._answered(self.refusal, False)
+            self._answer(self.refusal)
             return
-        message = self._message(event)
-        verdict = self._around.decisions.data(self._session, self._transaction, message)
+        content = self._content = self._whole(event)
+        verdict = self._around.decisions.data(self._session, self._transaction, content)
         if verdict is None or isinstance(verdict, Verdict):
-            self._judge(verdict, message)
+            self._judge(verdict, content, event)
         else:
-            waiting = Deferred.fromCoroutine(self._await(verdict, message)).addErrback(self._not_stored)
-            if not waiting.called:
+            waiting = Deferred.fromCoroutine(self._await(verdict, content, event)).addErrback(self._not_stored)
+            if not self._over and self._work is None:
                 self._work = waiting
 
     def withdraw(self) -> None:
@@ -150,7 +165,9 @@ class Intake:
         work, self._work = self._work, None
         if work is not None:
             work.cancel()
-        self._writer.abort()
+            self._answer(SPOOL_TROUBLE)  # whoever is asked may go on in spite of that
+        self._over = True
+        self._drop()
 
     def _measure(self, more: int) -> None:
         self._size += more
@@ -162,80 +179,72 @@ class Intake:
             self.refusal = reply
             self._writer.abort()
 
-    def _message(self, event: ContentEnded) -> Message:
-        transaction, writer = self._transaction, self._writer
-        now = self._around.clock.seconds()
+    def _whole(self, event: ContentEnded) -> Content:
+        """
+        Put together what is to be judged; the header block of a new message is completed (RFC 6409 §8).
+        """
+        transaction = self._transaction
+        header = self._header
         if self._terms.kind == "submission":
-            self._mend_header(now)
-        header = self._trace(now) + self._header
-        parameters = transaction.parameters
-        if parameters.get("BODY") == "BINARYMIME" and not event.binary:
-            parameters = _unbinary(parameters, event.eight_bit)
-        return Message(
-            transaction.queue_id,
-            now,
-            Envelope(transaction.reverse_path, tuple(transaction.recipients), parameters),
-            header,
-            writer.body,
-            writer.body_file,
-            len(header) + writer.size,
-            event.eight_bit,
-            transaction.metadata,
-            priority=transaction.priority,
-        )
+            date = format_date(self._around.clock.seconds())
+            header = fix_header(header, date=date, message_id=f"<{transaction.queue_id}@{self._around.hostname}>")
+        eight_bit = event.eight_bit if self._eight is None else self._eight
+        utf8 = "SMTPUTF8" in transaction.parameters
+        return Content(header, self._writer, eight_bit, utf8, self._terms.max_message_size)
 
-    def _mend_header(self, now: float) -> None:
-        """
-        Complete the header block of a new message (RFC 6409 §8).
-        """
-        message_id = f"<{self._transaction.queue_id}@{self._around.hostname}>"
-        self._header = fix_header(self._header, date=format_date(now), message_id=message_id)
+    async def _await(self, verdict: Awaitable[MaybeVerdict], content: Content, event: ContentEnded) -> None:
+        decided = await verdict
+        self._work = None
+        self._judge(decided, content, event)
 
-    def _trace(self, now: float) -> bytes:
-        session, transaction = self._session, self._transaction
-        recipients, protocol = transaction.recipients, session.protocol
-        if "SMTPUTF8" in transaction.parameters:
-            base: Literal["LMTP", "ESMTP"] = "LMTP" if session.kind == "lmtp" else "ESMTP"
-            protocol = with_protocol(base, bool(session.tls), bool(session.login), True)
-        return received_field(
-            name=session.name,
-            peer=session.peer,
-            hostname=self._around.hostname,
-            protocol=protocol,
-            queue_id=transaction.queue_id,
-            recipient=recipients[0].address.text if len(recipients) == 1 else "",
-            seconds=now,
-            tls=session.tls,
-            cipher=session.cipher,
-            priority=transaction.priority,
-        )
-
-    async def _await(self, verdict: Awaitable[MaybeVerdict], message: Message) -> None:
-        self._judge(await verdict, message)
-
-    def _judge(self, verdict: MaybeVerdict, message: Message) -> None:
+    def _judge(self, verdict: MaybeVerdict, content: Content, event: ContentEnded) -> None:
         """
         Do what was decided about the message.
         """
+        if self._over:
+            return
+        content.close()
         action = Action.ACCEPT if verdict is None else verdict.action
         match action:
-            case Action.ACCEPT if not self.discarding:
-                self._commit(message)
             case Action.REFUSE | Action.DISCONNECT:
-                self._writer.abort()
-                self._answered((verdict and verdict.reply) or LOCAL_ERROR, action is Action.DISCONNECT)
+                self._drop()
+                self._answer((verdict and verdict.reply) or LOCAL_ERROR, verdict)
             case Action.ACCEPT | Action.DISCARD:
-                self._discard(message, verdict.decided_by if verdict else "")
+                try:
+                    self._take(verdict if action is Action.DISCARD else self.discarding, content, event)
+                except Exception:
+                    self._not_stored(Failure())
             case _:
                 assert_never(action)
 
-    def _discard(self, message: Message, decided_by: str) -> None:
-        self._writer.abort()
-        log.info("{queue_id}: discarded, decided by {by}", queue_id=message.queue_id, by=decided_by or "a module")
-        self._answered(None, False)
+    def _take(self, discarding: Verdict | None, content: Content, event: ContentEnded) -> None:
+        """
+        Store the message as it stands now, or drop it.
+        """
+        transaction = self._transaction
+        check(transaction)
+        now = self._around.clock.seconds()
+        binary = event.binary and not content.replaced
+        message = make_message(self._around.hostname, now, self._session, transaction, content, self._writer, binary)
+        if not transaction.recipients:
+            discarding = discarding or NOBODY_LEFT
+        if discarding is not None:
+            self._drop()
+            self._around.emit(MessageDiscarded(message, self._session, discarding.decided_by, discarding.why))
+            self._answer(None)
+        elif content.fault is not None:
+            self._drop()
+            fault = content.fault
+            self._answer(fault if isinstance(fault, Reply) else self._reply_to(fault))
+        elif crowded(transaction, 0, self._terms.rules.max_recipients):
+            self._drop()
+            self._answer(TOO_MANY_RECIPIENTS)
+        else:
+            self._commit(message)
 
     def _commit(self, message: Message) -> None:
-        deliveries = deliveries_of(message, self._transaction.release)
+        transaction = self._transaction
+        deliveries = deliveries_of(message, transaction.release, transaction.held, transaction.routes)
         self._work = work = self._writer.commit(message, deliveries)
         work.addCallbacks(self._stored, self._not_stored, callbackArgs=(message, deliveries))
 
@@ -246,18 +255,28 @@ class Intake:
         self._work = None
         around = self._around
         around.emit(MessageReceived(message, self._session, around.clock.seconds() - self._transaction.started))
-        self._answered(None, False)
+        self._answer(None)
         around.on_stored(message, deliveries)
 
     def _not_stored(self, failure: Failure) -> None:
         self._work = None
-        self._writer.abort()
+        self._drop()
         error = failure.value
         if isinstance(error, (SpoolError, CancelledError)):
-            self._answered(self._reply_to(error), False)
+            self._answer(self._reply_to(error))
             return
         log.failure("{queue_id}: reception failed", failure, queue_id=self._transaction.queue_id)
-        self._answered(LOCAL_ERROR, False)
+        self._answer(LOCAL_ERROR)
+
+    def _answer(self, reply: Reply | None, verdict: Verdict | None = None) -> None:
+        if not self._over:
+            self._over = True
+            self._answered(reply, verdict)
+
+    def _drop(self) -> None:
+        if self._content is not None:
+            self._content.close()
+        self._writer.abort()
 
     def _reply_to(self, error: BaseException) -> Reply:
         """
@@ -276,11 +295,3 @@ def spool_reply(error: BaseException) -> Reply:
     Say what the spool's failure means to the client.
     """
     return SPOOL_FULL if isinstance(error, SpoolFull) else SPOOL_TROUBLE
-
-
-def _unbinary(parameters: dict[str, str], eight_bit: bool) -> dict[str, str]:
-    """
-    Declare content as what it is, since it is no binary: more hosts take it then.
-    """
-    rest = {keyword: value for keyword, value in parameters.items() if keyword != "BODY"}
-    return {**rest, "BODY": "8BITMIME"} if eight_bit else rest

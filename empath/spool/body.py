@@ -5,7 +5,7 @@ Reading the bodies of stored messages, piece by piece.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -117,3 +117,33 @@ class BodyInFile:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+@implementer(IBodyReader)
+class BodyBeingWritten:
+    """
+    A body in a content file that is not finished; `flush` brings what is still in memory into the file.
+    """
+
+    def __init__(self, flush: Callable[[], Deferred[None]], body: BodyInFile) -> None:
+        self._flush = flush
+        self._body = body
+        self._flushed = False
+
+    def read(self) -> Awaitable[bytes]:
+        """
+        As `IBodyReader.read`.
+        """
+        return self._body.read() if self._flushed else Deferred.fromCoroutine(self._first())
+
+    def close(self) -> None:
+        """
+        As `IBodyReader.close`.
+        """
+        self._flushed = True
+        self._body.close()
+
+    async def _first(self) -> bytes:
+        await self._flush()
+        self._flushed = True
+        return await self._body.read()

@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 from empath.errors import SpoolError
 from empath.interfaces import InThread
 from empath.mail.message import Delivery, Message
+from empath.spool.body import BodyInFile
 from empath.spool.cleanup import Cleanup
-from empath.spool.files import ContentFile
+from empath.spool.files import ContentFile, path_of
 from empath.spool.room import Room
 
 Insert = Callable[[Message, tuple[Delivery, ...]], "Deferred[None]"]
@@ -54,6 +55,12 @@ class Content:
         """
         done: Deferred[None] = self._in_thread(job)
         return self._keep(done)
+
+    def read(self, name: str, size: int) -> BodyInFile:
+        """
+        Read a content file of at least `size` bytes.
+        """
+        return BodyInFile(path_of(self.root, name), size, self._in_thread)
 
     def remove(self, name: str) -> None:
         """

@@ -16,13 +16,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.errors import SpoolError, SpoolFull
-from empath.interfaces import IContentWriter
+from empath.interfaces import IBodyReader, IContentWriter
 from empath.mail.message import Delivery, Message
+from empath.spool.body import BodyBeingWritten, BodyInMemory, BodyLost
 from empath.spool.content import Content, as_fault
 from empath.spool.files import PIECE, ContentFile, path_of
 
 HELD: Final = 32 * 1024 * 1024
 HIGH: Final = 512 * 1024
+ENDED: Final = "the writer of this content has ended"
 
 
 @implementer(IContentWriter)
@@ -40,9 +42,11 @@ class ContentWriter:
         self._held = 0
         self._file: ContentFile | None = None
         self._busy = False
+        self._clearing = False
         self._ended = False
         self._fault: SpoolError | None = None
         self._resume: Deferred[None] | None = None
+        self._flushes: list[Deferred[None]] | None = None
         self._message: tuple[Message, tuple[Delivery, ...]] | None = None
         self._done: Deferred[None] | None = None
         self._storing: Deferred[None] | None = None
@@ -65,7 +69,7 @@ class ContentWriter:
         if self._fault is not None:
             raise self._fault
         if self._ended:
-            raise SpoolError("the writer of this content has ended")
+            raise SpoolError(ENDED)
         content = self._content
         size = len(data)
         self.size += size
@@ -76,6 +80,30 @@ class ContentWriter:
             return None
         return self._stream()
 
+    def open(self) -> IBodyReader:
+        """
+        As `IContentWriter.open`.
+        """
+        if self._ended:
+            return BodyLost(ENDED)
+        body = self.body
+        if body is not None:
+            return BodyInMemory(body)
+        return BodyBeingWritten(self._flush, self._content.read(self._queue_id, self.size))
+
+    def clear(self) -> Awaitable[None] | None:
+        """
+        As `IContentWriter.clear`; never has to wait. Content in a file stays in it.
+        """
+        if self._ended:
+            raise self._fault or SpoolError(ENDED)
+        self._let_go(sum(map(len, self._pieces)))
+        self._pieces = []
+        self.size = 0
+        self._clearing = self._file is not None
+        self._pump()
+        return None
+
     def commit(self, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
         """
         As `IContentWriter.commit`.
@@ -83,7 +111,7 @@ class ContentWriter:
         if self._fault is not None:
             return fail(self._fault)
         if self._ended:
-            return fail(SpoolError("the writer of this content has ended"))
+            return fail(SpoolError(ENDED))
         self._ended = True
         if self._file is None:
             self._let_go(self._held)
@@ -138,12 +166,37 @@ class ContentWriter:
         """
         if self._busy or self._file is None or self._fault is not None:
             return
-        if self._pieces and (self._held >= PIECE or self._message or self._content.held > HELD):
+        if self._clearing:
+            self._clearing = False
+            self._run(self._file.clear, self._pump)
+        elif self._pieces and (self._held >= PIECE or self._message or self._flushes or self._content.held > HELD):
             pieces, self._pieces = self._pieces, []
             size = sum(map(len, pieces))
             self._run(partial(self._file.write, pieces), partial(self._wrote, size))
+        elif self._flushes:
+            self._tell_flushed(None)
+            self._pump()
         elif self._message and not self._pieces:
             self._run(self._file.sync, self._synced)
+
+    def _flush(self) -> Deferred[None]:
+        """
+        Bring all that is in memory into the file.
+        """
+        if self._fault is not None:
+            return fail(self._fault)
+        flushed: Deferred[None] = Deferred()
+        self._flushes = [*(self._flushes or ()), flushed]
+        self._pump()
+        return flushed
+
+    def _tell_flushed(self, fault: SpoolError | None) -> None:
+        flushes, self._flushes = self._flushes, None
+        for flushed in flushes or ():
+            if fault is None:
+                flushed.callback(None)
+            else:
+                flushed.errback(fault)
 
     def _run(self, job: Callable[[], None], after: Callable[[], None]) -> None:
         self._busy = True
@@ -192,7 +245,7 @@ class ContentWriter:
         self._storing.cancel()
 
     def _end(self) -> None:
-        self._failed(SpoolError("the writer of this content has ended"), aborted=True)
+        self._failed(SpoolError(ENDED), aborted=True)
 
     def _failed(self, fault: SpoolError, aborted: bool = False) -> None:
         """
@@ -205,6 +258,7 @@ class ContentWriter:
         self._pieces = []
         if not self._busy:
             self._discard()
+        self._tell_flushed(fault)
         resume, self._resume = self._resume, None
         if resume is not None and aborted:
             resume.callback(None)

@@ -90,12 +90,21 @@ class ContentFile:
         Append the pieces.
         """
         try:
-            if self._descriptor is None:
-                self._descriptor = self._create()
-                self._created = True
+            descriptor = self._opened()
             rest = memoryview(b"".join(pieces))
             while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+                rest = rest[os.write(descriptor, rest) :]
+        except OSError as failure:
+            raise _as_ours(failure) from failure
+
+    def clear(self) -> None:
+        """
+        Drop all that was written.
+        """
+        try:
+            descriptor = self._opened()
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
         except OSError as failure:
             raise _as_ours(failure) from failure
 
@@ -118,6 +127,12 @@ class ContentFile:
         self._close()
         if self._created:
             unlink(self._path)
+
+    def _opened(self) -> int:
+        if self._descriptor is None:
+            self._descriptor = self._create()
+            self._created = True
+        return self._descriptor
 
     def _create(self) -> int:
         """

@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from empath.errors import SpoolError, SpoolFull
-from empath.interfaces import IContentWriter
+from empath.interfaces import IBodyReader, IContentWriter
 from empath.mail.message import Delivery, Message
+from empath.spool.body import BodyInMemory, BodyLost
 
 
 class _Spool(Protocol):
@@ -59,6 +60,23 @@ class MemoryWriter:
         self._spool.pending_bytes += len(data)
         if self.size > self._spool.inline_limit:
             self.body_file = self._queue_id
+        return None
+
+    def open(self) -> IBodyReader:
+        """
+        As `IContentWriter.open`.
+        """
+        return BodyLost("the content is gone") if self._ended else BodyInMemory(b"".join(self._pieces))
+
+    def clear(self) -> Awaitable[None] | None:
+        """
+        As `IContentWriter.clear`; never has to wait.
+        """
+        if self._ended:
+            raise SpoolError("the writer of this content has ended")
+        self._spool.pending_bytes -= self.size
+        self._pieces = []
+        self.size = 0
         return None
 
     def commit(self, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:

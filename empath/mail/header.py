@@ -1,0 +1,171 @@
+"""
+A header block as fields that can be read, added, removed and replaced (RFC 5322 §2.2); the rest stays byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from empath.mail.encoded import encode_value
+
+WIDTH: Final = 78  # characters of a line (RFC 5322 §2.1.1)
+LONGEST: Final = 998  # octets of a line
+_NAME: Final = re.compile(r"[!-9;-~]+")
+_FIELD: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")  # blanks before the colon are obsolete (RFC 5322 §4.5)
+_FOLDED: Final = re.compile(r"\r?\n(?=[ \t])")
+_LINE_END: Final = re.compile(r"\r?\n")
+_BETWEEN_WORDS: Final = re.compile(r"(?=[ \t][^ \t])")
+_BLANKS: Final = " \t"
+_UNFIT: Final = re.compile(r"[\r\n\0]")
+
+
+class Header:
+    """
+    The fields of a header block. What is no field (lines before the first one that begin with a blank, or lines
+    without a name) is passed over, and kept where it stands. A bare LF ends a line, too: who reads it so must not find
+    a field there that we do not know of.
+    """
+
+    __slots__ = ("_fields", "_names")
+
+    def __init__(self, block: bytes) -> None:
+        self._fields: list[bytes] = []
+        self._names: list[str] = []  # in lower case, "" for what is no field
+        for line in _lines(block):
+            self._take(line)
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self._fields)
+
+    def fields(self) -> list[tuple[str, str]]:
+        """
+        All fields in their order: the name as it is written and the unfolded value.
+        """
+        return [_parted(field) for field, name in zip(self._fields, self._names, strict=True) if name]
+
+    def get(self, name: str) -> str | None:
+        """
+        The value of the first field of a name.
+        """
+        places = self._places(name)
+        return _parted(self._fields[places[0]])[1] if places else None
+
+    def get_all(self, name: str) -> list[str]:
+        """
+        The values of all fields of a name.
+        """
+        return [_parted(self._fields[place])[1] for place in self._places(name)]
+
+    def add(self, name: str, value: str, at: int | None = None, utf8: bool = False) -> None:
+        """
+        Add a field before the one of the index `at` among all fields; None, or beyond the last one: at the end.
+        ValueError as `field`.
+        """
+        new = field(name, value, utf8)
+        places = [place for place, known in enumerate(self._names) if known] if at is not None else []
+        if at is None or at >= len(places):
+            self._end_line()
+            self._insert(len(self._fields), name, new)
+        else:
+            self._insert(places[max(0, at)], name, new)
+
+    def remove(self, name: str, number: int | None = None) -> int:
+        """
+        Remove the field of that number of the name, None: all of them; tells how many.
+        """
+        doomed = _chosen(self._places(name), number)
+        for place in reversed(doomed):
+            del self._fields[place], self._names[place]
+        return len(doomed)
+
+    def replace(self, name: str, value: str, number: int = 0, utf8: bool = False) -> None:
+        """
+        Give the field of that number another value, at the end if there is none. ValueError as `field`.
+        """
+        new = field(name, value, utf8)
+        for place in _chosen(self._places(name), number):
+            self._fields[place] = new
+            return
+        self.add(name, value, utf8=utf8)
+
+    def _take(self, line: bytes) -> None:
+        if line[:1] in (b" ", b"\t") and self._fields:
+            self._fields[-1] += line
+            return
+        match = _FIELD.match(line)
+        self._fields.append(line)
+        self._names.append("" if match is None else match[1].decode().lower())
+
+    def _places(self, name: str) -> list[int]:
+        wanted = name.lower()
+        return [place for place, known in enumerate(self._names) if known and known == wanted]
+
+    def _insert(self, place: int, name: str, new: bytes) -> None:
+        self._fields.insert(place, new)
+        self._names.insert(place, name.lower())
+
+    def _end_line(self) -> None:
+        if self._fields and not self._fields[-1].endswith(b"\n"):
+            self._fields[-1] += b"\r\n"
+
+
+def field(name: str, value: str, utf8: bool = False) -> bytes:
+    """
+    Write a field, its line end included; ValueError for a name or value that would be none.
+
+    A value that is folded already (line ends, each with a blank behind it) keeps its lines; another one is folded where
+    that takes. What is not ASCII is written as it is if `utf8` (RFC 6532), else in encoded-words (RFC 2047).
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"no name of a header field: {name!r}")
+    lines = _FOLDED.split(value.strip(_BLANKS))
+    if any(map(_UNFIT.search, lines)) or not all(line.strip(_BLANKS) for line in lines[1:]):
+        raise ValueError(f"no value of a header field: {value[:100]!r}")
+    if not (utf8 or value.isascii()):
+        lines = [encode_value(name, "".join(lines))]
+    lines[0] = f"{name}: {lines[0]}".rstrip(_BLANKS)
+    if len(lines) == 1:
+        lines = _fold(lines[0])
+    encoded = [line.encode() for line in lines]
+    if max(map(len, encoded)) > LONGEST:
+        raise ValueError(f"a line of the header field {name} is longer than {LONGEST} octets")
+    return b"\r\n".join(encoded) + b"\r\n"
+
+
+def _fold(line: str) -> list[str]:
+    """
+    Divide a long line before blanks, so that taking the line ends out gives it back.
+    """
+    if len(line) <= WIDTH:
+        return [line]
+    first, *words = _BETWEEN_WORDS.split(line)
+    if words:
+        first += words.pop(0)  # no line is to end with the colon
+    lines = [first]
+    for word in words:
+        if len(lines[-1]) + len(word) > WIDTH:
+            lines.append(word)
+        else:
+            lines[-1] += word
+    return lines
+
+
+def _lines(block: bytes) -> list[bytes]:
+    """
+    Divide at LF only: a CR that stands alone ends no line.
+    """
+    lines = [line + b"\n" for line in block.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
+def _parted(raw: bytes) -> tuple[str, str]:
+    name, _, value = raw.decode("utf-8", "replace").partition(":")
+    return name.rstrip(_BLANKS), _LINE_END.sub("", value).strip(_BLANKS)
+
+
+def _chosen(places: list[int], number: int | None) -> list[int]:
+    if number is None:
+        return places
+    return places[number : number + 1] if number >= 0 else []

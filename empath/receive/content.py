@@ -1,0 +1,296 @@
+"""
+The content of a message that has come in, as modules read and change it before it is stored.
+
+Fatal: nothing. What cannot be stored, or makes the message too large, is the answer to the final dot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from empath.errors import SpoolError
+from empath.interfaces import IBodyReader, IContent, IContentWriter, IJudgedContent
+from empath.mail.header import Header
+from empath.mail.reply import Reply
+
+TOO_LARGE: Final = Reply.of("552 5.3.4 message too large")
+ENDED: Final = "the message has been judged: its content cannot be changed any more"
+
+
+class _Fields:
+    """
+    The fields of a header block, parsed when they are first asked for.
+    """
+
+    __slots__ = ("_block", "_header", "_utf8")
+
+    def __init__(self, block: bytes, utf8: bool) -> None:
+        self._block = block
+        self._header: Header | None = None
+        self._utf8 = utf8
+
+    @property
+    def header(self) -> bytes:
+        """
+        As `IContent.header`.
+        """
+        return self._block
+
+    def fields(self) -> list[tuple[str, str]]:
+        """
+        As `IContent.fields`.
+        """
+        return self._parsed().fields()
+
+    def get(self, name: str) -> str | None:
+        """
+        As `IContent.get`.
+        """
+        return self._parsed().get(name)
+
+    def get_all(self, name: str) -> list[str]:
+        """
+        As `IContent.get_all`.
+        """
+        return self._parsed().get_all(name)
+
+    def add(self, name: str, value: str, at: int | None = None) -> None:
+        """
+        As `IContent.add`.
+        """
+        header = self._parsed()
+        header.add(name, value, at, self._utf8)
+        self._changed(header)
+
+    def remove(self, name: str, number: int | None = None) -> int:
+        """
+        As `IContent.remove`.
+        """
+        header = self._parsed()
+        removed = header.remove(name, number)
+        if removed:
+            self._changed(header)
+        return removed
+
+    def replace(self, name: str, value: str, number: int = 0) -> None:
+        """
+        As `IContent.replace`.
+        """
+        header = self._parsed()
+        header.replace(name, value, number, self._utf8)
+        self._changed(header)
+
+    def _parsed(self) -> Header:
+        if self._header is None:
+            self._header = Header(self._block)
+        return self._header
+
+    def _changed(self, header: Header) -> None:
+        self._block = bytes(header)
+
+
+@implementer(IJudgedContent)
+class Content(_Fields):
+    """
+    Header block and body of one message; the body is what `writer` was given, `body_eight` tells whether any octet of
+    it is 128 or greater. What is not ASCII stays so in fields that are added if `utf8`. `limit` bounds the whole in
+    octets, 0 does not.
+
+    `fault` is why the message cannot be taken as it was made, `replaced` tells that nothing of the client's body is
+    left. After `close` nothing changes any more.
+    """
+
+    __slots__ = ("_body_eight", "_closed", "_limit", "_readers", "_writer", "fault", "replaced")
+
+    def __init__(self, block: bytes, writer: IContentWriter, body_eight: bool, utf8: bool, limit: int) -> None:
+        self._block = block
+        self._header = None
+        self._utf8 = utf8
+        self._writer = writer
+        self._body_eight = body_eight
+        self._limit = limit
+        self._readers: list[IBodyReader] | None = None
+        self._closed = False
+        self.fault: Reply | SpoolError | None = None
+        self.replaced = False
+
+    @property
+    def size(self) -> int:
+        """
+        As `IContent.size`.
+        """
+        return len(self._block) + int(self._writer.size)
+
+    @property
+    def eight_bit(self) -> bool:
+        """
+        As `IContent.eight_bit`.
+        """
+        return self._body_eight or not self._block.isascii()
+
+    @property
+    def body(self) -> bytes | None:
+        """
+        As `IContent.body`.
+        """
+        body: bytes | None = self._writer.body
+        return body
+
+    def open(self) -> IBodyReader:
+        """
+        As `IContent.open`.
+        """
+        reader: IBodyReader = self._writer.open()
+        self._readers = [*(self._readers or ()), reader]
+        return reader
+
+    def append(self, data: bytes) -> Awaitable[None] | None:
+        """
+        As `IContent.append`.
+        """
+        check(data)
+        return self._write(data)
+
+    def replace_body(self, data: bytes) -> Awaitable[None] | None:
+        """
+        As `IContent.replace_body`.
+        """
+        check(data)
+        self._open()
+        try:
+            waiting = self._writer.clear()
+        except SpoolError as error:
+            self.fault = error
+            raise
+        self._body_eight = False
+        self.replaced = True
+        if waiting is None:
+            return self._write(data)
+        return Deferred.fromCoroutine(self._written(waiting, data))
+
+    def shadow(self) -> IContent:
+        """
+        As `IJudgedContent.shadow`.
+        """
+        return ShadowContent(self)
+
+    def close(self) -> None:
+        """
+        Let nothing read or change it any more.
+        """
+        self._closed = True
+        readers, self._readers = self._readers, None
+        for reader in readers or ():
+            reader.close()
+
+    def _changed(self, header: Header) -> None:
+        self._open()
+        self._block = bytes(header)
+        self._measure(0)
+
+    def _open(self) -> None:
+        if self._closed:
+            raise SpoolError(ENDED)
+
+    def _measure(self, more: int) -> bool:
+        """
+        Tell whether `more` octets may still come; one too many is the end of the message.
+        """
+        if self.size + more > self._limit > 0:
+            self.fault = self.fault or TOO_LARGE
+        return self.fault is None
+
+    def _write(self, data: bytes) -> Awaitable[None] | None:
+        """
+        Add to the body, behind the empty line that every body begins with.
+        """
+        self._open()
+        if data and not self._writer.size and not data.startswith(b"\r\n"):
+            data = b"\r\n" + data
+        if not data or not self._measure(len(data)):
+            return None
+        self._body_eight = self._body_eight or not data.isascii()
+        try:
+            waiting: Awaitable[None] | None = self._writer.write(data)
+        except SpoolError as error:
+            self.fault = error
+            raise
+        return None if waiting is None else Deferred.fromCoroutine(self._written(waiting))
+
+    async def _written(self, waiting: Awaitable[None], data: bytes = b"") -> None:
+        try:
+            await waiting
+            further = self._write(data)
+            if further is not None:
+                await further
+        except SpoolError as error:
+            self.fault = self.fault or error
+            raise
+
+
+@implementer(IContent)
+class ShadowContent(_Fields):
+    """
+    The content as one sees it whose changes count for nothing: it sees its own changes to the header block, the body
+    stays as it is.
+    """
+
+    __slots__ = ("_content",)
+
+    def __init__(self, content: Content) -> None:
+        super().__init__(content.header, content._utf8)
+        self._content = content
+
+    @property
+    def size(self) -> int:
+        """
+        As `IContent.size`.
+        """
+        return len(self._block) + int(self._content._writer.size)
+
+    @property
+    def eight_bit(self) -> bool:
+        """
+        As `IContent.eight_bit`.
+        """
+        return self._content._body_eight or not self._block.isascii()
+
+    @property
+    def body(self) -> bytes | None:
+        """
+        As `IContent.body`.
+        """
+        return self._content.body
+
+    def open(self) -> IBodyReader:
+        """
+        As `IContent.open`.
+        """
+        return self._content.open()
+
+    def append(self, data: bytes) -> None:
+        """
+        As `IContent.append`; nothing comes of it.
+        """
+        check(data)
+
+    def replace_body(self, data: bytes) -> None:
+        """
+        As `IContent.replace_body`; nothing comes of it.
+        """
+        check(data)
+
+
+def check(data: bytes) -> None:
+    """
+    Let pass what lines can be made of; ValueError for a CR or an LF that stands alone, or a NUL.
+    """
+    line_ends = data.count(b"\r\n")
+    if data.count(b"\n") != line_ends or data.count(b"\r") != line_ends:
+        raise ValueError("a CR or an LF stands alone in what was to be added to the message")
+    if b"\0" in data:
+        raise ValueError("there is a NUL in what was to be added to the message")
