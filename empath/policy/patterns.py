@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 NULL: Final = "<>"
 ANY: Final = "*"
+NO_STAR: Final = 'no "*" inside: "@example.org" is all of a domain, ".example.org" all of those below it'
 _NONE: Final = 2**62  # the rank of what is not there: behind all others
 _PLAIN_IPV4: Final = re.compile(r"(?:(?:0|1\d{0,2}|2[0-4]?\d?|25[0-5]|[3-9]\d?)(?:\.(?!$)|$)){4}", re.ASCII)
 _ONE_IPV4: Final = 2**32 - 1
@@ -118,6 +119,8 @@ class DomainTable(Table[T]):
     def _put(self, pattern: str, rank: int) -> None:
         if pattern == ANY:
             self._parents.setdefault("", rank)
+        elif ANY in pattern:
+            raise ValueError(f"{pattern!r}: {NO_STAR}")
         elif pattern.startswith("."):
             self._parents.setdefault(canonical_domain(pattern[1:]), rank)
         else:
@@ -149,6 +152,8 @@ class AddressTable(DomainTable[T]):
 
     def _put(self, pattern: str, rank: int) -> None:
         local, at, domain = pattern.rpartition("@")
+        if ANY in local:  # a star is an atom like any other, but not what is meant
+            raise ValueError(f"{pattern!r}: {NO_STAR}")
         if local and domain:
             self._mailboxes.setdefault(read_mailbox(pattern), rank)
         elif at and not domain:  # any domain shows whether it is a local part
