@@ -56,9 +56,9 @@ class EmpathService(MultiService):
         self._machine = machine = machine or this_machine(reactor)
         self._threads = Threads(reactor, machine.make_pool)
         self.metrics = Metrics(config.metrics)
-        self._events = self._make_events()
+        self.events = self._make_events()
         self.spool = self._make_spool()
-        self.outgoing = make_outgoing(config, reactor, machine, self.spool, self._threads.in_thread, self._events.emit)
+        self.outgoing = make_outgoing(config, reactor, machine, self.spool, self._threads.in_thread, self.events.emit)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
         self.reception = self._make_reception()
         self.census = Census(self.spool, reactor)
@@ -139,7 +139,7 @@ class EmpathService(MultiService):
         return events
 
     def _make_spool(self) -> ISpool:
-        section, emit = self.config.spool, self._events.emit
+        section, emit = self.config.spool, self.events.emit
         if section.backend == "memory":
             return self._machine.memory_spool(section, emit)
         return SqliteSpool(
@@ -164,7 +164,7 @@ class EmpathService(MultiService):
             decisions=Chain([core]),
             begin=self.spool.begin,
             trusts=relay.trusts,
-            emit=self._events.emit,
+            emit=self.events.emit,
             on_stored=self.queue.fresh,
             command_took=self.metrics.command_took,
             authenticator=authenticator_of(config.auth, self._threads.in_thread, reactor, secret),
