@@ -9,6 +9,15 @@ from typing import Final
 import attrs
 
 MOST: Final = 100  # decisions that are kept of one session or message
+LONGEST: Final = 1000  # characters of a reply or a reason
+
+
+def _brief(text: object) -> str:
+    """
+    Keep the beginning of a text, as it can be stored.
+    """
+    brief = str(text)[:LONGEST]
+    return brief if brief.isascii() else brief.encode("utf-8", "replace").decode()
 
 
 @attrs.frozen(slots=True)
@@ -17,12 +26,13 @@ class Decision:
     One opinion of one module at one hook.
 
     `verdict` is "accept", "refuse", "disconnect", "discard", or "error" for a module that failed; `reply` is the reply
-    that went with it, `why` the module's reason, both maybe "". `shadow`: it was recorded and not enforced.
+    that went with it, `why` the module's reason; both may be "", and are cut where they are long. `shadow`: it was
+    recorded and not enforced.
     """
 
     hook: str
     module: str
     verdict: str
-    reply: str = ""
-    why: str = ""
+    reply: str = attrs.field(default="", converter=_brief)
+    why: str = attrs.field(default="", converter=_brief)
     shadow: bool = False

@@ -33,6 +33,9 @@ def check(transaction: Transaction) -> None:
     for recipient in transaction.recipients:
         if not (isinstance(recipient, Recipient) and isinstance(recipient.address, Address)):
             raise TypeError(f"a recipient is no Recipient with an Address: {recipient!r}")
+        if recipient.parameters:
+            "".join(recipient.parameters.values())  # TypeError for what is no text
+    "".join(transaction.parameters.values())
     if type(transaction.priority) is not int or not -9 <= transaction.priority <= 9:
         raise ValueError(f"the priority is no number from -9 to 9: {transaction.priority!r}")
     if not 0.0 <= transaction.release < float("inf"):
@@ -81,7 +84,7 @@ def make_message(
         writer.body_file,
         len(header) + writer.size,
         eight_bit,
-        transaction.metadata,
+        dict(transaction.metadata),
         priority=transaction.priority,
         decisions=transaction.decisions,
     )

@@ -23,7 +23,7 @@ from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Settlement
 from empath.spool.body import BodyInMemory, BodyLost
 from empath.spool.memory_writer import MemoryWriter
-from empath.spool.rows import END, as_stored
+from empath.spool.rows import END, UNFIT, as_stored, message_row
 
 T = TypeVar("T")
 
@@ -221,7 +221,11 @@ class MemorySpool:
             return SpoolError("a message needs a body and a delivery")
         if message.queue_id in self._stored:
             return QueueIdTaken("a message of this queue id is stored already")
-        stored = {delivery.domain: as_stored(delivery) for delivery in deliveries}
+        try:
+            message_row(0, message)
+            stored = {delivery.domain: as_stored(delivery) for delivery in deliveries}
+        except UNFIT as failure:
+            return SpoolError(f"the message cannot be stored: {failure}")
         self._stored[message.queue_id] = _Stored(message, stored)
         if message.body_file is not None:
             self._files[message.body_file] = body

@@ -8,7 +8,7 @@ from empath.errors import SpoolError
 from empath.mail.message import Delivery, Message
 from empath.mail.settlement import Settlement
 from empath.spool.commit import Operation
-from empath.spool.rows import END, Row, delivery_row, message_row, update_row
+from empath.spool.rows import END, UNFIT, Row, delivery_row, message_row, update_row
 
 
 def storing(number: int, message: Message, deliveries: tuple[Delivery, ...]) -> Operation:
@@ -23,7 +23,7 @@ def storing(number: int, message: Message, deliveries: tuple[Delivery, ...]) -> 
             body_file=message.body_file,
             size=size_inline(message),
         )
-    except UnicodeEncodeError as failure:  # a lone surrogate
+    except UNFIT as failure:  # such as a lone surrogate
         raise SpoolError(f"the message cannot be stored: {failure}") from failure
 
 
@@ -42,7 +42,7 @@ def settling(number: int, settlement: Settlement) -> Operation:
             urgent=True,
             size=0 if report is None else size_inline(report),
         )
-    except UnicodeEncodeError as failure:
+    except UNFIT as failure:
         raise SpoolError(f"the settlement cannot be stored: {failure}") from failure
 
 

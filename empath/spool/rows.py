@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from empath.errors import SpoolError
+from empath.mail.decision import Decision
 from empath.mail.envelope import Envelope
 from empath.mail.message import Delivery, Message, RecipientState, Status
 
@@ -17,16 +18,21 @@ Row = tuple[Any, ...]
 
 END: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED})
 UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+UNFIT: Final = (*UNREADABLE, TypeError, OverflowError)
+"""
+How it shows that a value cannot be made a row.
+"""
 
 _encode: Final = msgspec.json.Encoder().encode
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
 _metadata: Final = msgspec.json.Decoder(dict[str, str]).decode
+_decisions: Final = msgspec.json.Decoder(tuple[Decision, ...]).decode
 _recipients: Final = msgspec.json.Decoder(tuple[RecipientState, ...]).decode
 
 
 def message_row(number: int, message: Message) -> Row:
     """
-    Make the parameters of INSERT_MESSAGE.
+    Make the parameters of INSERT_MESSAGE. UNFIT tells what would not come back as it was.
     """
     return (
         number,
@@ -38,9 +44,10 @@ def message_row(number: int, message: Message) -> Row:
         message.trace,
         message.body_file,
         _encode(message.envelope).decode(),
-        _encode(message.metadata).decode() if message.metadata else None,
+        _texts(message.metadata) if message.metadata else None,
         message.header,
         None if message.body_file is not None else message.body,
+        _encode(message.decisions).decode() if message.decisions else None,
     )
 
 
@@ -48,7 +55,7 @@ def message_of(row: Row) -> Message:
     """
     Read what LOAD found.
     """
-    queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body = row
+    queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body, decisions = row
     try:
         return Message(
             queue_id,
@@ -62,6 +69,7 @@ def message_of(row: Row) -> Message:
             _metadata(metadata) if metadata else {},
             trace,
             priority,
+            _decisions(decisions) if decisions else (),
         )
     except UNREADABLE as failure:
         raise SpoolError(f"the stored envelope of {queue_id} cannot be read: {failure}") from failure
@@ -134,6 +142,15 @@ def as_stored(delivery: Delivery) -> Delivery:
     Tell how a delivery comes back: an attempt that is under way is one that is still to be made.
     """
     return delivery_of(delivery_row(delivery))
+
+
+def _texts(texts: dict[str, str]) -> str:
+    """
+    Write a dict of texts; TypeError for what is none.
+    """
+    "".join(texts)
+    "".join(texts.values())
+    return _encode(texts).decode()
 
 
 def _status(delivery: Delivery) -> str:

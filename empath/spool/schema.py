@@ -60,6 +60,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX delivery_kept ON delivery (keep_until) WHERE keep_until IS NOT NULL",
         "CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     ),
+    ("ALTER TABLE message ADD COLUMN decisions TEXT",),
 )
 """
 What makes version n + 1 out of version n, statement by statement. A released entry never changes.
@@ -67,7 +68,7 @@ What makes version n + 1 out of version n, statement by statement. A released en
 
 INSERT_MESSAGE: Final = """
     INSERT INTO message (number, queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata,
-        header, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        header, body, decisions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_DELIVERY: Final = """
     INSERT INTO delivery (queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients)
@@ -95,8 +96,8 @@ KEPT_TOO_LONG: Final = """
 PROBE: Final = "INSERT OR REPLACE INTO state (name, value) VALUES ('probed', ?)"
 
 LOAD: Final = """
-    SELECT queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body
-    FROM message WHERE queue_id = ?
+    SELECT queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body,
+        decisions FROM message WHERE queue_id = ?
 """
 DUE: Final = """
     SELECT queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients

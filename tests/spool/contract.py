@@ -13,6 +13,9 @@ from zope.interface.verify import verifyObject
 
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter, ISpool
+from empath.mail.address import Address
+from empath.mail.decision import Decision
+from empath.mail.envelope import Recipient
 from empath.mail.life import GroupCommitted, LifeEvent
 from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.reply import Reply
@@ -134,6 +137,40 @@ class SpoolContract:
         """
         message, _ = self.stored("bob@example.net", "eve@example.com", body=b"\r\n" + bytes(range(1, 256)))
         self.assertEqual(self.get(self.spool.load(message.queue_id)), message)
+
+    def test_decisions_are_kept(self: Any) -> None:
+        """
+        What modules decided on the way in comes back with the message.
+        """
+        decisions = (
+            Decision("mail_from", "access", "accept", why="grün"),
+            Decision("data", "spam", "refuse", "550 5.7.1 no", "score 9", shadow=True),
+        )
+        message = attrs.evolve(self.post.message(), decisions=decisions)
+        self.get(self.spool.store(message, deliveries_of(message)))
+        self.assertEqual(self.get(self.spool.load(message.queue_id)), message)
+
+    def test_what_cannot_be_written_down_harms_only_itself(self: Any) -> None:
+        """
+        A message with texts that are none, or cannot be encoded, is a SpoolError; others are stored.
+        """
+        whole = self.post.message()
+        lone, (delivery,) = self.post.with_deliveries()
+        address = Address("a", "b.example", "a\ud800@b.example")
+        for message in (
+            attrs.evolve(lone, metadata={"a": "\ud800"}),
+            attrs.evolve(lone, metadata={"\udfff": "a"}),
+            attrs.evolve(lone, metadata={"a": 1}),
+            attrs.evolve(lone, metadata={1: "a"}),
+            attrs.evolve(lone, metadata={"a": object()}),
+            attrs.evolve(lone, envelope=attrs.evolve(lone.envelope, reverse_path=address)),
+            attrs.evolve(lone, envelope=attrs.evolve(lone.envelope, recipients=(Recipient(address),))),
+        ):
+            self.refused(self.spool.store(message, (delivery,)), SpoolError)
+        states = (attrs.evolve(delivery.recipients[0], recipient=Recipient(address)),)
+        self.refused(self.spool.store(lone, (attrs.evolve(delivery, recipients=states),)), SpoolError)
+        self.get(self.spool.store(whole, deliveries_of(whole)))
+        self.assertEqual([each.queue_id for each in self.all_due()], [whole.queue_id])
 
     def test_the_null_reverse_path_is_kept(self: Any) -> None:
         """
@@ -278,6 +315,73 @@ class SpoolContract:
             self.refused(writer.commit(second, deliveries_of(second)), QueueIdTaken)
             self.assertEqual(self.read_all(self.get(self.spool.load(first.queue_id))), b"1" * first_size)
 
+    # -- content that is read and changed before it is committed
+
+    def read_back(self: Any, writer: Any) -> bytes:
+        """
+        Read what a writer was given so far.
+        """
+        reader = writer.open()
+        verifyObject(IBodyReader, reader)
+        pieces = []
+        while piece := self.get(reader.read()):
+            self.assertLessEqual(len(piece), 65536)
+            pieces.append(piece)
+        reader.close()
+        return b"".join(pieces)
+
+    def test_what_was_written_can_be_read(self: Any) -> None:
+        """
+        Before the commit, small or large, again and again; and more can be written after it.
+        """
+        for size in (0, 10, INLINE, INLINE + 1, INLINE * 300):
+            body = (bytes(range(256)) * (size // 256 + 1))[:size]
+            writer, message = self.written(body)
+            self.assertEqual(self.read_back(writer), body)
+            self.get(_written(writer.write(b"more")))
+            self.assertEqual(self.read_back(writer), body + b"more")
+            message = attrs.evolve(
+                message, body=writer.body, body_file=writer.body_file, size=len(message.header) + size + 4
+            )
+            self.get(writer.commit(message, deliveries_of(message)))
+            self.assertEqual(self.read_all(self.get(self.spool.load(message.queue_id))), body + b"more")
+        self.assertEqual(self.spool.pending_bytes, 0)
+
+    def test_content_that_is_replaced(self: Any) -> None:
+        """
+        Nothing is left of what was written before, wherever it was.
+        """
+        for old in (0, 10, INLINE + 1, INLINE * 300):
+            for new in (0, 20, INLINE * 2, INLINE * 300):
+                writer, message = self.written(b"o" * old)
+                self.get(_written(writer.clear()))
+                self.assertEqual((writer.size, self.read_back(writer)), (0, b""))
+                self.get(_written(writer.write(b"n" * new)))
+                self.assertEqual((writer.size, self.read_back(writer)), (new, b"n" * new))
+                message = attrs.evolve(
+                    message, body=writer.body, body_file=writer.body_file, size=len(message.header) + new
+                )
+                self.get(writer.commit(message, deliveries_of(message)))
+                loaded = self.get(self.spool.load(message.queue_id))
+                self.assertEqual((loaded, self.read_all(loaded)), (message, b"n" * new))
+        self.assertEqual(self.spool.pending_bytes, 0)
+
+    def test_content_that_has_ended_is_not_read_or_changed(self: Any) -> None:
+        """
+        After a commit or abort reading and clearing are SpoolErrors; a reader that is open is harmless.
+        """
+        for size in (10, INLINE * 300):
+            writer, message = self.written(b"x" * size)
+            reader = writer.open()
+            writer.abort()
+            self.assertRaises(SpoolError, writer.clear)
+            self.refused(writer.open().read(), SpoolError)
+            reader.close()
+            writer, message = self.written(b"x" * size)
+            self.get(writer.commit(message, deliveries_of(message)))
+            self.assertRaises(SpoolError, writer.clear)
+            self.refused(writer.open().read(), SpoolError)
+
     # -- settling
 
     def test_a_retry_is_rescheduled(self: Any) -> None:
@@ -409,6 +513,25 @@ class SpoolContract:
         self.assertEqual(self.all_due(), [])
         self.assertIsNone(self.get(self.spool.next_due(0.0)))
 
+    def test_mail_that_is_held_from_the_beginning(self: Any) -> None:
+        """
+        It is stored and counted, and neither due, nor hastened, nor old, nor expired, until it is released.
+        """
+        message = self.post.message("x@a.example", received=1000.0)
+        (delivery,) = deliveries_of(message, held="a virus?")
+        self.get(self.spool.store(message, (delivery,)))
+        self.assertEqual((self.all_due(), self.get(self.spool.due_count(1e10))), ([], 0))
+        self.assertIsNone(self.get(self.spool.next_due(0.0)))
+        self.assertIsNone(self.get(self.spool.oldest(1e10)))
+        self.assertEqual(self.get(self.spool.hasten("a.example", 2000.0)), 0)
+        self.assertEqual(self.get(self.spool.expire_kept(1e10)), 0)
+        counts = self.get(self.spool.counts())
+        self.assertEqual((counts[Status.HELD], sum(counts.values())), (1, 1))
+        self.assertEqual(self.get(self.spool.load(message.queue_id)), message)
+        released = self.settled(delivery, status=Status.PENDING, next_attempt=3000.0)
+        self.assertEqual(self.all_due(), [released])
+        self.assertEqual(released.last_error, "a virus?")
+
     def test_hasten(self: Any) -> None:
         """
         What waits for a retry to the domain becomes due, nothing else moves.
@@ -520,6 +643,11 @@ class SpoolContract:
             self.spool.hasten("a.example", 1.0),
         ):
             self.assertTrue(self.failureResultOf(call).check(SpoolError))
+
+
+async def _written(waiting: Awaitable[None] | None) -> None:
+    if waiting is not None:
+        await waiting
 
 
 async def _wait(waiting: Awaitable[T]) -> T:

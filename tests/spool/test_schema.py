@@ -4,10 +4,13 @@ Versions of the schema, and how the statements find their rows.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
 import sqlite3
 from pathlib import Path
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,7 +18,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.config.schema import Spool
 from empath.config.units import Folder
 from empath.errors import SpoolError, SpoolLocked, SpoolTooNew
-from empath.mail.message import Status
+from empath.mail.decision import Decision
+from empath.mail.message import Status, deliveries_of
+from empath.mail.queue_id import new_queue_id
+from empath.mail.settlement import Settlement
 from empath.spool import schema
 from empath.spool.sqlite import SqliteSpool
 from tests.spool.support import at_once
@@ -93,14 +99,27 @@ class VersionTests(SynchronousTestCase):
         assert message.envelope.reverse_path is not None
         self.assertEqual(message.envelope.reverse_path.text, "alice@example.org")
         self.assertEqual(message.envelope.parameters, {"SIZE": "100", "BODY": "8BITMIME"})
-        self.assertEqual(message.metadata, {"color": "blü"})
+        self.assertEqual((message.metadata, message.decisions), ({"color": "blü"}, ()))
         self.assertEqual((message.header[:8], message.body), (b"Received", b"\r\nhello\r\n"))
         (state,) = delivery.recipients
         assert state.reply is not None
         self.assertEqual((delivery.attempts, delivery.status), (2, Status.RETRY))
         self.assertEqual((str(state.reply), state.host), ("451 4.3.0 later", "mx.example.net"))
         self.assertEqual(self.pragma("user_version"), len(schema.MIGRATIONS))
+        ended = attrs.evolve(delivery, status=Status.COMPLETED)
+        judged = attrs.evolve(
+            message, queue_id=new_queue_id(1000.0, random.Random(1)), decisions=(Decision("data", "m", "accept"),)
+        )
+        self.successResultOf(spool.settle(Settlement(ended, judged, deliveries_of(judged))))
+        self.assertEqual(self.successResultOf(spool.load(judged.queue_id)), judged)
         self.close(spool)
+
+    def test_the_first_version_never_changes(self) -> None:
+        """
+        What a release wrote must not be rewritten: a spool that has the version is not migrated to it again.
+        """
+        digest = hashlib.sha256("\n".join(schema.MIGRATIONS[0]).encode()).hexdigest()
+        self.assertEqual(digest, "9f74e2056bb4f8452b4687e5421245abe0082c6669182657a10c8ffc86d20ae2")
 
     def test_a_newer_one_is_refused(self) -> None:
         """
