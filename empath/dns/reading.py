@@ -21,6 +21,7 @@ import dns.rdataclass
 import dns.rdatatype
 from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.PTR import PTR
 from dns.rdtypes.ANY.SOA import SOA
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
@@ -200,6 +201,9 @@ def _positive(records: RRset, ttl: float) -> Heard | Useless:
         return _mail_exchangers(records, ttl)
     if records.rdtype == dns.rdatatype.TXT:
         return _texts(records, ttl)
+    if records.rdtype == dns.rdatatype.PTR:
+        hosts = [host_text(record.target) for record in records if isinstance(record, PTR)]
+        return Heard(Found.RECORDS, ttl, texts=tuple([host for host in hosts if host][:MAX_RECORDS]))
     addresses = tuple(record.address for record in records if isinstance(record, A | AAAA))
     cut = f"only {MAX_RECORDS} of {len(addresses)} addresses kept" if len(addresses) > MAX_RECORDS else ""
     return Heard(Found.RECORDS, ttl, addresses=addresses[:MAX_RECORDS], detail=cut)

@@ -70,6 +70,15 @@ class PositiveTests(SynchronousTestCase):
         heard = told(asked, 'example.org. 60 IN TXT "a"', f"example.org. 60 IN TXT {strings}")
         self.assertEqual(heard, Heard(Found.RECORDS, 60, texts=("a",), detail="only 1 of 2 texts kept"))
 
+    def test_pointers(self) -> None:
+        """
+        A PTR record is the name it points to, unless that is no host name.
+        """
+        asked = question_of("7.2.0.192.in-addr.arpa", "PTR")
+        record = "7.2.0.192.in-addr.arpa. 60 IN PTR "
+        heard = told(asked, record + "Mail.Example.org.", record + r"a\010b.example.org.", record + ".")
+        self.assertEqual(heard, Heard(Found.RECORDS, 60, texts=("mail.example.org",)))
+
     def test_null_mx(self) -> None:
         """
         The null MX is the host "" (RFC 7505).

@@ -14,6 +14,8 @@ from typing import Final
 
 import attrs
 
+from empath.errors import ModuleError
+
 CHUNK: Final = 65535  # octets of body in a packet (MILTER_CHUNK_SIZE)
 MAX_PACKET: Final = 1024 * 1024  # of a milter; libmilter's own are not longer than 64 KiB
 NEWEST: Final = 6
@@ -23,7 +25,7 @@ _OPTIONS: Final = struct.Struct("!III")
 _PORT: Final = struct.Struct("!H")
 
 
-class MilterError(Exception):
+class MilterError(ModuleError):
     """
     The milter cannot be reached, does not answer in time, or says what the protocol does not allow.
     """
