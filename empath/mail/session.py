@@ -93,7 +93,8 @@ class Transaction:
         is accepted.
 
         Each new recipient keeps the parameters of RCPT, with the original one as its ORCPT if there was none
-        (RFC 3461 §5.2.3), and the route that the original one was redirected to.
+        (RFC 3461 §5.2.3), and the route that the original one was redirected to. Who is a recipient already gets no
+        second copy.
         """
         parameters = recipient.parameters
         if "ORCPT" not in parameters:
@@ -101,8 +102,8 @@ class Transaction:
         new = tuple(Recipient(address, parameters) for address in addresses)
         for at, present in enumerate(self.recipients):
             if present is recipient or present == recipient:
-                self.recipients[at : at + 1] = new
-                self._route_on(recipient, new)
+                others = self.recipients[:at] + self.recipients[at + 1 :]
+                self.recipients[at : at + 1] = self._taking_the_place(recipient, new, others)
                 return
         self._rewritten = {**(self._rewritten or {}), recipient.address: new}
 
@@ -121,8 +122,7 @@ class Transaction:
             self.recipients.append(recipient)
             return
         new = self._rewritten.pop(recipient.address, (recipient,))
-        self.recipients.extend(new)
-        self._route_on(recipient, new)
+        self.recipients.extend(self._taking_the_place(recipient, new, self.recipients))
 
     def note(self, decision: Decision) -> None:
         """
@@ -131,9 +131,19 @@ class Transaction:
         if len(self.decisions) < MOST:
             self.decisions = (*self.decisions, decision)
 
-    def _route_on(self, recipient: Recipient, new: tuple[Recipient, ...]) -> None:
+    def _taking_the_place(
+        self, recipient: Recipient, new: tuple[Recipient, ...], others: list[Recipient]
+    ) -> list[Recipient]:
         """
-        Let the route of a recipient be that of those in its place, unless they have one.
+        Tell which of those in a recipient's place the others do not have yet: nobody gets a message twice for being in
+        two lists. The route of the recipient is that of those in its place, unless they have one.
         """
         if self.routes and (route := self.routes.get(recipient.address)) is not None:
             self.routes = {**{each.address: route for each in new}, **self.routes}
+        present = {each.address for each in others}
+        once = []
+        for each in new:
+            if each.address not in present:
+                present.add(each.address)
+                once.append(each)
+        return once

@@ -41,6 +41,34 @@ class DeliveriesTests(SynchronousTestCase):
         self.assertEqual((two.domain, two.next_attempt, two.priority), ("y.test", 5.0, 2))
         self.assertEqual(two.recipients, (RecipientState(recipient("b@y.test")),))
 
+    def test_held(self) -> None:
+        """
+        Nothing is scheduled; the reason is the last error.
+        """
+        one, two = deliveries_of(self.message("a@x.test", "b@y.test"), 9.0, "looks odd")
+        for delivery in (one, two):
+            self.assertEqual((delivery.status, delivery.next_attempt), (Status.HELD, None))
+            self.assertEqual((delivery.last_error, delivery.received), ("looks odd", 9.0))
+            self.assertEqual(delivery.open_recipients, delivery.recipients)
+
+    def test_routes(self) -> None:
+        """
+        A route takes recipients of several domains in one delivery, and some of a domain only; None is for the others.
+        """
+        message = self.message("a@x.test", "b@y.test", "c@x.test", "d@z.test")
+        a, b, c, d = (each.address for each in message.envelope.recipients)
+        cases: tuple[tuple[dict[Address | None, str], list[tuple[str, list[Address]]]], ...] = (
+            ({}, [("x.test", [a, c]), ("y.test", [b]), ("z.test", [d])]),
+            ({a: "archive", b: "archive"}, [("archive", [a, b]), ("x.test", [c]), ("z.test", [d])]),
+            ({None: "archive"}, [("archive", [a, b, c, d])]),
+            ({None: "archive", c: "y.test"}, [("archive", [a, b, d]), ("y.test", [c])]),
+            ({d: "x.test"}, [("x.test", [a, c, d]), ("y.test", [b])]),
+        )
+        for routes, expected in cases:
+            deliveries = deliveries_of(message, routes=routes)
+            found = [(each.domain, [state.address for state in each.recipients]) for each in deliveries]
+            self.assertEqual(found, expected)
+
     def test_open_recipients(self) -> None:
         """
         Those that came to an end are not open.

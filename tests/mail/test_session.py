@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from empath.mail.address import parse_address
+from empath.mail.decision import LONGEST, MOST, Decision
+from empath.mail.envelope import Recipient
 from empath.mail.life import Attempt, ConnectionOpened
 from empath.mail.message import Delivery
 from empath.mail.session import Session, Transaction
@@ -47,6 +50,141 @@ class SessionTests(SynchronousTestCase):
         one.metadata["seen"] = "here"
         self.assertEqual((other.metadata, other.recipients), ({}, []))
         self.assertIsNot(one.recipients, other.recipients)
+
+
+class ChangedTransactionTests(SynchronousTestCase):
+    """
+    What modules do to a transaction.
+    """
+
+    def setUp(self) -> None:
+        self.transaction = Transaction("A", 0.0, None, {})
+        self.plain = Recipient(parse_address("a@x.example"))
+        self.asking = Recipient(parse_address("b@x.example"), {"NOTIFY": "NEVER", "ORCPT": "rfc822;first@y.example"})
+
+    def addresses(self) -> list[str]:
+        return [recipient.address.text for recipient in self.transaction.recipients]
+
+    def test_held(self) -> None:
+        """
+        A reason is kept; there always is one.
+        """
+        self.assertEqual(self.transaction.held, "")
+        self.transaction.hold("looks odd")
+        self.assertEqual(self.transaction.held, "looks odd")
+        self.transaction.hold("")
+        self.assertEqual(self.transaction.held, "held by a module")
+
+    def test_redirected(self) -> None:
+        """
+        One recipient, or all others, to a name as a domain can have it.
+        """
+        self.transaction.redirect("Archive", self.plain)
+        self.transaction.redirect("grün.example.")
+        self.assertEqual(self.transaction.routes, {self.plain.address: "archive", None: "xn--grn-ioa.example"})
+        self.transaction.redirect("other")
+        self.assertEqual(self.transaction.routes, {self.plain.address: "archive", None: "other"})
+        for garbage in ("", " ", "a b", "*", "*.example.org", "a\r\n", "-x", "a..b", "x" * 64, "a/b"):
+            self.assertRaises(ValueError, self.transaction.redirect, garbage)
+
+    def test_accepted_as_it_is(self) -> None:
+        """
+        A recipient that nobody rewrites becomes itself.
+        """
+        self.assertEqual(self.transaction.becomes(self.plain), (self.plain,))
+        self.transaction.accept(self.plain)
+        self.transaction.accept(self.plain)
+        self.assertEqual((self.transaction.recipients, self.transaction.accepted), ([self.plain] * 2, 2))
+
+    def test_rewritten_at_rcpt(self) -> None:
+        """
+        It joins as what it was rewritten to, once it is accepted; one that is rewritten to nothing is dropped.
+        """
+        self.transaction.rewrite(self.plain, parse_address("one@y.example"), parse_address("two@y.example"))
+        self.assertEqual(self.addresses(), [])
+        self.assertEqual(
+            [str(each.address) for each in self.transaction.becomes(self.plain)], ["one@y.example", "two@y.example"]
+        )
+        self.assertEqual(self.transaction.becomes(self.asking), (self.asking,))
+        self.transaction.accept(self.plain)
+        self.assertEqual((self.addresses(), self.transaction.accepted), (["one@y.example", "two@y.example"], 1))
+        self.transaction.accept(self.asking)
+        self.transaction.rewrite(self.plain)
+        self.assertEqual(self.transaction.becomes(self.plain), ())
+        self.transaction.accept(self.plain)
+        self.assertEqual((len(self.addresses()), self.transaction.accepted), (3, 3))
+
+    def test_parameters_go_along(self) -> None:
+        """
+        The original recipient becomes the ORCPT, unless the client gave one (RFC 3461 §5.2.3).
+        """
+        for recipient in (self.plain, self.asking):
+            self.transaction.rewrite(recipient, parse_address("one@y.example"))
+        ((plain,), (asking,)) = (self.transaction.becomes(each) for each in (self.plain, self.asking))
+        self.assertEqual(plain.parameters, {"ORCPT": "rfc822;a@x.example"})
+        self.assertEqual(asking.parameters, self.asking.parameters)
+
+    def test_rewritten_at_data(self) -> None:
+        """
+        It is replaced where it stands.
+        """
+        for recipient in (self.plain, self.asking):
+            self.transaction.accept(recipient)
+        self.transaction.rewrite(
+            Recipient(self.plain.address), parse_address("c@x.example"), parse_address("d@x.example")
+        )
+        self.assertEqual(self.addresses(), ["c@x.example", "d@x.example", "b@x.example"])
+        self.transaction.rewrite(self.asking)
+        self.assertEqual(self.addresses(), ["c@x.example", "d@x.example"])
+        self.assertEqual(self.transaction.accepted, 2)
+
+    def test_nobody_gets_a_second_copy(self) -> None:
+        """
+        Who is in two lists, or in a list and named, or twice in a list, is one recipient.
+        """
+        one, two = parse_address("one@y.example"), parse_address("two@y.example")
+        self.transaction.rewrite(self.plain, one, two, one)
+        self.transaction.accept(self.plain)
+        self.transaction.rewrite(self.asking, two)
+        self.transaction.accept(self.asking)
+        self.transaction.accept(Recipient(one))
+        self.assertEqual(self.addresses(), ["one@y.example", "two@y.example"])
+        self.transaction.rewrite(self.transaction.recipients[0], two, parse_address("c@x.example"))
+        self.assertEqual(self.addresses(), ["c@x.example", "two@y.example"])
+
+    def test_a_list_that_holds_itself(self) -> None:
+        """
+        Named again, though with the parameters that it has by now, it changes nothing.
+        """
+        for _ in range(3):
+            self.transaction.rewrite(self.asking, self.asking.address, parse_address("c@x.example"))
+            self.transaction.accept(self.asking)
+            self.assertEqual(self.addresses(), ["b@x.example", "c@x.example"])
+
+    def test_the_route_goes_along(self) -> None:
+        """
+        Those in the place of a redirected recipient go its way, unless they have their own.
+        """
+        one, two, three = (parse_address(f"{name}@y.example") for name in ("one", "two", "three"))
+        self.transaction.redirect("special", Recipient(two))
+        self.transaction.redirect("archive", self.plain)
+        self.transaction.rewrite(self.plain, one, two)
+        self.transaction.accept(self.plain)
+        self.transaction.rewrite(self.transaction.recipients[0], three)
+        routes = self.transaction.routes or {}
+        self.assertEqual((routes[one], routes[two], routes[three]), ("archive", "special", "archive"))
+
+    def test_decisions_are_bounded(self) -> None:
+        """
+        The first hundred are kept; reply and reason are cut, and such that they can be stored.
+        """
+        for number in range(MOST + 5):
+            self.transaction.note(Decision("data", str(number), "accept"))
+        self.assertEqual(len(self.transaction.decisions), MOST)
+        self.assertEqual(self.transaction.decisions[-1].module, str(MOST - 1))
+        long = Decision("data", "m", "refuse", "550 " + "x" * 2000, "ü\ud800" + "y" * 2000)
+        self.assertEqual((len(long.reply), len(long.why)), (LONGEST, LONGEST))
+        self.assertEqual((long.why[:3], Decision("data", "m", "error", why=ValueError("x")).why), ("ü?y", "x"))
 
 
 class EndTests(SynchronousTestCase):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.mail.xtext import decode_xtext, encode_xtext, is_xtext
+from empath.mail.xtext import decode_xtext, encode_xtext, is_xtext, original_recipient
 
 
 class XtextTests(SynchronousTestCase):
@@ -38,6 +38,13 @@ class XtextTests(SynchronousTestCase):
         """
         self.assertEqual(decode_xtext("a+2Bb+2b+ +"), "a+b+2b+ +")
         self.assertEqual(decode_xtext("+2B2B"), "+2B")
+
+    def test_an_original_recipient(self) -> None:
+        """
+        Is xtext where it is ASCII, else of the type utf-8, with what could be misread escaped (RFC 6533 §3).
+        """
+        self.assertEqual(original_recipient("a+b@x.example"), "rfc822;a+2Bb@x.example")
+        self.assertEqual(original_recipient('"ü =\\"@x.example'), 'utf-8;"ü\\x{20}\\x{3D}\\x{5C}"@x.example')
 
     @settings(max_examples=100, deadline=None)
     @given(st.text(st.characters(max_codepoint=127)))
