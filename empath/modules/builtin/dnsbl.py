@@ -209,10 +209,10 @@ class Dnsbl:
         Note who lists the client, and refuse it if that is enough.
         """
         metadata = session.metadata if transaction is None else transaction.metadata
-        metadata.pop(NAME, None)
         verdict = None
         if hits:
-            metadata[NAME] = " ".join(dict.fromkeys([hit.zone.name for hit in hits]))
+            noted = metadata.get(NAME, "").split()  # perhaps by another module of this kind
+            metadata[NAME] = " ".join(dict.fromkeys([*noted, *[hit.zone.name for hit in hits]]))
             verdict = self._refusal(hits, text, session)
         standing.judged, standing.verdict = transaction, verdict
         return verdict
