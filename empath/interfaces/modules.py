@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.plugin import IPlugin
 from zope.interface import Attribute, Interface
 
 from empath.interfaces.spool import IBodyReader
@@ -36,6 +37,15 @@ class IModule(Interface):
     """
 
     name = Attribute("What the module is called in logs, metrics and records: lower case, digits, '-'.")
+
+
+class IModulePlugin(IPlugin):
+    """
+    A module that is installed as a plugin of Twisted's: an instance of this in a file of the folder twisted/plugins.
+    """
+
+    name = Attribute("What its factory is called in [[modules]].")
+    factory = Attribute("The callable that makes the IModule from its options.")
 
 
 class ILifecycle(Interface):
@@ -187,6 +197,11 @@ class IContent(Interface):
     def replace(name: str, value: str, number: int = 0) -> None:
         """
         Give the field of that number another value; at the end if there is none. ValueError as for `add`.
+        """
+
+    def rename(name: str, new: str) -> int:
+        """
+        Call all fields of a name otherwise, their values as they are; tells how many. ValueError for what is no name.
         """
 
     def open() -> IBodyReader:

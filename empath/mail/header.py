@@ -89,6 +89,20 @@ class Header:
             return
         self.add(name, value, utf8=utf8)
 
+    def rename(self, name: str, new: str) -> int:
+        """
+        Call all fields of a name otherwise; what stands behind the colon stays byte for byte. Tells how many;
+        ValueError for what is no name.
+        """
+        if _NAME.fullmatch(new) is None:
+            raise ValueError(f"no name of a header field: {new!r}")
+        places = self._places(name)
+        for place in places:
+            _, colon, value = self._fields[place].partition(b":")
+            self._fields[place] = new.encode() + colon + value
+            self._names[place] = new.lower()
+        return len(places)
+
     def _take(self, line: bytes) -> None:
         if line[:1] in (b" ", b"\t") and self._fields:
             self._fields[-1] += line

@@ -84,6 +84,16 @@ class _Fields:
         header.replace(name, value, number, self._utf8)
         self._changed(header)
 
+    def rename(self, name: str, new: str) -> int:
+        """
+        As `IContent.rename`.
+        """
+        header = self._parsed()
+        renamed = header.rename(name, new)
+        if renamed:
+            self._changed(header)
+        return renamed
+
     def _parsed(self) -> Header:
         if self._header is None:
             self._header = Header(self._block)
