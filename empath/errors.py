@@ -94,3 +94,9 @@ class StorageFull(StorageError):
     """
     The disk has no room for what a module wants to keep.
     """
+
+
+class ModuleError(EmpathError):
+    """
+    A module, or what runs it, could not do what was asked; the text is for the log.
+    """

@@ -8,25 +8,53 @@ Nothing is fatal, nothing retried, nothing ignored.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from math import inf
 from typing import Any, Final
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from empath.interfaces import IDecisions, MaybeVerdict
+from empath.interfaces import IDecisions, IJudgedContent, MaybeVerdict
 from empath.mail.envelope import Recipient
-from empath.mail.message import Message
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 from empath.policy.verdict import Action, Verdict
 
 FAULT: Final = Verdict(Action.REFUSE, Reply.of("451 4.3.0 local error, try again later"), "chain")
+CHANGED: Final = Verdict(Action.REFUSE, Reply.of("451 4.3.2 configuration changed, try again later"), "chain")
+
+STAGES: Final = ("connect", "ehlo", "starttls", "auth", "mail_from", "rcpt_to", "data")
 
 _Check = Callable[..., MaybeVerdict | Awaitable[MaybeVerdict]]
 _Answer = MaybeVerdict | Awaitable[MaybeVerdict]
 
 log = Logger()
+
+
+@attrs.define(slots=True, eq=False)
+class _Stages:
+    """
+    The checks by stage; and the end of their time, once others have taken their place.
+    """
+
+    connect: tuple[_Check, ...]
+    ehlo: tuple[_Check, ...]
+    starttls: tuple[_Check, ...]
+    auth: tuple[_Check, ...]
+    mail_from: tuple[_Check, ...]
+    rcpt_to: tuple[_Check, ...]
+    data: tuple[_Check, ...]
+    until: float = attrs.field(default=inf, init=False)
+
+    @classmethod
+    def of(cls, checks: Iterable[object]) -> _Stages:
+        """
+        Sort out who judges what.
+        """
+        ordered = tuple(checks)
+        return cls(**{stage: _judging(ordered, stage) for stage in STAGES})
 
 
 @implementer(IDecisions)
@@ -36,61 +64,123 @@ class Chain:
 
     The first verdict that is not an acceptance wins and nobody is asked after it. Plain calls until a check has to
     wait (hot-path rule P1); then the Awaitable is a Deferred, and cancelling it cancels what the check waits for.
+
+    Other checks can take their place: a transaction that has begun goes on with those that it began with.
     """
 
-    __slots__ = ("_auth", "_connect", "_data", "_ehlo", "_mail_from", "_rcpt_to", "_starttls")
+    __slots__ = ("_former", "_opened", "_stages")
 
     def __init__(self, checks: Iterable[object]) -> None:
-        ordered = tuple(checks)
-        self._connect = _judging(ordered, "connect")
-        self._ehlo = _judging(ordered, "ehlo")
-        self._starttls = _judging(ordered, "starttls")
-        self._auth = _judging(ordered, "auth")
-        self._mail_from = _judging(ordered, "mail_from")
-        self._rcpt_to = _judging(ordered, "rcpt_to")
-        self._data = _judging(ordered, "data")
+        self._stages = _Stages.of(checks)
+        self._former: tuple[_Stages, ...] = ()
+        self._opened: list[Deferred[None]] | None = None
+
+    def hold(self) -> None:
+        """
+        Let those who connect wait until `open`.
+        """
+        if self._opened is None:
+            self._opened = []
+
+    def open(self) -> None:
+        """
+        Let in who waits.
+        """
+        waiting, self._opened = self._opened or (), None
+        for each in waiting:
+            if not each.called:
+                each.callback(None)
+
+    def use(self, checks: Iterable[object], now: float) -> float:
+        """
+        Ask these from now on, but for transactions that began before; tells a mark for `refuse_before` and `forget`.
+        """
+        stages, self._stages = self._stages, _Stages.of(checks)
+        stages.until = now
+        self._former = (*self._former, stages)
+        return now
+
+    def refuse_before(self, mark: float) -> None:
+        """
+        Let transactions that began before be tried again later: their checks are not there any more.
+        """
+        for former in self._former:
+            if former.until <= mark:
+                former.rcpt_to = former.data = (_changed,)
+
+    def forget(self, mark: float) -> None:
+        """
+        There are no transactions any more that began before.
+        """
+        self._former = tuple(former for former in self._former if former.until > mark)
 
     def connect(self, session: Session) -> _Answer:
         """
         See `IDecisions.connect`.
         """
-        return _ask(self._connect, session) if self._connect else None
+        if self._opened is not None:
+            return Deferred.fromCoroutine(self._when_open(session, self._opened))
+        checks = self._stages.connect
+        return _ask(checks, session) if checks else None
 
     def ehlo(self, session: Session, name: str) -> _Answer:
         """
         See `IDecisions.ehlo`.
         """
-        return _ask(self._ehlo, session, name) if self._ehlo else None
+        checks = self._stages.ehlo
+        return _ask(checks, session, name) if checks else None
 
     def starttls(self, session: Session) -> _Answer:
         """
         See `IDecisions.starttls`.
         """
-        return _ask(self._starttls, session) if self._starttls else None
+        checks = self._stages.starttls
+        return _ask(checks, session) if checks else None
 
     def auth(self, session: Session, login: str) -> _Answer:
         """
         See `IDecisions.auth`.
         """
-        return _ask(self._auth, session, login) if self._auth else None
+        checks = self._stages.auth
+        return _ask(checks, session, login) if checks else None
 
     def mail_from(self, session: Session, transaction: Transaction) -> _Answer:
         """
         See `IDecisions.mail_from`.
         """
-        return _ask(self._mail_from, session, transaction) if self._mail_from else None
+        checks = (self._stages if not self._former else self._stages_of(transaction)).mail_from
+        return _ask(checks, session, transaction) if checks else None
 
     def rcpt_to(self, session: Session, transaction: Transaction, recipient: Recipient) -> _Answer:
         """
         See `IDecisions.rcpt_to`.
         """
-        return _ask(self._rcpt_to, session, transaction, recipient) if self._rcpt_to else None
+        checks = (self._stages if not self._former else self._stages_of(transaction)).rcpt_to
+        return _ask(checks, session, transaction, recipient) if checks else None
 
-    def data(self, session: Session, transaction: Transaction, message: Message) -> _Answer:
+    def data(self, session: Session, transaction: Transaction, content: IJudgedContent) -> _Answer:
         """
         See `IDecisions.data`.
         """
-        return _ask(self._data, session, transaction, message) if self._data else None
+        checks = (self._stages if not self._former else self._stages_of(transaction)).data
+        return _ask(checks, session, transaction, content) if checks else None
+
+    def _stages_of(self, transaction: Transaction) -> _Stages:
+        """
+        Find the checks that a transaction began with.
+        """
+        return next((former for former in self._former if transaction.started <= former.until), self._stages)
+
+    async def _when_open(self, session: Session, waiting: list[Deferred[None]]) -> MaybeVerdict:
+        opened: Deferred[None] = Deferred()
+        waiting.append(opened)
+        await opened
+        answer = self.connect(session)
+        return answer if answer is None or isinstance(answer, Verdict) else await answer
+
+
+def _changed(*_: object) -> Verdict:
+    return CHANGED
 
 
 def _judging(checks: tuple[object, ...], stage: str) -> tuple[_Check, ...]:

@@ -109,13 +109,13 @@ class Tally:
         self._limit = limit
         self.by_label: dict[str | int, int] = {}
 
-    def add(self, label: str | int) -> None:
+    def add(self, label: str | int, amount: int = 1) -> None:
         """
-        Count one.
+        Count one, or so many.
         """
         if label not in self.by_label and len(self.by_label) >= self._limit:
             label = OTHER
-        self.by_label[label] = self.by_label.get(label, 0) + 1
+        self.by_label[label] = self.by_label.get(label, 0) + amount
 
 
 class Histograms:

@@ -1,0 +1,84 @@
+"""
+What a module may have made of a transaction: only what reception can go on with is left in it.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from operator import attrgetter
+from typing import Any, Final
+
+from empath.mail.address import Address
+from empath.mail.envelope import Recipient
+from empath.mail.session import Transaction
+
+PRIORITIES: Final = range(-9, 10)  # RFC 6710
+
+_OURS: Final = ("queue_id", "started", "declared_size", "accepted")
+_THEIRS: Final = ("reverse_path", "priority", "release", "held", "routes", "parameters", "_rewritten")
+
+state_of: Final = attrgetter(*_OURS, *_THEIRS)
+"""
+Tell all that is in a transaction but what grows: two such tuples are compared in no time.
+"""
+
+
+def mend(transaction: Transaction, state: tuple[Any, ...], recipients: list[Recipient]) -> str:
+    """
+    Look at what changed since there were this `state` and these `recipients` (a copy); put all of it back if any of it
+    cannot be used, and tell why, "" if it can.
+    """
+    why = _unusable(transaction, state)
+    if why:
+        for name, value in zip((*_OURS, *_THEIRS), state, strict=True):
+            setattr(transaction, name, value)
+        transaction.recipients = recipients
+    return why
+
+
+def _unusable(transaction: Transaction, state: tuple[Any, ...]) -> str:
+    for name, value in zip(_OURS, state, strict=False):
+        if getattr(transaction, name) is not value:
+            return f"{name} is not for a module to change"
+    reverse_path, recipients = transaction.reverse_path, transaction.recipients
+    if not (reverse_path is None or isinstance(reverse_path, Address)):
+        return f"reverse_path is no Address but {_kind(reverse_path)}"
+    if not isinstance(recipients, list) or not all(map(_is_recipient, recipients)):
+        return "recipients is no list of Recipients"
+    if not isinstance(transaction.priority, int) or transaction.priority not in PRIORITIES:
+        return f"priority is no whole number from -9 to 9 but {_kind(transaction.priority)}"
+    if not _is_time(transaction.release):
+        return f"release is no time in seconds but {_kind(transaction.release)}"
+    if not isinstance(transaction.held, str):
+        return f"held is no text but {_kind(transaction.held)}"
+    if not isinstance(transaction.parameters, dict):
+        return f"parameters is no dict but {_kind(transaction.parameters)}"
+    return _unusable_routes(transaction.routes) or _unusable_rewriting(transaction._rewritten)
+
+
+def _unusable_routes(routes: object) -> str:
+    if routes is None:
+        return ""
+    if not isinstance(routes, dict):
+        return f"routes is no dict but {_kind(routes)}"
+    if all((key is None or isinstance(key, Address)) and isinstance(name, str) for key, name in routes.items()):
+        return ""
+    return "a recipient was redirected to what is no name of a route"
+
+
+def _unusable_rewriting(rewritten: dict[Address, tuple[Recipient, ...]] | None) -> str:
+    if rewritten is None or all(_is_recipient(each) for new in rewritten.values() for each in new):
+        return ""
+    return "a recipient was rewritten to what is no Address"
+
+
+def _is_recipient(value: object) -> bool:
+    return isinstance(value, Recipient) and isinstance(value.address, Address)
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, (int, float)) and isfinite(value) and value >= 0
+
+
+def _kind(value: object) -> str:
+    return repr(value) if isinstance(value, (float, bool)) else type(value).__name__

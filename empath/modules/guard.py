@@ -1,0 +1,312 @@
+"""
+The guard of one hook of one module: the hook is called, and whatever it does concerns the session that asked, no other.
+
+Nothing is fatal. A hook that raises, is late, or returns or leaves behind what it may not, has failed: that is logged,
+counted, and answered with 451, or passed over, as its section says. See `breaker` for one that fails again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from empath.errors import ModuleError, SpoolError, SpoolFull
+from empath.interfaces import MaybeVerdict
+from empath.mail.decision import MOST, Decision
+from empath.mail.envelope import Recipient
+from empath.mail.reply import Reply
+from empath.mail.session import Session, Transaction
+from empath.modules import envelope, metadata
+from empath.modules.blocking import is_blocking
+from empath.modules.waiting import LATE, Wait, discard
+from empath.modules.watch import Watch
+from empath.policy.verdict import Action, Verdict
+
+SLOW: Final = 0.1  # seconds in which a hook that waits for nothing has held up every session
+SLOW_INTERVAL: Final = 60.0  # seconds between two warnings of it
+IN_TRANSACTION: Final = frozenset({"mail_from", "rcpt_to", "data"})
+LOCAL_ERROR: Final = Reply.of("451 4.3.0 local error, try again later")
+NOT_STORED: Final = Reply.of("451 4.3.0 the message could not be stored, try again later")
+NO_ROOM: Final = Reply.of("452 4.3.1 not enough room to store the message")
+ERROR: Final = "error"  # as a Decision calls a failure
+
+_Answer = MaybeVerdict | Awaitable[MaybeVerdict]
+
+log = Logger()
+
+
+@attrs.define(slots=True, eq=False)
+class _Call:
+    """
+    One call of a hook: what it was about, and how that stood before.
+    """
+
+    session: Session
+    began: float
+    metadata: dict[str, str]
+    transaction: Transaction | None = None
+    transaction_metadata: dict[str, str] = attrs.field(factory=dict)
+    state: tuple[Any, ...] = ()
+    recipients: list[Recipient] = attrs.field(factory=list)
+
+    @property
+    def name(self) -> str:
+        """
+        What the call is about, as the log names it.
+        """
+        return f"session {self.session.session_id}" if self.transaction is None else self.transaction.queue_id
+
+    def note(self, decision: Decision) -> None:
+        """
+        Keep what was decided with what it was about.
+        """
+        if self.transaction is not None:
+            self.transaction.note(decision)
+        elif len(self.session.decisions) < MOST:
+            self.session.decisions = (*self.session.decisions, decision)
+
+    def mend(self) -> str:
+        """
+        Put back what the module may not leave behind; tells what that was, "" for nothing.
+        """
+        why = ""
+        for subject, before in ((self.session, self.metadata), (self.transaction, self.transaction_metadata)):
+            if subject is None or subject.metadata == before:
+                continue
+            if isinstance(subject.metadata, dict):
+                why = metadata.mend(subject.metadata, before) or why
+            else:
+                why = f"metadata is no dict but {type(subject.metadata).__name__}"
+                subject.metadata = before
+        if self.transaction is not None:
+            why = envelope.mend(self.transaction, self.state, self.recipients) or why
+        return why
+
+
+class Guard:
+    """
+    A hook that judges, under guard. It never raises, and its Awaitable fails by cancellation only, which cancels what
+    the module waits for. A hook that waits for nothing costs a plain call (hot-path rule P1).
+    """
+
+    __slots__ = ("_ask", "_breaker", "_budget", "_counts", "_observe", "_seconds", "_warned", "_watch", "hook")
+
+    def __init__(self, watch: Watch, hook: str, ask: Callable[..., Any]) -> None:
+        self.hook = hook
+        self._watch = watch
+        self._ask = partial(_threaded, watch.in_thread, ask) if is_blocking(ask) else ask
+        self._budget = watch.data_timeout if hook == "data" else watch.timeout
+        self._breaker = watch.breaker
+        self._counts = watch.counts.hook(hook)
+        self._observe = self._counts.observe
+        self._seconds = watch.clock.seconds
+        self._warned = 0.0
+
+    def __call__(self, session: Session, *subject: Any) -> _Answer:
+        """
+        Ask about a session.
+        """
+        breaker = self._breaker
+        if breaker.failures and not breaker.admits():
+            return self._unasked(_Call(session, 0.0, {}))
+        before = session.metadata.copy()
+        began = self._seconds()
+        try:
+            answer = self._ask(session, *subject)
+        except BaseException:  # SystemExit is no way out for a module either
+            answer = Failure()
+        took = self._seconds() - began
+        if answer is None and not breaker.failures and 0.0 <= took < SLOW and session.metadata == before:
+            self._observe(took)
+            return None
+        return self._look(_Call(session, began, before), answer, took)
+
+    def _look(self, call: _Call, answer: Any, took: float) -> _Answer:
+        """
+        See what a hook returned (what it raised is a Failure).
+        """
+        if took >= SLOW:
+            self._warn(took)
+        if answer is None or isinstance(answer, (Verdict, Failure)) or not isinstance(answer, Awaitable):
+            return self._settled(call, answer)
+        waits = self._watch.waits
+        told: Deferred[MaybeVerdict] = Deferred(lambda _: self._released(wait))
+
+        def ended(came: Any) -> None:
+            if not told.called:
+                waits.discard(wait)
+            told.callback(self._settled(call, came))
+
+        wait = Wait(self._budget, self._watch.clock, ended)
+        waits.add(wait)
+        wait.begin(answer)
+        return told.result if told.called else told  # type: ignore[return-value]  # what `callback` was given
+
+    def _released(self, wait: Wait) -> None:
+        """
+        The session has gone away: its question counts for nothing.
+        """
+        self._watch.waits.discard(wait)
+        wait.let_go()
+        self._breaker.released()
+
+    def _settled(self, call: _Call, came: Any) -> MaybeVerdict:
+        """
+        The hook is done: judge what came of it.
+        """
+        self._observe(max(0.0, self._seconds() - call.began))
+        left = call.mend()
+        if isinstance(came, Failure):
+            return self._raised(call, came)
+        if came is LATE:
+            return self._failed(call, f"no answer within {self._budget:g} s")
+        if reason := left or _unusable(came):
+            discard(came)
+            return self._failed(call, reason)
+        if self._breaker.failures:
+            self._breaker.succeeded()
+        return None if came is None else self._decided(call, came)
+
+    def _decided(self, call: _Call, verdict: Verdict) -> MaybeVerdict:
+        name = self._watch.name
+        reply = "" if verdict.reply is None else str(verdict.reply)
+        self._count(verdict.action.value)
+        call.note(Decision(self.hook, name, verdict.action.value, reply, verdict.why))
+        return None if verdict.action is Action.ACCEPT else attrs.evolve(verdict, decided_by=name)
+
+    def _raised(self, call: _Call, failure: Failure) -> MaybeVerdict:
+        error = failure.value
+        if isinstance(error, SpoolError) and self.hook == "data":  # the disk's fault, not the module's
+            self._breaker.released()
+            return Verdict(Action.REFUSE, NO_ROOM if isinstance(error, SpoolFull) else NOT_STORED, why=str(error))
+        reason = _told(error)
+        return self._failed(call, reason, None if isinstance(error, ModuleError) else failure)
+
+    def _failed(self, call: _Call, reason: str, failure: Failure | None = None) -> MaybeVerdict:
+        """
+        The module did not do what it should have done.
+        """
+        name = self._watch.name
+        self._counts.failed()
+        says: dict[str, Any] = {} if failure is None else {"log_failure": failure}
+        log.emit(
+            LogLevel.error,
+            "{queue_id}: module {module}: {hook} failed: {reason}",
+            queue_id=call.name,
+            module=name,
+            hook=self.hook,
+            reason=reason,
+            **says,
+        )
+        self._breaker.failed()
+        return self._answered(call, reason)
+
+    def _unasked(self, call: _Call) -> MaybeVerdict:
+        self._count("unasked")
+        return self._answered(call, f"not asked, as it failed {self._breaker.failures} times in a row")
+
+    def _answered(self, call: _Call, reason: str) -> MaybeVerdict:
+        """
+        Say what the section says for a module that fails.
+        """
+        name, ignore = self._watch.name, self._watch.ignore
+        call.note(Decision(self.hook, name, ERROR, "" if ignore else str(LOCAL_ERROR), reason))
+        return None if ignore else Verdict(Action.REFUSE, LOCAL_ERROR, name, reason)
+
+    def _count(self, verdict: str) -> None:
+        self._counts.decided(f"shadow-{verdict}" if self._watch.shadow else verdict)
+
+    def _warn(self, took: float) -> None:
+        """
+        Tell of a hook that held up all other sessions, now and then.
+        """
+        now = self._seconds()
+        if self._warned and 0.0 <= now - self._warned < SLOW_INTERVAL:
+            return
+        self._warned = now
+        log.warn(
+            "module {module}: {hook} held up all sessions for {seconds:.2f} s: make it async, or mark it @blocking",
+            module=self._watch.name,
+            hook=self.hook,
+            seconds=took,
+        )
+
+
+class TransactionGuard(Guard):
+    """
+    The same for a hook that is asked about a transaction.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, session: Session, *subject: Any) -> _Answer:
+        """
+        Ask about a transaction.
+        """
+        breaker, transaction = self._breaker, subject[0]
+        if breaker.failures and not breaker.admits():
+            return self._unasked(_Call(session, 0.0, {}, transaction))
+        before, mails_before = session.metadata.copy(), transaction.metadata.copy()
+        recipients, state = transaction.recipients.copy(), envelope.state_of(transaction)
+        began = self._seconds()
+        try:
+            answer = self._ask(session, *subject)
+        except BaseException:  # SystemExit is no way out for a module either
+            answer = Failure()
+        took = self._seconds() - began
+        if (
+            answer is None
+            and not breaker.failures
+            and 0.0 <= took < SLOW
+            and transaction.metadata == mails_before
+            and session.metadata == before
+            and transaction.recipients == recipients
+            and envelope.state_of(transaction) == state
+        ):
+            self._observe(took)
+            return None
+        call = _Call(session, began, before, transaction, mails_before, state, recipients)
+        return self._look(call, answer, took)
+
+
+def guard_of(watch: Watch, hook: str, ask: Callable[..., Any]) -> Guard:
+    """
+    Put a hook under guard.
+    """
+    return (TransactionGuard if hook in IN_TRANSACTION else Guard)(watch, hook, ask)
+
+
+def _threaded(in_thread: Callable[[Callable[[], Any]], Deferred[Any]], hook: Callable[..., Any], *subject: Any) -> Any:
+    return in_thread(partial(hook, *subject))
+
+
+def _unusable(came: Any) -> str:
+    """
+    Tell why something is no answer, "" if it is one.
+    """
+    if came is None:
+        return ""
+    if not isinstance(came, Verdict):
+        return f"returned no verdict but {type(came).__name__}"
+    if not isinstance(came.action, Action) or not isinstance(came.why, str):
+        return "returned a verdict that is none"
+    if came.reply is not None and not (isinstance(came.reply, Reply) and came.reply.code >= 400):
+        return "returned a verdict whose reply is no refusal"
+    return ""
+
+
+def _told(error: BaseException | None) -> str:
+    """
+    Tell an exception in one line, however its text is made.
+    """
+    try:
+        text = " ".join(str(error).split())
+    except BaseException:
+        text = "?"
+    return f"{type(error).__name__}: {text}"[:500]

@@ -1,0 +1,268 @@
+"""
+All modules of a service: built, started, put into the chain and among the listeners, replaced, and stopped.
+
+Fatal at the start: a module that cannot be made (ConfigError), or does not start (ModuleError). When modules are
+replaced the same is logged, and everything stays as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from math import inf
+from typing import Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from empath.config.schema import Module
+from empath.errors import ConfigError, ModuleError
+from empath.interfaces import IComponent
+from empath.modules.chain import Chain
+from empath.modules.hosted import Hosted
+from empath.modules.listening import Listeners, Subscribe
+from empath.modules.loading import LoadedModule, load_modules
+from empath.modules.services import Surroundings
+
+GRACE: Final = 60.0  # seconds for transactions that began with modules which have been replaced
+LOOK_INTERVAL: Final = 1.0  # seconds between two looks whether they are over
+
+Sections = Sequence[tuple[str, Module]]
+"""
+What is configured, each section with its place in the file.
+"""
+
+log = Logger()
+
+
+@implementer(IComponent)
+class Modules:
+    """
+    The modules that `sections` describe; those `present` are made already for their sections. `decisions` asks `core`,
+    then the modules; `subscribe` tells of life events.
+
+    `oldest_transaction` tells when the oldest transaction began that is under way, infinity without one.
+    """
+
+    def __init__(
+        self,
+        sections: Sections,
+        around: Surroundings,
+        subscribe: Subscribe,
+        core: Iterable[object] = (),
+        present: Sequence[LoadedModule] = (),
+        oldest_transaction: Callable[[], float] = lambda: inf,
+    ) -> None:
+        self._around = around
+        self._core = tuple(core)
+        self._oldest = oldest_transaction
+        self._listeners = Listeners(subscribe)
+        self._hosted = tuple(Hosted(loaded, around) for loaded in load_modules(sections, present))
+        self._replacing: Deferred[None] | None = None
+        self._next: Sections | None = None
+        self._starting: Deferred[None] | None = None
+        self._retiring: set[Deferred[None]] = set()
+        self._pauses: set[Deferred[None]] = set()
+        self._stopped = False
+        self.decisions = Chain(self._checks(self._hosted))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """
+        What the modules are called, in their order.
+        """
+        return tuple(hosted.name for hosted in self._hosted)
+
+    def start(self) -> Awaitable[None] | None:
+        """
+        Start all modules; ModuleError, raised or fired, if one of them does not start. Until then who connects waits.
+        """
+        try:
+            waiting = _start(self._hosted)
+        except ModuleError:
+            self._retire(_stop(self._hosted))
+            raise
+        if not waiting:
+            self._begin()
+            return None
+        self.decisions.hold()
+        self._starting = starting = Deferred.fromCoroutine(self._begin_later(waiting))
+        return starting
+
+    def reconfigure(self, section: object) -> None:
+        """
+        Use other sections (as `Sections`). ConfigError, and nothing is changed, if one of them makes no module.
+
+        The rest takes its time: new modules start, take their places if all did, and then those are stopped that they
+        replace. A module whose section is the same stays as it is.
+        """
+        if not isinstance(section, (list, tuple)):
+            raise TypeError(f"no sections of modules: {section!r}")
+        if self._stopped:
+            return
+        if self._replacing is not None:
+            self._next = section
+            return
+        loaded = load_modules(section, [hosted.loaded for hosted in self._hosted])
+        replacing = Deferred.fromCoroutine(self._replace(loaded))
+        self._replacing = replacing
+        replacing.addErrback(self._not_replaced).addCallback(self._replaced)
+
+    async def stop(self) -> None:
+        """
+        Stop all modules, the last one first, and let go of everything.
+        """
+        self._stopped = True
+        for each in (self._starting, self._replacing, *self._pauses):
+            if each is not None:
+                each.cancel()
+        await _stop(self._hosted)
+        self._listeners.use(())
+        for each in (self._replacing, *self._retiring):
+            if each is not None:
+                await each
+
+    def _checks(self, hosted: Iterable[Hosted]) -> list[object]:
+        return [*self._core, *[each.checks for each in hosted]]
+
+    def _begin(self) -> None:
+        self._listeners.use(each.listener for each in self._hosted)
+        if self._hosted:
+            log.info("modules: {names}", names=", ".join(self.names))
+        self.decisions.open()
+
+    async def _begin_later(self, waiting: list[Deferred[None]]) -> None:
+        await _all(waiting)
+        if not self._stopped:
+            self._begin()
+
+    async def _replace(self, loaded: tuple[LoadedModule, ...]) -> None:
+        """
+        Put the modules of `loaded` in the place of those that there are.
+        """
+        by_loaded = {each.loaded: each for each in self._hosted}
+        hosted = tuple(by_loaded.get(each) or Hosted(each, self._around) for each in loaded)
+        new = [each for each in hosted if each.loaded not in by_loaded]
+        gone = [each for each in self._hosted if each not in hosted]
+        try:
+            await _all(_start(new))
+        except BaseException:
+            await _stop(new)
+            raise
+        self._hosted = hosted
+        mark = self.decisions.use(self._checks(hosted), self._around.clock.seconds())
+        self._listeners.use(each.listener for each in hosted)
+        self._retire(self._retired(gone, mark))
+        log.info(
+            "modules: {names}; new: {new}; gone: {gone}",
+            names=", ".join(self.names) or "none",
+            new=", ".join(each.name for each in new) or "none",
+            gone=", ".join(each.name for each in gone) or "none",
+        )
+
+    def _not_replaced(self, failure: Failure) -> None:
+        error = failure.value
+        if isinstance(error, ModuleError):
+            log.error("modules are not replaced: {reason}", reason=error)
+        elif not isinstance(error, CancelledError):
+            log.failure("modules are not replaced", failure)
+
+    def _replaced(self, _: None) -> None:
+        self._replacing = None
+        sections, self._next = self._next, None
+        if sections is not None:
+            try:
+                self.reconfigure(sections)
+            except ConfigError as error:
+                for problem in error.problems:
+                    log.error("modules are not replaced: {problem}", problem=problem)
+
+    async def _retired(self, gone: list[Hosted], mark: float) -> None:
+        """
+        Stop modules that were replaced, once the transactions are over that began with them.
+        """
+        given = 0.0
+        while given < GRACE and (self._oldest() <= mark or any(each.watch.waits for each in gone)):
+            if not await self._pause():
+                break
+            given += LOOK_INTERVAL
+        self.decisions.refuse_before(mark)
+        await _stop(gone)
+        while self._oldest() <= mark and await self._pause():
+            pass
+        self.decisions.forget(mark)
+
+    async def _pause(self) -> bool:
+        """
+        Wait a little; tells whether there is time to wait on.
+        """
+        if self._stopped:
+            return False
+        pause: Deferred[None] = deferLater(self._around.clock, LOOK_INTERVAL)
+        self._pauses.add(pause)
+        with contextlib.suppress(CancelledError):
+            await pause
+        self._pauses.discard(pause)
+        return not self._stopped
+
+    def _retire(self, stopping: Coroutine[Deferred[None], Any, None]) -> None:
+        """
+        Let modules stop in the background; `stop` waits for it.
+        """
+        ending: Deferred[None] = Deferred.fromCoroutine(stopping)
+        self._retiring.add(ending)
+        ending.addErrback(lambda failure: log.failure("modules did not stop as they should", failure))
+        ending.addCallback(lambda _: self._retiring.discard(ending))
+
+
+def _start(hosted: Iterable[Hosted]) -> list[Deferred[None]]:
+    """
+    Start modules in their order; tells for whom to wait. ModuleError if one does not start, and nobody is waited for.
+    """
+    waiting: list[Deferred[None]] = []
+    for each in hosted:
+        try:
+            begun = each.start()
+        except ModuleError:
+            _let_go(waiting)
+            raise
+        if begun is not None:
+            waiting.append(begun)
+    return waiting
+
+
+def _let_go(waiting: list[Deferred[None]]) -> None:
+    for each in waiting:
+        each.addErrback(_nothing).cancel()
+
+
+async def _all(waiting: list[Deferred[None]]) -> None:
+    """
+    Wait for all; the first that fails ends the wait for the others.
+    """
+    try:
+        for each in waiting:
+            await each
+    except BaseException:
+        _let_go(waiting)
+        raise
+
+
+async def _stop(hosted: Iterable[Hosted]) -> None:
+    """
+    Stop modules, the last one first; each does what it can.
+    """
+    for each in reversed(list(hosted)):
+        try:
+            await each.stop()
+        except CancelledError:
+            continue
+        except Exception:
+            log.failure("module {module} did not stop as it should", module=each.name)
+
+
+def _nothing(_: object) -> None:
+    return None

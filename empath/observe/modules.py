@@ -1,0 +1,90 @@
+"""
+The counts of modules: by module and hook, kept for the life of the process, whichever instance of the module counts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Final
+
+from empath.observe.counts import Histogram, Tally
+
+DURATIONS: Final = (0.00001, 0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0)
+MOST_EVENTS: Final = 100  # names of a module's own events; the rest is "other"
+MOST_LABEL: Final = 100  # characters
+
+
+class HookCounts:
+    """
+    One hook of one module: how long its calls took, how many failed, and what they said.
+    """
+
+    __slots__ = ("durations", "errors", "verdicts")
+
+    def __init__(self) -> None:
+        self.durations = Histogram(DURATIONS)
+        self.errors = 0
+        self.verdicts: dict[str, int] = {}
+
+    def observe(self, seconds: float) -> None:
+        """
+        Count a call; without the histogram's own method, for the sake of a synchronous hook.
+        """
+        durations = self.durations
+        durations.counts[bisect_left(DURATIONS, seconds)] += 1
+        durations.total += seconds
+
+    def failed(self) -> None:
+        """
+        Count a failure.
+        """
+        self.errors += 1
+
+    def decided(self, verdict: str) -> None:
+        """
+        Count an opinion.
+        """
+        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+
+
+class ModuleCounts:
+    """
+    One module. `breaker` tells the state of its breaker: 0 closed, 1 open, 2 half-open.
+    """
+
+    __slots__ = ("breaker", "events", "hooks")
+
+    def __init__(self) -> None:
+        self.hooks: dict[str, HookCounts] = {}
+        self.events = Tally(MOST_EVENTS)
+        self.breaker: Callable[[], int] = int
+
+    def hook(self, name: str) -> HookCounts:
+        """
+        Find the counts of a hook.
+        """
+        return self.hooks.setdefault(name, HookCounts())
+
+    def event(self, name: str, amount: int = 1) -> None:
+        """
+        Count what the module itself finds worth counting.
+        """
+        self.events.add(str(name)[:MOST_LABEL], amount)
+
+
+class ModulesCounts:
+    """
+    All modules that there are or were.
+    """
+
+    __slots__ = ("by_module",)
+
+    def __init__(self) -> None:
+        self.by_module: dict[str, ModuleCounts] = {}
+
+    def of(self, module: str) -> ModuleCounts:
+        """
+        Find the counts of a module.
+        """
+        return self.by_module.setdefault(module, ModuleCounts())
