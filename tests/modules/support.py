@@ -19,6 +19,7 @@ from empath.mail.envelope import Recipient
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 from empath.modules import IServices, IStorage
+from empath.receive.content import Content
 
 
 @implementer(IServices)
@@ -106,3 +107,20 @@ def recipient(address: str = "user@example.org") -> Recipient:
     Make a recipient.
     """
     return Recipient(parse_address(address))
+
+
+class NoWriter:
+    """
+    The writer of a body that nobody asks for.
+    """
+
+    size = 0
+    body = b""
+
+
+def header_content(block: bytes, utf8: bool = False) -> Content:
+    """
+    Make the content of a message of which only the header block matters.
+    """
+    writer: Any = NoWriter()
+    return Content(block, writer, False, utf8, 0)
