@@ -75,7 +75,7 @@ class HookPagesTests(SynchronousTestCase):
         assert found is not None, "the page configures no module"
         read(config, machine(str(self.folder)))
         self.importable(found[1], source)
-        return self.run_page(more + config, blocks(page, "smtp", "log"))
+        return self.run_page(more + config, blocks(page, "text"))
 
     def importable(self, name: str, source: str) -> None:
         """
@@ -88,13 +88,13 @@ class HookPagesTests(SynchronousTestCase):
 
     def run_page(self, config: str, shown: list[tuple[str, str]]) -> Mta:
         """
-        Start with the page's configuration, and hold what happens against what is shown.
+        Start with the page's configuration, and hold what happens against what is shown: dialogues and log lines.
         """
         relay = "" if "[relay]" in config else '[relay]\nnetworks = ["192.0.2.0/24"]\n'
         mta = Mta(config=config + relay, hostname=HOSTNAME, begins=MONDAY, folder=self.folder)
         self.addCleanup(mta.stop)
-        for kind, text in shown:
-            if kind == "smtp":
+        for _, text in shown:
+            if text.startswith(("C:", "S:")):
                 self.dialogue(mta.client("192.0.2.9"), text.splitlines())
                 mta.advance(1)
             else:
