@@ -24,6 +24,8 @@ def client_network(peer: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
     """
     Give the network of a client: large senders try again from another host of the same one.
     """
+    if ipv4_prefix == 24 and ":" not in peer:  # the usual one, without `ipaddress`, which takes ten times as long
+        return f"{peer.rpartition('.')[0]}.0/24"
     address = ip_address(peer.partition("%")[0])
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is None:
