@@ -21,7 +21,14 @@ from zope.interface import implementer
 
 from empath.config.schema import Listener, Smtp
 from empath.errors import SpoolError
-from empath.interfaces import IAuthenticator, IContentWriter, IDecisions, MaybeVerdict
+from empath.interfaces import (
+    IAuthenticator,
+    IBodyReader,
+    IContentWriter,
+    IDecisions,
+    IJudgedContent,
+    MaybeVerdict,
+)
 from empath.mail.envelope import Recipient
 from empath.mail.life import CommandAnswered, ConnectionClosed, LifeEvent
 from empath.mail.message import Delivery, Message
@@ -31,6 +38,7 @@ from empath.receive.factory import SmtpFactory
 from empath.receive.sessions import Sessions
 from empath.receive.terms import Surroundings, terms_of
 from empath.smtp.scram import ScramVerifier
+from empath.spool.body import BodyInMemory, BodyLost
 
 HOSTNAME = "mx.example.org"
 EPOCH = 1795257600.0
@@ -73,6 +81,21 @@ class FakeWriter:
         self.content += data
         return self.spool.slow_write
 
+    def open(self) -> IBodyReader:
+        """
+        Read what was written.
+        """
+        return BodyLost("the content is gone") if self.aborted else BodyInMemory(self.content)
+
+    def clear(self) -> Awaitable[None] | None:
+        """
+        Begin again, or trouble.
+        """
+        if self.spool.write_error is not None:
+            raise self.spool.write_error
+        self.content = b""
+        return self.spool.slow_clear
+
     def commit(self, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
         """
         Store at once, or when `slow_commit` fires.
@@ -98,6 +121,7 @@ class FakeSpool:
         self.begin_error: SpoolError | None = None
         self.write_error: Exception | None = None
         self.slow_write: Deferred[None] | None = None
+        self.slow_clear: Deferred[None] | None = None
         self.slow_commit: Deferred[None] | None = None
 
     def begin(self, queue_id: str) -> IContentWriter:
@@ -114,8 +138,11 @@ class FakeSpool:
 @implementer(IDecisions)
 class FakeDecisions:
     """
-    Answers each stage with what `answers` has for it, None by default; records what was asked.
+    Answers each stage with what `answers` has for it, None by default; records what was asked. `judge` is called with
+    transaction and content where there is no answer for "data".
     """
+
+    judge: Callable[[Transaction, IJudgedContent], Answer] | None = None
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer | Callable[[], Answer]] = {}
@@ -157,11 +184,13 @@ class FakeDecisions:
         """
         return self._answer("rcpt_to", recipient)
 
-    def data(self, session: Session, transaction: Transaction, message: Message) -> Answer:
+    def data(self, session: Session, transaction: Transaction, content: IJudgedContent) -> Answer:
         """
         As IDecisions.
         """
-        return self._answer("data", message)
+        if self.judge is not None:
+            return self.judge(transaction, content)
+        return self._answer("data", content)
 
     def _answer(self, stage: str, subject: object) -> Answer:
         self.asked.append((stage, subject))
