@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from empath.mail.session import Session, Transaction
-from empath.modules import IModule, Verdict
+from empath.modules import Answer, IModule, Verdict
 from empath.modules.builtin.dnsbl import Dnsbl
 from empath.modules.builtin.dnsbl_zones import client_label, domain_label, read_zones
 from tests.modules.builtin.lists import ListServices
@@ -325,6 +325,25 @@ class WaitingTests(DnsblCase):
         self.failureResultOf(told, CancelledError)
         self.services.tell(LISTED)
         self.assertIsInstance(self.slow.rcpt_to(self.session, self.transaction, recipient()), Verdict)
+
+    def test_services_may_answer_by_a_coroutine(self) -> None:
+        """
+        Any Awaitable will do.
+        """
+        answer = self.services.lookup
+
+        async def later(name: str, rdtype: str) -> Answer:
+            return await Deferred.fromCoroutine(wait(name, rdtype))
+
+        async def wait(name: str, rdtype: str) -> Answer:
+            told = answer(name, rdtype)
+            return told if isinstance(told, Answer) else await told
+
+        self.services.lookup = later  # type: ignore[method-assign]
+        self.slow.connect(self.session)
+        told = self.rcpt()
+        self.services.tell(LISTED)
+        self.assertIsNotNone(self.successResultOf(told))
 
     def test_look_ups_that_fail(self) -> None:
         """
