@@ -11,7 +11,7 @@ from typing import Final
 from empath.observe.counts import Histogram, Tally
 
 DURATIONS: Final = (0.00001, 0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0)
-MOST_EVENTS: Final = 100  # names of a module's own events; the rest is "other"
+MOST_EVENTS: Final = 1000  # names of a module's own events; the rest is "other"
 MOST_LABEL: Final = 100  # characters
 
 
