@@ -11,8 +11,9 @@ import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from OpenSSL import SSL, crypto
-from twisted.internet.ssl import CertificateOptions, TLSVersion
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from zope.interface import implementer
 
 _BEGINS = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 _ENDS = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
@@ -27,15 +28,16 @@ class Certified:
     certificate: bytes
     key: bytes = attrs.field(repr=False)
 
-    def options(self) -> CertificateOptions:
+    def creator(self) -> ServerCreator:
         """
-        Make what a Twisted server is given.
+        Make what `startTLS` of a Twisted server is given.
         """
-        return CertificateOptions(
-            privateKey=crypto.load_privatekey(crypto.FILETYPE_PEM, self.key),
-            certificate=crypto.load_certificate(crypto.FILETYPE_PEM, self.certificate),
-            raiseMinimumTo=TLSVersion.TLSv1_2,
-        )
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.use_certificate(x509.load_pem_x509_certificate(self.certificate))
+        key = serialization.load_pem_private_key(self.key, None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        context.use_privatekey(key)
+        return ServerCreator(context)
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """
@@ -45,6 +47,22 @@ class Certified:
         chain.write_bytes(self.certificate)
         key.write_bytes(self.key)
         return chain, key
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+@attrs.frozen
+class ServerCreator:
+    """
+    Begins TLS as a server with a context.
+    """
+
+    context: SSL.Context
+
+    def serverConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:  # noqa: N803 Twisted names it
+        """
+        Make the connection.
+        """
+        return SSL.Connection(self.context, None)
 
 
 def self_signed(*names: str) -> Certified:
@@ -68,4 +86,4 @@ def anyone() -> SSL.Context:
     """
     Make a client's context that takes any certificate.
     """
-    return CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
+    return SSL.Context(SSL.TLS_CLIENT_METHOD)

@@ -105,6 +105,17 @@ class FakeDns:
             text.split()[1].rstrip(".") for key, found in self._records.items() if key[1] == "MX" for text in found[1]
         }
 
+    def find(self, name: str, rdtype: str) -> tuple[str, tuple[str, ...]]:
+        """
+        Tell how a question ends: SERVFAIL (silence as well), "" for a name that does not exist, else a word; and the
+        records.
+        """
+        plain = _plain(name)
+        if plain in self._trouble:
+            return SERVFAIL, ()
+        exists = any(known == plain or known.endswith(f".{plain}") for known, _ in self._records)
+        return "exists" if exists else "", self.texts(plain, rdtype)
+
     def answer(self, query: bytes) -> bytes | None:
         """
         Answer a message, None: not at all.

@@ -13,6 +13,7 @@ import attrs
 from empath.config.schema import Module
 from empath.config.units import Options
 from empath.interfaces import IModule
+from empath.modules.loading import LoadedModule, adopt
 
 PREFIX: Final = "given-"
 
@@ -25,49 +26,41 @@ An instance, a factory, a pair of a factory (or its name) and its options, or a 
 
 class Given:
     """
-    Gives sections for modules, and their factories by the name that stands in the section.
+    Gives sections for modules, and makes those that a test hands in as objects.
 
     An instance is used as it is the first time; after a restart a copy of how it was when it was handed in takes its
     place, since what a module only remembers is gone then.
     """
 
     def __init__(self, modules: Sequence[ModuleGiven]) -> None:
-        self._factories: dict[str, Factory] = {}
-        self._sections = tuple([self._section(each, f"{PREFIX}{at}") for at, each in enumerate(modules, 1)])
+        self.sections: tuple[Module, ...] = ()
+        self._factories: dict[int, Factory] = {}
+        for at, given in enumerate(modules):
+            self.sections += (self._section(given, at),)
 
-    def sections(self) -> tuple[Module, ...]:
+    def make(self) -> tuple[LoadedModule, ...]:
         """
-        Give a section for each.
+        Make, anew, the modules whose factories are no names; ConfigError, TypeError and ValueError tell what is wrong.
         """
-        return self._sections
+        return tuple([adopt(make(**self.sections[at].options), self.sections[at]) for at, make in self._made()])
 
-    def find(self, factory: str) -> Factory | None:
-        """
-        Give the factory of a name in a section, None for a name that is not ours.
-        """
-        return self._factories.get(factory)
+    def _made(self) -> list[tuple[int, Factory]]:
+        return sorted(self._factories.items())
 
-    def _section(self, given: ModuleGiven, name: str) -> Module:
-        options: Mapping[str, Any] = {}
+    def _section(self, given: ModuleGiven, at: int) -> Module:
+        rest: dict[str, Any] = {}
         if isinstance(given, Module):
             return given
         if isinstance(given, Mapping):
-            given = dict(given)
-            named = given.pop("factory")
-            section = attrs.evolve(Module(), **given, options=Options(dict(given.pop("options", {}))))
-            return attrs.evolve(section, factory=self._named(named, name))
-        if isinstance(given, tuple):
-            given, options = given
-        return Module(factory=self._named(given, name), options=Options(dict(options)))
-
-    def _named(self, given: Any, name: str) -> str:
-        """
-        Give the name under which a factory is found.
-        """
-        if isinstance(given, str):
-            return given
-        self._factories[name] = given if _is_factory(given) else _Instance(given)
-        return name
+            rest = {key: value for key, value in given.items() if key != "factory"}
+            given = given["factory"]
+        elif isinstance(given, tuple):
+            given, rest["options"] = given
+        rest["options"] = Options(dict(rest.get("options", {})))
+        if not isinstance(given, str):
+            self._factories[at] = given if _is_factory(given) else _Instance(given)
+            given = f"{PREFIX}{at}"
+        return attrs.evolve(Module(factory=given), **rest)
 
 
 class _Instance:

@@ -86,7 +86,7 @@ class KeptStorages:
         Nothing is to be opened.
         """
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """
         What is stored stays.
         """

@@ -1,18 +1,22 @@
 """
-The machine on which an MTA in memory runs: threads that run at once, chance by a seed, a spool that is kept.
+The machine on which an MTA in memory runs: threads that run at once, chance by a seed, memory that is kept.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.python.failure import Failure
 
+from empath.mail.life import Emit
+from empath.modules.loading import LoadedModule
 from empath.service.machine import Machine
 from empath.testing.fake_dns import DnsSockets
+from empath.testing.kept import KeptSpool, KeptStorages
 
 
 class AtOnce:
@@ -50,10 +54,51 @@ class AtOnce:
         onResult(good, result)
 
 
-def machine_in(reactor: Any, chance: random.Random, sockets: DnsSockets, make_spool: Any, *_: Any) -> Machine:
+class WorkersAtOnce:
+    """
+    The threads of a module, without threads: a call that blocks runs to its end before anything else happens.
+    """
+
+    def __init__(self, name: str, reactor: Any) -> None:
+        self.name = name
+
+    def run(self, call: Callable[[], Any]) -> Deferred[Any]:
+        """
+        Run a call; what is returned has fired.
+        """
+        try:
+            result = call()
+        except Exception:
+            return fail(Failure())
+        if isinstance(result, Deferred):
+            result.addErrback(lambda _: None)
+            return fail(TypeError("a call in a thread returned a Deferred"))
+        return succeed(result)
+
+    async def stop(self) -> None:
+        """
+        Nothing is under way.
+        """
+
+
+def make_workers(name: str, reactor: Any) -> Any:
+    """
+    Make the threads of a module.
+    """
+    return WorkersAtOnce(name, reactor)
+
+
+def machine_in(
+    reactor: Any,
+    chance: random.Random,
+    sockets: DnsSockets,
+    memory: tuple[Callable[[Any, Emit], KeptSpool], KeptStorages],
+    modules: Sequence[LoadedModule],
+) -> Machine:
     """
     Describe it to the service.
     """
+    make_spool, storages = memory
     return Machine(
         chance=chance,
         secret_chance=chance,
@@ -62,4 +107,7 @@ def machine_in(reactor: Any, chance: random.Random, sockets: DnsSockets, make_sp
         make_pool=AtOnce,
         addresses=frozenset,
         memory_spool=make_spool,
+        memory_storages=lambda in_thread, clock: storages,
+        workers=make_workers,
+        modules=modules,
     )

@@ -124,11 +124,12 @@ class MockSmtpServer:
             raise ValueError("a write has at least one byte")
         return self._with(piece=size)
 
-    def with_starttls(self, options: Any = None) -> MockSmtpServer:
+    def with_starttls(self, creator: Any = None) -> MockSmtpServer:
         """
-        Offer STARTTLS, with Twisted's CertificateOptions or a certificate made for it, which nobody vouches for.
+        Offer STARTTLS, with what Twisted's `startTLS` takes (CertificateOptions, say), or a certificate made for it
+        that nobody vouches for.
         """
-        return self._with(tls=options if options is not None else self_signed("mock.example").options())
+        return self._with(tls=creator if creator is not None else self_signed("mock.example").creator())
 
     def with_starttls_failure(self, code: int = 454, text: str = "4.7.0 TLS is not available") -> MockSmtpServer:
         """

@@ -39,7 +39,8 @@ class Mta:
     is the text of an empath.toml. What is by chance follows `seed`. Time begins at 2024-01-01 and passes only in
     `advance`, and as far as a client waits for a reply.
 
-    `dns`, `peers` (by name), `events` (life events), `logs` and `faults` may be looked at, and changed, at any time.
+    `dns`, `peers` (by host), `events` (life events), `logs` and `faults` may be looked at, and changed, at any time.
+    `modules` are those that were handed in as objects, by name, as they run now.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Mta:
         self.events: list[LifeEvent] = []
         self.messages: list[Message] = []
         self.clients: list[Client] = []
+        self.modules: dict[str, Any] = {}
         self.storages = KeptStorages(self.world.seconds)
         self.chance = random.Random(seed)
         self._recorder = Recorder()
@@ -66,8 +68,7 @@ class Mta:
         self._crashed: list[object] = []  # what is suspended must not be woken by being collected
         self.spool: KeptSpool | None = None
         self.reactor = self._machine()
-        sections = self._given.sections()
-        self.config = settings(config, hostname, domains, sections, folder, self.reactor)
+        self.config = settings(config, hostname, domains, self._given.sections, folder, self.reactor)
         for domain in self.config.relay.domains:
             self.peer(domain)
         self.service: EmpathService
@@ -249,7 +250,10 @@ class Mta:
         if not self.reactor.running:
             self.reactor = self._machine()
         sockets = DnsSockets(self.dns, self.reactor)
-        machine = machine_in(self.reactor, self.chance, sockets, self._make_spool, self.storages, self._given)
+        memory = (self._make_spool, self.storages)
+        made = self._given.make()
+        self.modules = {each.name: each.module for each in made}
+        machine = machine_in(self.reactor, self.chance, sockets, memory, made)
         with self._recorder.running():
             self.service = build(self.config, self.reactor, machine)
             for event_type in get_args(LifeEvent):
