@@ -1,5 +1,6 @@
 """
-The threads of one service: one that writes the spool, one that reads it, and a few for files.
+The threads of one service: one that writes the spool, one that reads it, one for what modules store, and a few for
+files.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ FILE_THREADS: Final = 4
 
 class Threads:
     """
-    Runs blocking calls; `in_writer` and `in_reader` one at a time and in order, `in_thread` a few at once.
+    Runs blocking calls; `in_writer`, `in_reader` and `in_storage` one at a time and in order, `in_thread` a few at
+    once.
 
     `make_pool` makes a thread pool of at most so many threads, of a name.
     """
@@ -25,20 +27,21 @@ class Threads:
         self._reactor = reactor
         self._writer = make_pool(1, "empath-writer")
         self._reader = make_pool(1, "empath-reader")
+        self._storage = make_pool(1, "empath-storage")
         self._files = make_pool(FILE_THREADS, "empath-files")
 
     def start(self) -> None:
         """
         Let calls run; after the fork, which would not take threads along.
         """
-        for pool in (self._writer, self._reader, self._files):
+        for pool in (self._writer, self._reader, self._storage, self._files):
             pool.start()
 
     def stop(self) -> None:
         """
         Wait for the calls that run, and end the threads.
         """
-        for pool in (self._writer, self._reader, self._files):
+        for pool in (self._writer, self._reader, self._storage, self._files):
             pool.stop()
 
     def in_writer(self, call: Callable[[], Any]) -> Deferred[Any]:
@@ -52,6 +55,12 @@ class Threads:
         Run a call that reads the spool.
         """
         return deferToThreadPool(self._reactor, self._reader, call)
+
+    def in_storage(self, call: Callable[[], Any]) -> Deferred[Any]:
+        """
+        Run a call that reads or writes what modules store.
+        """
+        return deferToThreadPool(self._reactor, self._storage, call)
 
     def in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
         """

@@ -11,7 +11,7 @@ import attrs
 
 from empath.config.convert import Problem, joined, unusable
 from empath.config.reception import of_auth, of_listeners
-from empath.config.schema import Config, Delivery, Domain, Listener, Module, Relay, TlsPolicyName
+from empath.config.schema import Config, Delivery, Domain, Listener, Module, TlsPolicyName
 from empath.config.values import shown
 
 SECURE: Final[tuple[TlsPolicyName, ...]] = ("required", "verified")
@@ -21,7 +21,6 @@ def contradictions(config: Config) -> Iterator[Problem]:
     """
     Find all that cannot stand together.
     """
-    yield from _of_relay(config.relay)
     yield from of_auth(config.auth)
     yield from of_listeners(config)
     yield from _of_modules(config.modules)
@@ -66,15 +65,6 @@ def _secured(domain: Domain, default: TlsPolicyName) -> Domain:
     if not (domain.require_tls or domain.username) or (domain.tls_policy or default) in SECURE:
         return domain
     return attrs.evolve(domain, tls_policy="required")
-
-
-def _of_relay(relay: Relay) -> Iterator[Problem]:
-    """
-    Ask how the recipients of our domains are known: to take mail for unknown ones is backscatter.
-    """
-    if relay.domains and not relay.recipients:
-        allowed = '"any", or the path of a file with an address a line; needed as relay.domains is not empty'
-        yield unusable("relay.recipients", "nothing", allowed, ("relay.domains",))
 
 
 def _of_modules(modules: tuple[Module, ...]) -> Iterator[Problem]:

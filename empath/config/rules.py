@@ -59,14 +59,12 @@ Shape = Leaf | Each | Keyed | Section
 
 def _recipients(value: object, around: Surroundings) -> str:
     """
-    Read where our recipients are known from: "any", or a file.
+    Read where our recipients are known from: "verify", "any", or a file.
     """
-    allowed = '"any", or the path of a file with an address a line'
-    if value == "verify":
-        raise Refused(f'{allowed} ("verify" comes with a later release)')
+    allowed = '"verify", "any", or the path of a file with an address a line'
     if not isinstance(value, str) or not value:
         raise Refused(allowed)
-    if value == "any":
+    if value in ("verify", "any"):
         return value
     path = around.folder / value
     try:

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.config.schema import Module
-from empath.errors import ConfigError, ModuleError
+from empath.errors import ConfigError, EmpathError, ModuleError
 from empath.interfaces import IComponent
 from empath.modules.chain import Chain
 from empath.modules.hosted import Hosted
@@ -60,6 +60,7 @@ class Modules:
         self._core = tuple(core)
         self._oldest = oldest_transaction
         self._listeners = Listeners(subscribe)
+        self._stores = False
         self._hosted = tuple(Hosted(loaded, around) for loaded in load_modules(sections, present))
         self._replacing: Deferred[None] | None = None
         self._next: Sections | None = None
@@ -81,8 +82,9 @@ class Modules:
         Start all modules; ModuleError, raised or fired, if one of them does not start. Until then who connects waits.
         """
         try:
+            self._open_storage(self._hosted)
             waiting = _start(self._hosted)
-        except ModuleError:
+        except EmpathError:
             self._retire(_stop(self._hosted))
             raise
         if not waiting:
@@ -124,6 +126,16 @@ class Modules:
         for each in (self._replacing, *self._retiring):
             if each is not None:
                 await each
+        if self._stores:
+            await self._around.storages.close()
+
+    def _open_storage(self, hosted: Sequence[Hosted]) -> None:
+        """
+        Open what modules store in, once there is any.
+        """
+        if hosted and not self._stores:
+            self._around.storages.open()
+            self._stores = True
 
     def _checks(self, hosted: Iterable[Hosted]) -> list[object]:
         return [*self._core, *[each.checks for each in hosted]]
@@ -148,6 +160,7 @@ class Modules:
         new = [each for each in hosted if each.loaded not in by_loaded]
         gone = [each for each in self._hosted if each not in hosted]
         try:
+            self._open_storage(new)
             await _all(_start(new))
         except BaseException:
             await _stop(new)
@@ -165,7 +178,7 @@ class Modules:
 
     def _not_replaced(self, failure: Failure) -> None:
         error = failure.value
-        if isinstance(error, ModuleError):
+        if isinstance(error, EmpathError):
             log.error("modules are not replaced: {reason}", reason=error)
         elif not isinstance(error, CancelledError):
             log.failure("modules are not replaced", failure)

@@ -29,8 +29,8 @@ class Surroundings:
     """
     Who works with modules; see IServices for what most of it means.
 
-    `counts` finds the ModuleCounts of a module by its name, `storage` its IStorage. `workers` makes its threads.
-    `reactor` connects, and is the clock.
+    `counts` finds the ModuleCounts of a module by its name. `storages` has `of`, which does the same for its IStorage,
+    and `open` and `close`. `workers` makes its threads. `reactor` connects, and is the clock.
     """
 
     hostname: str
@@ -39,7 +39,7 @@ class Surroundings:
     domains: frozenset[str]
     folder: Path
     counts: Callable[[str], Any]
-    storage: Callable[[str], IStorage]
+    storages: Any
     lookup: Callable[[str, str], Answer | Awaitable[Answer]]
     verify: Callable[[Address], Awaitable[Reply]]
     workers: Callable[[str, Any], Workers] = Workers
@@ -64,7 +64,7 @@ class Services:
         self.chance = around.chance
         self.domains = around.domains
         self.folder = around.folder
-        self.storage = around.storage(module)
+        self.storage: IStorage = around.storages.of(module)
         self._module = module
         self._around = around
         self._counts = around.counts(module)

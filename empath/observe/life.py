@@ -7,6 +7,7 @@ Nothing here is fatal or retried: a listener that raises is a bug, logged with i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.logger import Logger
@@ -28,11 +29,20 @@ class LifeEvents:
     def __init__(self) -> None:
         self._listeners: dict[type[Any], tuple[Callable[[Any], None], ...]] = {}
 
-    def subscribe(self, event_type: type[E], listener: Callable[[E], None]) -> None:
+    def subscribe(self, event_type: type[E], listener: Callable[[E], None]) -> Callable[[], None]:
         """
-        Have `listener` called, at once and before `emit` returns, with every event of exactly this type from now on.
+        Have `listener` called, at once and before `emit` returns, with every event of exactly this type, until what is
+        returned is called.
         """
         self._listeners[event_type] = (*self._listeners.get(event_type, ()), listener)
+        return partial(self._unsubscribe, event_type, listener)
+
+    def _unsubscribe(self, event_type: type[E], listener: Callable[[E], None]) -> None:
+        left = tuple(each for each in self._listeners.get(event_type, ()) if each is not listener)
+        if left:
+            self._listeners[event_type] = left
+        else:
+            self._listeners.pop(event_type, None)
 
     def emit(self, event: LifeEvent) -> None:
         """

@@ -15,6 +15,7 @@ from empath.mail.message import Status
 from empath.mail.reply import Reply
 from empath.observe import counts
 from empath.observe.life import LifeEvents
+from empath.observe.modules import ModulesCounts
 
 WELL_ENDED: Final = frozenset(
     {"quit", "lost"}
@@ -62,7 +63,9 @@ class Metrics:
         "failed",
         "limits",
         "message_size",
+        "messages_discarded",
         "messages_received",
+        "modules",
         "queue_age",
         "reports_dropped",
         "reports_queued",
@@ -74,6 +77,8 @@ class Metrics:
 
     def __init__(self, section: schema.Metrics) -> None:
         self.connections = self.connections_closed = self.connections_failed = self.messages_received = 0
+        self.messages_discarded = 0
+        self.modules = ModulesCounts()
         self.delivered = self.failed = self.retrying = 0
         self.cleanups_given_up = self.reports_queued = self.reports_dropped = 0
         self.smtp_errors = counts.Tally()
@@ -104,6 +109,7 @@ class Metrics:
         events.subscribe(life.ConnectionOpened, self._opened)
         events.subscribe(life.ConnectionClosed, self._closed)
         events.subscribe(life.CommandAnswered, self._refused)
+        events.subscribe(life.MessageDiscarded, self._discarded)
         events.subscribe(life.MessageReceived, self._received)
         events.subscribe(life.AttemptEnded, self._attempted)
         events.subscribe(life.ReportQueued, self._reported)
@@ -141,6 +147,9 @@ class Metrics:
             self.auth_results.add(AUTH_RESULTS.get(reply.code, "refused"))
         if limit := limit_of(reply):
             self.limits.add(limit)
+
+    def _discarded(self, event: life.MessageDiscarded) -> None:
+        self.messages_discarded += 1
 
     def _received(self, event: life.MessageReceived) -> None:
         if event.session is not None:

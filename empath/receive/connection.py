@@ -8,6 +8,7 @@ that it said is left.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import ITCPTransport
@@ -88,6 +89,13 @@ class Connection(Link):
         self._around.emit(ConnectionClosed(session, self._around.clock.seconds() - session.opened, self._reason))
 
     # What the register of sessions calls
+
+    @property
+    def transaction_began(self) -> float:
+        """
+        See `Drainable.transaction_began`.
+        """
+        return inf if self._transaction is None else self._transaction.started
 
     def drain(self) -> None:
         """

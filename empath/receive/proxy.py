@@ -8,6 +8,7 @@ proxy that connects and goes away without a word (a health check) is no trouble.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -81,6 +82,8 @@ class AwaitedHeader(Protocol):
     """
     A proxy's connection up to the end of its header; then the session takes its place at the transport.
     """
+
+    transaction_began = inf  # there is none before the session
 
     def __init__(self, factory: ProxyFactory, peer: str, addr: IAddress) -> None:
         self._proxy = factory

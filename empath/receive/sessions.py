@@ -5,6 +5,7 @@ All live sessions: how many there may be, in all and of one client, and how they
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -28,6 +29,12 @@ class Drainable(Protocol):
     """
     A session that can be brought to its end.
     """
+
+    @property
+    def transaction_began(self) -> float:
+        """
+        When the transaction began that it is in, in seconds since the epoch; infinity without one.
+        """
 
     def drain(self) -> None:
         """
@@ -137,6 +144,12 @@ class Sessions:
         if self._empty is not None and not self._live:
             empty, self._empty = self._empty, None
             empty.callback(None)
+
+    def oldest_transaction(self) -> float:
+        """
+        Tell when the oldest transaction began that is under way, in seconds since the epoch; infinity without one.
+        """
+        return min((session.transaction_began for session in self._live), default=inf)
 
     async def drain(self, farewell: Reply, bound: float) -> None:
         """

@@ -2,14 +2,17 @@
 The composition root: the only place that builds the rooms and wires them together.
 
 Fatal, raised from `build`: a configuration that cannot be used as it stands (ConfigError). Fatal, raised while
-starting: a busy port, a spool that cannot be opened. The stop is ordered: listeners, sessions, deliveries, spool.
+starting: a busy port, a spool that cannot be opened, a module that does not start. The stop is ordered: listeners,
+sessions, deliveries, modules, spool.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogPublisher
@@ -17,11 +20,12 @@ from twisted.logger import Logger, globalLogPublisher
 from empath.auth.loading import authenticator_of
 from empath.auth.senders import senders_of
 from empath.census import Census
+from empath.config.changes import changes
 from empath.config.recipients import relay_of
 from empath.config.schema import Config
 from empath.interfaces import ISpool
 from empath.modules.builtin.core import CoreChecks
-from empath.modules.chain import Chain
+from empath.modules.host import Modules
 from empath.observe.exposition import Exposition, Gauges
 from empath.observe.health import Checks, Readiness
 from empath.observe.http import HttpService, health_pages, metrics_pages
@@ -29,11 +33,13 @@ from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
 from empath.observe.logging import LEVELS
 from empath.observe.metrics import Metrics
+from empath.policy.relay import RelayPolicy
 from empath.policy.throttle import Throttle
 from empath.queue.periodic import Periodic
 from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
 from empath.service.machine import Machine, this_machine
+from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
 from empath.service.outgoing import make_outgoing
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
@@ -46,11 +52,18 @@ class EmpathService(MultiService):
     Everything that runs; two of them in one process share nothing.
 
     `privilegedStartService` binds, `startService` opens the spool and begins, `stopService` is the ordered drain.
+
+    `starting` is None, unless modules take their time to start: then it fires once they have, and fails if one does
+    not; until then mail neither comes in nor goes out.
     """
 
-    def __init__(self, config: Config, reactor: Any, machine: Machine | None = None) -> None:
+    def __init__(
+        self, config: Config, reactor: Any, machine: Machine | None = None, folder: Path | None = None
+    ) -> None:
         super().__init__()
         self.config = config
+        self.starting: Deferred[None] | None = None
+        self._running = False
         self.shutting_down = False
         self._reactor = reactor
         self._machine = machine = machine or this_machine(reactor)
@@ -60,7 +73,9 @@ class EmpathService(MultiService):
         self.spool = self._make_spool()
         self.outgoing = make_outgoing(config, reactor, machine, self.spool, self._threads.in_thread, self.events.emit)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
-        self.reception = self._make_reception()
+        relay = relay_of(config.relay, verifies(config))
+        self.modules = self._make_modules(relay, folder or Path.cwd())
+        self.reception = self._make_reception(relay)
         self.census = Census(self.spool, reactor)
         self._periodic = (
             Periodic("the census", self.census.take, config.delivery.process_interval, reactor),
@@ -78,25 +93,46 @@ class EmpathService(MultiService):
         for http in self._http:
             http.bind()
 
-    def startService(self) -> None:
+    def startService(self) -> Deferred[None] | None:
         """
-        Open the spool and begin; the reactor does not accept anything before this has returned.
+        Open the spool and begin; the reactor does not accept anything before this has returned. Tells `starting`.
         """
         super().startService()
         self._threads.start()
         try:
-            self._begin()
+            self.spool.open()
+            self.resolver.start()
+            waiting = self.modules.start()
+            if waiting is None:
+                self._begin()
+            else:
+                self.starting = Deferred.fromCoroutine(self._begin_later(waiting))
         except BaseException:
             self._threads.stop()  # they would keep the process from ending
             raise
+        return self.starting
+
+    async def _begin_later(self, waiting: Awaitable[None]) -> None:
+        await waiting
+        if not self.shutting_down:
+            self._begin()
 
     def _begin(self) -> None:
-        self.spool.open()
-        self.resolver.start()
         self.queue.start()
         self.reception.start()
         for periodic in self._periodic:
             periodic.start(now=True)
+        self._running = True
+
+    def reconfigure(self, config: Config) -> list[str]:
+        """
+        Use another configuration as far as that goes while we run; tells the keys of what else changed, and needs a
+        restart. ConfigError, and nothing is changed, if it cannot be used.
+        """
+        new = attrs.evolve(self.config, modules=config.modules)
+        self.modules.reconfigure(sections_of(new))
+        self.config = new
+        return list(changes(new, config))
 
     def stopService(self) -> Deferred[None]:
         """
@@ -114,6 +150,7 @@ class EmpathService(MultiService):
             *[periodic.stop for periodic in self._periodic],
             self.reception.stop,
             self.queue.stop,
+            self.modules.stop,
             self.agent.stop,
             self.resolver.stop,
             self.readiness.stop,
@@ -152,16 +189,28 @@ class EmpathService(MultiService):
             max_cleanup_attempts=self.config.delivery.max_cleanup_attempts,
         )
 
-    def _make_reception(self) -> Reception:
-        config, reactor, secret = self.config, self._reactor, self._machine.secret_chance
-        relay = relay_of(config.relay)
+    def _make_modules(self, relay: RelayPolicy, folder: Path) -> Modules:
+        config, machine, reactor = self.config, self._machine, self._reactor
         core = CoreChecks(config.smtp, relay, self.spool.has_room, senders_of(config.auth))
+        storages = make_storages(config, reactor, machine, self._threads.in_storage)
+        around = make_surroundings(config, folder, reactor, machine, self.metrics, self.outgoing, storages)
+        return Modules(
+            sections_of(config),
+            around,
+            self.events.subscribe,
+            [core],
+            machine.modules,
+            lambda: self.reception.sessions.oldest_transaction(),
+        )
+
+    def _make_reception(self, relay: RelayPolicy) -> Reception:
+        config, reactor, secret = self.config, self._reactor, self._machine.secret_chance
         around = Surroundings(
             hostname=config.hostname,
             postmaster=config.delivery.dsn.postmaster,
             clock=reactor,
             chance=self._machine.chance,
-            decisions=Chain([core]),
+            decisions=self.modules.decisions,
             begin=self.spool.begin,
             trusts=relay.trusts,
             emit=self.events.emit,
@@ -204,7 +253,7 @@ class EmpathService(MultiService):
 
     def _checks(self) -> Checks:
         return Checks(
-            smtp=lambda: len(self.reception.ports) == len(self.config.smtp.listeners),
+            smtp=lambda: self._running and len(self.reception.ports) == len(self.config.smtp.listeners),
             spool=self._spool_writable,
             delivery=lambda: self.queue.attempts.open,
             dns=self.outgoing.dns_answers,
@@ -218,9 +267,9 @@ class EmpathService(MultiService):
         return True
 
 
-def build(config: Config, reactor: Any, machine: Machine | None = None) -> EmpathService:
+def build(config: Config, reactor: Any, machine: Machine | None = None, folder: Path | None = None) -> EmpathService:
     """
-    Build the service that `config` describes, on this machine unless another one is given; ConfigError if it cannot be
-    used as it stands.
+    Build the service that `config` describes, on this machine unless another one is given. Modules resolve paths
+    against `folder`, by default the working directory. ConfigError if it cannot be used as it stands.
     """
-    return EmpathService(config, reactor, machine)
+    return EmpathService(config, reactor, machine, folder)

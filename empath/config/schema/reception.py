@@ -116,12 +116,13 @@ class Smtp:
 @attrs.frozen(slots=True)
 class Relay:
     """
-    [relay]: who may send to whom. `recipients` is "any", or the path of a file with an address a line.
+    [relay]: who may send to whom. `recipients` of our domains are known by asking their next hop ("verify"), by a file
+    with an address a line, or not at all ("any").
     """
 
     networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     domains: tuple[str, ...] = ()
-    recipients: str = ""
+    recipients: str = "verify"
 
 
 @attrs.frozen(slots=True)

@@ -50,7 +50,7 @@ class CoreChecks:
         self._max_message_size = smtp.max_message_size
         self._max_recipients = smtp.max_recipients
         self._relay = relay
-        if relay.domains and relay.recipients is None:
+        if relay.domains and relay.recipients is None and not relay.verified:
             log.warn(
                 'relay: recipients = "any": mail to unknown users of {domains} will bounce (backscatter)',
                 domains=", ".join(sorted(relay.domains)),

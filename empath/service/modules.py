@@ -1,0 +1,69 @@
+"""
+Modules in the service: what they are given, and which there are without being configured.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from empath.config.schema import Config, Module
+from empath.interfaces import InThread
+from empath.modules.host import Sections
+from empath.modules.services import Surroundings
+from empath.modules.storage import Storages
+from empath.observe.metrics import Metrics
+from empath.service.machine import Machine
+from empath.service.outgoing import Outgoing
+
+FILE: Final = "modules.sqlite"  # what modules store, in the spool's folder
+RECIPIENTS: Final = "recipients"  # the module that asks the next hop who is known there
+
+
+def sections_of(config: Config) -> Sections:
+    """
+    Tell the sections of all modules, with their places in the file.
+
+    `relay.recipients = "verify"` is a module of its own behind all others, aliases among them, unless it is configured.
+    """
+    sections = [(f"modules[{at}]", section) for at, section in enumerate(config.modules)]
+    if config.relay.domains and config.relay.recipients == "verify" and not verifies(config):
+        sections.append(("relay.recipients", Module(factory=RECIPIENTS)))
+    return sections
+
+
+def verifies(config: Config) -> bool:
+    """
+    Tell whether the module that knows recipients is configured.
+    """
+    return any(section.factory == RECIPIENTS for section in config.modules)
+
+
+def make_storages(config: Config, reactor: Any, machine: Machine, in_thread: InThread[Any]) -> Any:
+    """
+    Make what modules store in: beside the spool, and as durable.
+    """
+    if config.spool.backend == "memory":
+        return machine.memory_storages(in_thread, reactor)
+    return Storages(os.path.join(config.spool.path, FILE), in_thread, reactor)
+
+
+def make_surroundings(
+    config: Config, folder: Path, reactor: Any, machine: Machine, metrics: Metrics, outgoing: Outgoing, storages: Any
+) -> Surroundings:
+    """
+    Put together what modules are given.
+    """
+    return Surroundings(
+        hostname=config.hostname,
+        reactor=reactor,
+        chance=machine.chance,
+        domains=frozenset(config.relay.domains),
+        folder=folder,
+        counts=metrics.modules.of,
+        storages=storages,
+        lookup=outgoing.resolver.lookup,
+        verify=outgoing.smtp_agent.verify,
+        workers=machine.workers,
+    )
