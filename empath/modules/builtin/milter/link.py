@@ -79,8 +79,12 @@ class MilterLink(Protocol):
         Say something and wait for the answer, if there is to be one: each time at most `seconds`, which begin anew
         with every sign of life. What the milter wants changed goes to `change`.
         """
-        await self._write(self.dialogue.say(command, content, macros), seconds)
-        if self.dialogue.awaiting is None:
+        if self._failure is not None:
+            raise self._failure
+        said = self.dialogue.say(command, content, macros)
+        answered = self.dialogue.awaiting is not None  # the answer may have come before all has left
+        await self._write(said, seconds)
+        if not answered:
             return CONTINUE
         while True:
             response = await self._next(seconds)
@@ -175,7 +179,6 @@ class MilterLink(Protocol):
 
     async def _next(self, seconds: float) -> Response:
         if not self._responses:
-            self._hold(False)
             if self._failure is not None:
                 raise self._failure
             self._waiting = Deferred()
@@ -185,7 +188,10 @@ class MilterLink(Protocol):
                 self._waiting = None
         if not self._responses:
             raise self._failure or MilterError("no answer")
-        return self._responses.popleft()
+        response = self._responses.popleft()
+        if not self._responses:
+            self._hold(False)
+        return response
 
     async def _wait(self, waiting: Deferred[None], seconds: float) -> None:
         try:

@@ -70,7 +70,7 @@ class Milter:
             read.duration(command_timeout, "command_timeout"),
             read.duration(content_timeout, "content_timeout"),
             read.size(max_body, "max_body"),
-            _macros(macros or {}),
+            _macros({} if macros is None else macros),
             read.flag(resolve, "resolve"),
         )
         self._conversations: dict[str, Conversation] = {}
@@ -170,10 +170,12 @@ class Milter:
         return known
 
 
-def _macros(macros: Mapping[str, str]) -> dict[str, str]:
+def _macros(macros: object) -> dict[str, str]:
     """
     Read macros as they are told: longer names in braces, whether they were written so or not.
     """
+    if not isinstance(macros, Mapping):
+        raise ValueError(f"macros: a table of names and texts, not {macros!r}")
     found = {}
     for name, value in macros.items():
         bare = name.removeprefix("{").removesuffix("}")

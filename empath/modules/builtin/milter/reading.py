@@ -53,8 +53,9 @@ def read_options(name: bytes, content: bytes, offered: Negotiated) -> Negotiated
     version, actions, flags = _OPTIONS.unpack_from(content)
     if not OLDEST <= version <= offered.version:
         raise MilterError(f"version {version} of the protocol, offered was {offered.version}")
-    if actions & ~offered.actions:
-        raise MilterError(f"wants to make changes that were not offered: {actions & ~offered.actions:#x}")
+    more = actions & ~int(offered.actions)
+    if more:
+        raise MilterError(f"wants to make changes that were not offered: {more:#x}")
     return Negotiated(version, Actions(actions), Flags(flags) & offered.flags, _macros(content[_OPTIONS.size :]))
 
 
