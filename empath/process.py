@@ -1,12 +1,14 @@
 """
 The service inside a process: its log, its signals, its exit codes.
 
-Fatal, with exit code 1 and one critical log line: whatever keeps the service from starting, such as a busy port or a
-locked spool. SIGTERM and SIGINT stop it gracefully, with exit code 0; SIGHUP and SIGUSR1 never end it.
+Fatal, with exit code 1 and one critical log line: whatever keeps the service from starting, such as a busy port, a
+locked spool or a module that does not start. SIGTERM and SIGINT stop it gracefully, with exit code 0; SIGHUP and
+SIGUSR1 never end it: a configuration that cannot be used is logged, and the one before stays.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -14,17 +16,20 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
-from twisted.application.service import IService, MultiService
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
+from twisted.python.failure import Failure
 
 from empath import __version__
 from empath.config.load import Loaded
-from empath.errors import EmpathError
+from empath.config.schema import Config
+from empath.errors import ConfigError, EmpathError
 from empath.log_output import LogFile, Syslog
 from empath.observe.logging import make_observer
 
@@ -50,20 +55,59 @@ class Launch:
     pid_file: str
 
 
+class Mta(Protocol):
+    """
+    The service itself, as the process knows it; see `EmpathService`.
+    """
+
+    starting: Deferred[None] | None
+
+    def setServiceParent(self, parent: Any) -> object:
+        """
+        See IService.
+        """
+
+    def reconfigure(self, config: Config) -> list[str]:
+        """
+        Use another configuration; tells the keys that need a restart.
+        """
+
+
+def leave_with(code: int) -> None:
+    """
+    Make this the exit code of the process, once twistd has ended it: 0 is all that twistd knows after a stop.
+    """
+    atexit.register(_leave, code)
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 class Program(MultiService):
     """
     The top service: the MTA itself in what twistd and the operating system expect around it.
+
+    `reread` reads the configuration again, ConfigError if it cannot be used. `install` installs a signal's handler,
+    `leave` sets the exit code.
     """
 
     def __init__(
         self,
         loaded: Loaded,
-        service: IService,
+        service: Mta,
         launch: Launch,
         reactor: Any,
+        reread: Callable[[], Loaded],
         install: Callable[[int, Handler], object] = signal.signal,
+        leave: Callable[[int], None] = leave_with,
     ) -> None:
         super().__init__()
+        self._service = service
+        self._reread = reread
+        self._leave = leave
         self._loaded = loaded
         self._launch = launch
         self._reactor = reactor
@@ -105,7 +149,20 @@ class Program(MultiService):
         Start, after the fork and without privileges; from then on, signals are ours.
         """
         self._or_exit(super().startService)
+        if self._service.starting is not None:
+            self._service.starting.addErrback(self._not_started)
         self._reactor.callWhenRunning(self._take_signals)
+
+    def _not_started(self, failure: Failure) -> None:
+        """
+        What took its time has failed: one critical line, and an end with exit code 1.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
+        _log_failure(failure.value, failure)
+        self._leave(1)
+        self._reactor.stop()
 
     def _say_what_runs(self) -> None:
         """
@@ -145,7 +202,7 @@ class Program(MultiService):
         for number, answer in (
             (signal.SIGTERM, self._stop),
             (signal.SIGINT, self._stop),
-            (signal.SIGHUP, self._refuse_reload),
+            (signal.SIGHUP, self._reload),
             (signal.SIGUSR1, self._reopen_log),
         ):
             self._install(number, partial(self._answer, answer))
@@ -167,11 +224,25 @@ class Program(MultiService):
         log.info("{signal}: stopping", signal=name)
         self._reactor.stop()
 
-    def _refuse_reload(self, name: str) -> None:
+    def _reload(self, name: str) -> None:
         """
-        Say that the configuration was not read again; the service runs on.
+        Read the configuration again, and use what can be used while we run; if anything is wrong with it, say so and go
+        on as before.
         """
-        log.warn("{signal}: this release cannot reload its configuration; restart empath to apply it", signal=name)
+        try:
+            loaded = self._reread()
+            restart = self._service.reconfigure(loaded.config)
+        except ConfigError as trouble:
+            for problem in trouble.problems:
+                log.error("{signal}: the configuration cannot be used: {problem}", signal=name, problem=problem)
+            log.error("{signal}: nothing was changed", signal=name)
+            return
+        except Exception:
+            log.failure("{signal}: the configuration could not be read, by a fault of empath's own", signal=name)
+            return
+        log.info("{signal}: configuration read again: {path}", signal=name, path=str(loaded.path or "none found"))
+        if restart:
+            log.warn("{signal}: only a restart applies what changed in {keys}", signal=name, keys=", ".join(restart))
 
     def _reopen_log(self, name: str) -> None:
         """
@@ -182,14 +253,14 @@ class Program(MultiService):
         log.info("{signal}: log file opened again", signal=name)
 
 
-def _log_failure(trouble: Exception) -> None:
+def _log_failure(trouble: BaseException | None, failure: Failure | None = None) -> None:
     """
     Log why there was no start: one line for what an operator can mend, a traceback for a fault of our own.
     """
     if isinstance(trouble, EXPECTED):
         log.critical("cannot start: {reason}", reason=" ".join(str(trouble).split()) or type(trouble).__name__)
     else:
-        log.failure("cannot start, by a fault of empath's own")
+        log.failure("cannot start, by a fault of empath's own", failure)
 
 
 def _opened(path: str) -> LogFile:

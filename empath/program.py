@@ -48,7 +48,10 @@ class Options(UsageOptions):
             "else development defaults.",
         ],
     ]
-    longdesc = "A mail transfer agent. SIGTERM or SIGINT: stop gracefully. SIGUSR1: open the log file again."
+    longdesc = (
+        "A mail transfer agent. SIGTERM or SIGINT: stop gracefully. SIGHUP: read the configuration again. "
+        "SIGUSR1: open the log file again."
+    )
 
     @property
     def twistd(self) -> UsageOptions:
@@ -110,20 +113,36 @@ class Options(UsageOptions):
         )
 
 
-def read_configuration(given: str | None, reactor: Any) -> Loaded:
+def surroundings(reactor: Any) -> Surroundings:
     """
-    Read the configuration that applies, or leave with a line for each of its faults and exit code 1.
+    Describe this machine to the configuration.
     """
-    around = Surroundings(
+    return Surroundings(
         folder=Path.cwd(),
         environ=os.environ,
         hostname=socket.getfqdn,
         parse_endpoint=partial(serverFromString, reactor),
     )
+
+
+def read_configuration(given: str | None, around: Surroundings) -> Loaded:
+    """
+    Read the configuration that applies, or leave with a line for each of its faults and exit code 1.
+    """
     try:
         return find_and_load(given, around)
     except ConfigError as trouble:
         sys.exit("\n".join(trouble.problems))
+
+
+def folder_of(loaded: Loaded) -> Path:
+    """
+    Tell where the configuration is from, and let modules be imported from there, after all that is installed.
+    """
+    folder = Path.cwd() if loaded.path is None else loaded.path.absolute().parent
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return folder
 
 
 def refuse_platform(platform: str) -> None:
@@ -146,9 +165,11 @@ def makeService(options: Options) -> Program:
 
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(*GC_THRESHOLDS)
-    loaded = read_configuration(options["config"], reactor)
+    around = surroundings(reactor)
+    loaded = read_configuration(options["config"], around)
     try:
-        service = build(loaded.config, reactor)
+        service = build(loaded.config, reactor, folder=folder_of(loaded))
     except ConfigError as trouble:  # it knows keys and values, not where they are from
         sys.exit("\n".join(f"{loaded.path or 'built-in defaults'}: {problem}" for problem in trouble.problems))
-    return Program(loaded, service, options.launch(), reactor)
+    reread = partial(find_and_load, options["config"], around)
+    return Program(loaded, service, options.launch(), reactor, reread)

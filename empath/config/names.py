@@ -15,6 +15,7 @@ from empath.config.values import Refused, Surroundings
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _HOST: Final = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?", re.ASCII)
 _DOTTED_NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_PATH: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _MODULE: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")  # what modules are called
 _PLACEHOLDER: Final = re.compile(r"\{hostname\}")
 _WIDEST: Final = {4: 8, 6: 16}
@@ -191,7 +192,7 @@ def factory(value: object, _: Surroundings) -> str:
     """
     Read what makes a module: a dotted name, or the name of one that is built in or installed.
     """
-    if not isinstance(value, str) or not (_DOTTED_NAME.fullmatch(value) or _MODULE.fullmatch(value)):
+    if not isinstance(value, str) or not any(each.fullmatch(value) for each in (_DOTTED_NAME, _PATH, _MODULE)):
         raise Refused('a dotted name, such as "mypackage.policy:NoMondayMail", or the name of a built-in module')
     return value
 
