@@ -111,11 +111,9 @@ class Access:
         Tell whether the session as it stands is allowed everything, and why its mail is to be held, "" if it is not.
         """
         held = ""
-        for rule, value in (
-            (rules.client.find(session.peer), session.peer),
-            (rules.ehlo.find(session.name), session.name),
-            (rules.login.find(login) if login else None, login),
-        ):
+        for subject in rules.lasting:
+            value = session.peer if subject == "client" else session.name if subject == "ehlo" else login
+            rule = rules.of_session(subject, value)
             if _allows(rule):
                 return True, held
             if rule is not None and rule.act is Act.HOLD and not held:

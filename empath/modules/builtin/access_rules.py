@@ -31,7 +31,8 @@ class Act(Enum):
 
 
 ACTS: Final = tuple(act.value for act in Act)
-SUBJECTS: Final = ("client", "ehlo", "login", "sender", "recipient")
+OF_SESSION: Final = ("client", "ehlo", "login")
+SUBJECTS: Final = (*OF_SESSION, "sender", "recipient")
 LASTING: Final = frozenset({Act.ALLOW, Act.HOLD})  # of a session: they concern its transactions, too
 REPLIES: Final = {
     Act.DENY: "554 5.7.1 access denied",
@@ -83,7 +84,8 @@ class Rule:
 
 class Rules:
     """
-    All rules, by what they are about. `lasting` tells that a rule about the session also counts for its transactions.
+    All rules, by what they are about. `lasting` are those subjects of the session, in their order, of which a rule
+    concerns its transactions, too.
     """
 
     __slots__ = ("_known", "client", "ehlo", "lasting", "login", "recipient", "sender")
@@ -94,7 +96,7 @@ class Rules:
         self.login: NameTable[Rule] = NameTable()
         self.sender: AddressTable[Rule] = AddressTable()
         self.recipient: AddressTable[Rule] = AddressTable()
-        self.lasting = False
+        self.lasting: tuple[str, ...] = ()
         self._known: dict[tuple[str, str, str], Rule] = {}
 
     def __len__(self) -> int:
@@ -114,7 +116,16 @@ class Rules:
             raise ValueError(f"a name has no blanks: {pattern!r}")
         table: Table[Rule] = getattr(self, subject)
         table.add(pattern, rule)
-        self.lasting |= subject in ("client", "ehlo", "login") and rule.act in LASTING
+        if subject in OF_SESSION and rule.act in LASTING and subject not in self.lasting:
+            self.lasting = tuple([each for each in OF_SESSION if each in (*self.lasting, subject)])
+
+    def of_session(self, subject: str, value: str) -> Rule | None:
+        """
+        Find the rule about one of what a session has; none about what it does not have.
+        """
+        if subject == "client":
+            return self.client.find(value)
+        return (self.ehlo if subject == "ehlo" else self.login).find(value) if value else None
 
 
 def read_rules(lines: Iterable[tuple[int, str]], own: Iterable[str] = ()) -> Rules:
