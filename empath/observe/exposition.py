@@ -7,7 +7,6 @@ A gauge that cannot be read is a bug: logged, left out of this page, and the res
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import accumulate
 from typing import Any
 
 import attrs
@@ -20,8 +19,9 @@ from twisted.logger import Logger
 
 from empath.config import schema
 from empath.mail.message import Status
-from empath.observe.counts import OTHER, Histogram, Histograms, Tally
+from empath.observe.families import add, capped, counter, gauge, histogram, histograms, read, share, tally
 from empath.observe.metrics import Metrics
+from empath.observe.module_page import module_families
 
 log = Logger()
 
@@ -103,6 +103,7 @@ class Exposition:
         yield from self._delivery(readings)
         yield from self._dns(readings)
         yield from self._spool(readings)
+        yield from module_families(self._metrics.modules)
         yield from self._process.collect()
 
     def _look(self, name: str) -> Any:
@@ -114,39 +115,40 @@ class Exposition:
 
     def _smtp(self, readings: Readings) -> Iterator[Metric]:
         seen = self._metrics
-        yield _counter("empath_smtp_connections", "Connections let in.", seen.connections)
-        yield from _gauge("empath_smtp_connections_active", "Sessions open now.", readings.connections_active)
-        yield _tally("empath_smtp_errors", "Replies 4yz and 5yz that we gave.", "code", seen.smtp_errors)
-        yield _tally("empath_smtp_limits", "Refusals because of a limit.", "limit", seen.limits)
-        yield _tally("empath_smtp_auth", "Logins by what became of them.", "result", seen.auth_results)
-        yield _tally("empath_smtp_tls", "Sessions with TLS, and failed handshakes.", "version", seen.tls_versions)
-        yield _histogram("empath_smtp_session_duration_seconds", "From connect to close.", seen.session_duration)
-        yield _histograms(
+        yield counter("empath_smtp_connections", "Connections let in.", seen.connections)
+        yield from gauge("empath_smtp_connections_active", "Sessions open now.", readings.connections_active)
+        yield tally("empath_smtp_errors", "Replies 4yz and 5yz that we gave.", "code", seen.smtp_errors)
+        yield tally("empath_smtp_limits", "Refusals because of a limit.", "limit", seen.limits)
+        yield tally("empath_smtp_auth", "Logins by what became of them.", "result", seen.auth_results)
+        yield tally("empath_smtp_tls", "Sessions with TLS, and failed handshakes.", "version", seen.tls_versions)
+        yield histogram("empath_smtp_session_duration_seconds", "From connect to close.", seen.session_duration)
+        yield histograms(
             "empath_smtp_command_duration_seconds", "From a command to its reply.", "command", seen.command_durations
         )
-        yield _counter("empath_smtp_messages_received", "Messages taken into our care.", seen.messages_received)
-        yield _histogram("empath_smtp_message_size_bytes", "Size of the messages received.", seen.message_size)
-        yield from _gauge(
+        yield counter("empath_smtp_messages_received", "Messages taken into our care.", seen.messages_received)
+        yield counter("empath_smtp_messages_discarded", "Messages dropped by a module.", seen.messages_discarded)
+        yield histogram("empath_smtp_message_size_bytes", "Size of the messages received.", seen.message_size)
+        yield from gauge(
             "empath_smtp_connection_error_rate",
             "Connections ended by time-out, TLS failure, 421 or error limit, of all that ended.",
-            _share(seen.connections_failed, seen.connections_closed),
+            share(seen.connections_failed, seen.connections_closed),
         )
 
     def _delivery(self, readings: Readings) -> Iterator[Metric]:
         seen = self._metrics
         all_ended = seen.delivered + seen.failed + seen.retrying
         yield from self._by_domain()
-        yield _counter("empath_delivery_messages_delivered", "Deliveries that succeeded.", seen.delivered)
-        yield _counter("empath_delivery_messages_failed", "Deliveries that failed or expired.", seen.failed)
-        yield _counter("empath_delivery_messages_retrying", "Attempts after which to try again.", seen.retrying)
-        yield from _gauge("empath_delivery_error_rate", "Failed, of all attempts.", _share(seen.failed, all_ended))
-        yield from _gauge(
-            "empath_delivery_success_rate", "Delivered, of all attempts.", _share(seen.delivered, all_ended)
+        yield counter("empath_delivery_messages_delivered", "Deliveries that succeeded.", seen.delivered)
+        yield counter("empath_delivery_messages_failed", "Deliveries that failed or expired.", seen.failed)
+        yield counter("empath_delivery_messages_retrying", "Attempts after which to try again.", seen.retrying)
+        yield from gauge("empath_delivery_error_rate", "Failed, of all attempts.", share(seen.failed, all_ended))
+        yield from gauge(
+            "empath_delivery_success_rate", "Delivered, of all attempts.", share(seen.delivered, all_ended)
         )
-        yield _histogram("empath_delivery_queue_age_seconds", "Age of a message at an attempt.", seen.queue_age)
+        yield histogram("empath_delivery_queue_age_seconds", "Age of a message at an attempt.", seen.queue_age)
         yield from self._queue(readings)
-        yield _counter("empath_delivery_reports_queued", "Reports (DSN) sent to senders.", seen.reports_queued)
-        yield _counter("empath_delivery_reports_dropped", "Reports that had nowhere to go.", seen.reports_dropped)
+        yield counter("empath_delivery_reports_queued", "Reports (DSN) sent to senders.", seen.reports_queued)
+        yield counter("empath_delivery_reports_dropped", "Reports that had nowhere to go.", seen.reports_dropped)
 
     def _by_domain(self) -> Iterator[Metric]:
         attempts = CounterMetricFamily(
@@ -164,10 +166,10 @@ class Exposition:
             for status in ("completed", "retry", "failed", "expired"):
                 if number := getattr(domain, status):
                     attempts.add_metric((status, name), number)
-            _add(durations, (name,), domain.duration)
-            _add(retries, (name,), domain.retries)
+            add(durations, (name,), domain.duration)
+            add(retries, (name,), domain.retries)
         yield from (attempts, durations, retries)
-        yield from _gauge(
+        yield from gauge(
             "empath_delivery_domain_cardinality", "Domains with a label of their own.", len(self._metrics.domains)
         )
 
@@ -177,33 +179,33 @@ class Exposition:
             for status in Status:
                 size.add_metric((status.value,), readings.queue_size.get(status, 0))
             yield size
-        yield from _gauge(
+        yield from gauge(
             "empath_delivery_queue_oldest_seconds", "Age of the oldest live message.", readings.queue_oldest
         )
         if readings.site_connections is not None:
             held = GaugeMetricFamily("empath_delivery_connections_active", "Connections we hold.", labels=("site",))
-            for site, number in _capped(readings.site_connections, self._max_sites):
+            for site, number in capped(readings.site_connections, self._max_sites):
                 held.add_metric((site,), number)
             yield held
 
     def _dns(self, readings: Readings) -> Iterator[Metric]:
         seen = self._metrics
-        yield _histograms(
+        yield histograms(
             "empath_dns_lookup_duration_seconds", "Look-ups that went to a server.", "query_type", seen.dns_durations
         )
-        yield _tally("empath_dns_lookups", "Look-ups by type.", "query_type", seen.dns_lookups)
-        yield from _read("empath_dns_cache_hits", "Look-ups answered from the cache.", readings.dns_hits)
-        yield from _read("empath_dns_cache_misses", "Look-ups not in the cache.", readings.dns_misses)
-        yield from _read("empath_dns_cache_evictions", "Answers the cache threw out.", readings.dns_evictions)
-        yield _tally("empath_dns_errors", "Look-ups that found no name or failed.", "error_type", seen.dns_errors)
+        yield tally("empath_dns_lookups", "Look-ups by type.", "query_type", seen.dns_lookups)
+        yield from read("empath_dns_cache_hits", "Look-ups answered from the cache.", readings.dns_hits)
+        yield from read("empath_dns_cache_misses", "Look-ups not in the cache.", readings.dns_misses)
+        yield from read("empath_dns_cache_evictions", "Answers the cache threw out.", readings.dns_evictions)
+        yield tally("empath_dns_errors", "Look-ups that found no name or failed.", "error_type", seen.dns_errors)
 
     def _spool(self, readings: Readings) -> Iterator[Metric]:
         seen = self._metrics
-        yield _histogram("empath_spool_commit_duration_seconds", "Group commits.", seen.commit_duration)
-        yield _histogram("empath_spool_batch_size", "Changes in one group commit.", seen.commit_size)
-        yield from _read("empath_spool_deletion_failures", "Failed deletions.", readings.deletion_failures)
-        yield _counter("empath_spool_cleanups_given_up", "Content files given up on.", seen.cleanups_given_up)
-        yield from _gauge("empath_spool_orphans", "Content files found without a message.", readings.orphans)
+        yield histogram("empath_spool_commit_duration_seconds", "Group commits.", seen.commit_duration)
+        yield histogram("empath_spool_batch_size", "Changes in one group commit.", seen.commit_size)
+        yield from read("empath_spool_deletion_failures", "Failed deletions.", readings.deletion_failures)
+        yield counter("empath_spool_cleanups_given_up", "Content files given up on.", seen.cleanups_given_up)
+        yield from gauge("empath_spool_orphans", "Content files found without a message.", readings.orphans)
 
 
 class _Page(Collector):
@@ -217,51 +219,3 @@ class _Page(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._exposition.families(self._readings)
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
-
-
-def _capped(numbers: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
-    ranked = sorted(numbers.items(), key=lambda pair: -pair[1])
-    rest = sum(number for _, number in ranked[limit:])
-    return ranked[:limit] + ([(OTHER, rest)] if rest else [])
-
-
-def _counter(name: str, text: str, value: int) -> Metric:
-    return CounterMetricFamily(name, text, value=value)
-
-
-def _read(name: str, text: str, value: int | None) -> tuple[Metric, ...]:
-    return () if value is None else (_counter(name, text, value),)
-
-
-def _gauge(name: str, text: str, value: float | None) -> tuple[Metric, ...]:
-    return () if value is None else (GaugeMetricFamily(name, text, value=value),)
-
-
-def _tally(name: str, text: str, label: str, tally: Tally) -> Metric:
-    family = CounterMetricFamily(name, text, labels=(label,))
-    for value, number in list(tally.by_label.items()):
-        family.add_metric((str(value),), number)
-    return family
-
-
-def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
-    family = HistogramMetricFamily(name, text, labels=())
-    _add(family, (), histogram)
-    return family
-
-
-def _histograms(name: str, text: str, label: str, histograms: Histograms) -> Metric:
-    family = HistogramMetricFamily(name, text, labels=(label,))
-    for value, histogram in list(histograms.by_label.items()):
-        _add(family, (value,), histogram)
-    return family
-
-
-def _add(family: HistogramMetricFamily, labels: tuple[str, ...], histogram: Histogram) -> None:
-    upto = accumulate(list(histogram.counts))
-    bounds = (*(str(bound) for bound in histogram.bounds), "+Inf")
-    family.add_metric(labels, list(zip(bounds, upto, strict=True)), histogram.total)

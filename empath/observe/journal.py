@@ -40,6 +40,8 @@ _REFUSED: Final = "{queue_id}: reject: {verb} from {client}: {reply}; proto={pro
 _REFUSED_SENDER: Final = (
     "{queue_id}: reject: {verb} from {client}: {reply}; from=<{sender}> to=<{recipient}> proto={proto} helo=<{helo}>"
 )
+_BY_MODULE: Final = " module={decided_by} why=({why})"
+_OUR_OWN: Final = frozenset({"", "core", "relay", "senders", "chain"})  # who decides without being a module
 _WORDS: Final = {status: status.value for status in Status} | {
     Status.COMPLETED: "sent",
     Status.RETRY: "deferred",
@@ -80,6 +82,7 @@ class Journal:
         events.subscribe(life.ConnectionOpened, self._opened)
         events.subscribe(life.ConnectionClosed, self._closed)
         events.subscribe(life.CommandAnswered, self._refused)
+        events.subscribe(life.MessageDiscarded, self._discarded)
         events.subscribe(life.MessageReceived, self._received)
         events.subscribe(life.AttemptEnded, self._attempted)
         events.subscribe(life.ReportQueued, self._reported)
@@ -167,12 +170,30 @@ class Journal:
             "helo": session.name,
         }
         level = LogLevel.warn if _own_trouble(event.reply) else LogLevel.info
+        by_module = ""
+        if event.decided_by not in _OUR_OWN:
+            by_module = _BY_MODULE
+            fields |= {"decided_by": event.decided_by, "why": _cut(event.why)}
         if transaction is None:
-            self._receive.emit(level, _REFUSED, queue_id="NOQUEUE", **fields)
+            self._receive.emit(level, _REFUSED + by_module, queue_id="NOQUEUE", **fields)
             return
         fields["sender"] = _path(transaction.reverse_path)
         fields["recipient"] = _path(event.recipient)
-        self._receive.emit(level, _REFUSED_SENDER, queue_id=transaction.queue_id, **fields)
+        self._receive.emit(level, _REFUSED_SENDER + by_module, queue_id=transaction.queue_id, **fields)
+
+    def _discarded(self, event: life.MessageDiscarded) -> None:
+        message = event.message
+        self._receive.info(
+            "{queue_id}: discarded: from=<{sender}>, size={size}, nrcpt={nrcpt}, client={client}, module={decided_by} "
+            "why=({why})",
+            queue_id=message.queue_id,
+            sender=_path(message.envelope.reverse_path),
+            size=message.size,
+            nrcpt=len(message.envelope.recipients),
+            client=_client(event.session),
+            decided_by=event.decided_by,
+            why=_cut(event.why),
+        )
 
     def _reported(self, event: life.ReportQueued) -> None:
         self._report.info(
