@@ -79,6 +79,13 @@ def _made(section: Module) -> LoadedModule:
         factory = factory_of(section.factory)
     except ModuleError as error:
         raise ConfigError([f"{section.factory}: {error}"]) from error
+    return made_by(factory, section)
+
+
+def made_by(factory: Factory, section: Module) -> LoadedModule:
+    """
+    Make the module of a section with a factory; ConfigError tells why that is not possible.
+    """
     faults = [f"{section.factory}: {fault}" for fault in _of_options(factory, section.options)]
     if faults:
         raise ConfigError(faults)

@@ -67,6 +67,7 @@ class Client:
         self._dial = dial
         self._time = time
         self._line: _Line | None = None
+        self._introduced = False
 
     @property
     def connected(self) -> bool:
@@ -96,7 +97,9 @@ class Client:
             greeting = self.connect()
             if not greeting.startswith("220"):
                 return greeting
-        return self.command(f"EHLO {name or self.name}")
+        reply = self.command(f"EHLO {name or self.name}")
+        self._introduced = reply.startswith("250")
+        return reply
 
     def command(self, line: str | bytes) -> str:
         """
@@ -147,6 +150,7 @@ class Client:
         Shake hands now: for TLS from the first byte.
         """
         assert self._line is not None, "connect first"
+        self._introduced = False
         self._line.wire.startTLS(_Creator(context or anyone()))
         self._time.settle()
 
@@ -154,12 +158,13 @@ class Client:
         self, sender: str, recipients: Sequence[str], content: bytes, parameters: str = "", keep: bool = True
     ) -> str:
         """
-        Send one message as a client does, connecting first if need be; `sender` "" is the null reverse-path.
+        Send one message as a client does, connecting and saying EHLO first if need be; `sender` "" is the null
+        reverse-path.
 
         Gives the reply that ended it: to the content, or the refusal that left nothing to send. `refused` are the
         refusals of single recipients. The session stays open unless `keep` is false.
         """
-        if not self.connected:
+        if not self.connected or not self._introduced:
             reply = self.ehlo()
             if not reply.startswith("250"):
                 return self._leave(reply, False)
@@ -213,6 +218,7 @@ class Client:
     def _begin(self) -> None:
         self.close()
         self._line = _Line()
+        self._introduced = False
         self._note("C", f"(connects from {self.peer})".encode())
         self._dial(self._line)
         self._time.settle()

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
 from empath.config.schema import Module
 from empath.config.units import Options
 from empath.interfaces import IModule
-from empath.modules.loading import LoadedModule, adopt
-
-PREFIX: Final = "given-"
+from empath.modules.loading import LoadedModule, made_by
 
 Factory = Callable[..., Any]
 ModuleGiven = Any
@@ -40,12 +38,9 @@ class Given:
 
     def make(self) -> tuple[LoadedModule, ...]:
         """
-        Make, anew, the modules whose factories are no names; ConfigError, TypeError and ValueError tell what is wrong.
+        Make, anew, the modules whose factories are no names; ConfigError tells what is wrong.
         """
-        return tuple([adopt(make(**self.sections[at].options), self.sections[at]) for at, make in self._made()])
-
-    def _made(self) -> list[tuple[int, Factory]]:
-        return sorted(self._factories.items())
+        return tuple([made_by(factory, self.sections[at]) for at, factory in self._factories.items()])
 
     def _section(self, given: ModuleGiven, at: int) -> Module:
         rest: dict[str, Any] = {}
@@ -59,7 +54,7 @@ class Given:
         rest["options"] = Options(dict(rest.get("options", {})))
         if not isinstance(given, str):
             self._factories[at] = given if _is_factory(given) else _Instance(given)
-            given = f"{PREFIX}{at}"
+            given = f"{getattr(given, '__qualname__', type(given).__qualname__)} (number {at + 1} of those handed in)"
         return attrs.evolve(Module(factory=given), **rest)
 
 

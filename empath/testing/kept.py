@@ -4,7 +4,7 @@ What outlasts a restart in memory: the spool, each message written down as a row
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -108,7 +108,7 @@ class FakeStorage:
         self.items = items
         self._now = now
 
-    def get(self, key: str) -> Awaitable[str | None]:
+    def get(self, key: str) -> Deferred[str | None]:
         """
         As `IStorage.get`; it has fired.
         """
@@ -133,7 +133,7 @@ class FakeStorage:
         self.items.pop(key, None)
         return succeed(None)
 
-    def keys(self, prefix: str = "", limit: int = 1000) -> Awaitable[list[str]]:
+    def keys(self, prefix: str = "", limit: int = 1000) -> Deferred[list[str]]:
         """
         As `IStorage.keys`; it has fired.
         """

@@ -40,7 +40,6 @@ class Mta:
     `advance`, and as far as a client waits for a reply.
 
     `dns`, `peers` (by host), `events` (life events), `logs` and `faults` may be looked at, and changed, at any time.
-    `modules` are those that were handed in as objects, by name, as they run now.
     """
 
     def __init__(
@@ -59,16 +58,16 @@ class Mta:
         self.events: list[LifeEvent] = []
         self.messages: list[Message] = []
         self.clients: list[Client] = []
-        self.modules: dict[str, Any] = {}
         self.storages = KeptStorages(self.world.seconds)
         self.chance = random.Random(seed)
         self._recorder = Recorder()
         self._given = Given(modules)
+        self._folder = folder or Path.cwd()
         self._addresses: dict[str, str] = {}
         self._crashed: list[object] = []  # what is suspended must not be woken by being collected
         self.spool: KeptSpool | None = None
         self.reactor = self._machine()
-        self.config = settings(config, hostname, domains, self._given.sections, folder, self.reactor)
+        self.config = settings(config, hostname, domains, self._given.sections, self._folder, self.reactor)
         for domain in self.config.relay.domains:
             self.peer(domain)
         self.service: EmpathService
@@ -181,6 +180,15 @@ class Mta:
         assert self.spool is not None
         return self.spool.content(message)
 
+    def module(self, name: str) -> Any:
+        """
+        Give the module of a name, as it runs now.
+        """
+        for hosted in self.service.modules._hosted:
+            if hosted.name == name:
+                return hosted.loaded.module
+        raise LookupError(f"no module is called {name!r}; there are: {', '.join(self.service.modules.names)}")
+
     @property
     def logs(self) -> list[str]:
         """
@@ -251,11 +259,9 @@ class Mta:
             self.reactor = self._machine()
         sockets = DnsSockets(self.dns, self.reactor)
         memory = (self._make_spool, self.storages)
-        made = self._given.make()
-        self.modules = {each.name: each.module for each in made}
-        machine = machine_in(self.reactor, self.chance, sockets, memory, made)
+        machine = machine_in(self.reactor, self.chance, sockets, memory, self._given.make())
         with self._recorder.running():
-            self.service = build(self.config, self.reactor, machine)
+            self.service = build(self.config, self.reactor, machine, self._folder)
             for event_type in get_args(LifeEvent):
                 self.service.events.subscribe(event_type, self._happened)
             self.service.privilegedStartService()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import dns.rdata
 from twisted.internet.defer import Deferred, succeed
 
 from empath.mail.address import Address
@@ -94,11 +95,19 @@ class FakeServices(Services):
             hosts = (text.split() for text in texts)
             return Answer(name, rdtype, Found.RECORDS, mx=tuple(MxRecord(int(p), h.rstrip(".")) for p, h in hosts))
         if rdtype == "TXT":
-            return Answer(name, rdtype, Found.RECORDS, texts=tuple(text.strip('"') for text in texts))
+            return Answer(name, rdtype, Found.RECORDS, texts=tuple(map(_unquoted, texts)))
         return Answer(name, rdtype, Found.RECORDS, addresses=texts)
 
     def _reply(self, address: Address) -> Deferred[Reply]:
         return succeed(self.replies.get(address.text, Reply.of("250 2.1.5 ok")))
+
+
+def _unquoted(text: str) -> str:
+    """
+    Read a TXT record as it stands in a zone file.
+    """
+    record: Any = dns.rdata.from_text("IN", "TXT", text)
+    return b"".join(record.strings).decode("utf-8", "replace")
 
 
 class _Counted:

@@ -23,16 +23,14 @@ RARELY: Final = seconds(12 * HOUR)  # the timers of the queue and the spool are 
 
 
 def settings(
-    text: str, hostname: str, domains: Sequence[str], modules: tuple[Module, ...], folder: Path | None, reactor: Any
+    text: str, hostname: str, domains: Sequence[str], modules: tuple[Module, ...], folder: Path, reactor: Any
 ) -> Config:
     """
     Read `text` as empath.toml, and fill in what it leaves open so that nothing outside of memory is touched.
 
     Modules that the text names come first, then `modules`.
     """
-    around = Surroundings(
-        folder or Path.cwd(), os.environ, lambda: hostname, lambda endpoint: serverFromString(reactor, endpoint)
-    )
+    around = Surroundings(folder, os.environ, lambda: hostname, lambda endpoint: serverFromString(reactor, endpoint))
     config = parse_config(text, "the test's configuration", around)
     said = tomllib.loads(text)
     return attrs.evolve(

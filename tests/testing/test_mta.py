@@ -1,0 +1,250 @@
+"""
+Requirements on the MTA in memory: the real one, in virtual time, alone in its world, the same each time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.errors import ConfigError
+from empath.mail.life import AttemptEnded, CommandAnswered, MessageReceived
+from empath.testing import Disconnected, MockSmtpServer, Mta, MtaMixin, self_signed
+
+CONTENT = b"Subject: x\r\n\r\nhi\r\n"
+GREY = MockSmtpServer().with_rcpt_to_response(450, "4.2.0 later")
+
+
+class ReceptionTests(MtaMixin, SynchronousTestCase):
+    """
+    Clients.
+    """
+
+    def test_a_message_goes_through(self) -> None:
+        """
+        From a client to the peer of our domain, and everything tells of it.
+        """
+        mta = self.mta(domains=["example.org"])
+        client = mta.client("192.0.2.7")
+        reply = client.send("a@b.example", ["c@example.org"], CONTENT)
+        self.assertTrue(reply.startswith("250 2.0.0 Ok: queued as "), reply)
+        mta.settle()
+        (message,) = mta.messages
+        (arrived,) = mta.peer("example.org").messages
+        self.assertEqual(
+            (arrived.sender, arrived.recipients, arrived.at), ("a@b.example", ("c@example.org",), mta.seconds())
+        )
+        self.assertTrue(arrived.content.endswith(CONTENT))
+        self.assertEqual(mta.content(message), arrived.content)
+        self.assertEqual((mta.queue(), mta.faults), ([], []))
+        kinds = [type(event) for event in mta.events]
+        self.assertLess(kinds.index(MessageReceived), kinds.index(AttemptEnded))
+        self.assertIn("status=sent", "\n".join(mta.logs))
+        self.assertEqual(mta.dns.asked[:1], [("example.org", "MX")])
+        self.assertIn("S: 354", mta.story())
+
+    def test_dialogues_by_hand(self) -> None:
+        """
+        Line by line, with TLS, and until the server hangs up.
+        """
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        certificate, key = self_signed("mx.empath.example").write(folder)
+        mta = self.mta(
+            config=f"""
+            [[smtp.listeners]]
+            endpoint = "tcp:25:interface=127.0.0.1"
+            tls = "starttls"
+            certificate = "{certificate}"
+            private_key = "{key}"
+            [[smtp.listeners]]
+            endpoint = "tcp:465"
+            tls = "implicit"
+            certificate = "{certificate}"
+            private_key = "{key}"
+            """
+        )
+        client = mta.client("2001:db8::7")
+        self.assertEqual(client.connect(), "220 mx.empath.example ESMTP empath")
+        self.assertIn("STARTTLS", client.ehlo())
+        self.assertEqual(client.starttls()[:3], "220")
+        self.assertNotIn("STARTTLS", client.ehlo("elsewhere.example"))
+        self.assertEqual(client.send("", ["c@example.org"], CONTENT)[:3], "250")
+        self.assertIn("with ESMTPS", mta.content(mta.messages[0]).decode())
+        self.assertEqual(client.quit()[:3], "221")
+        self.assertRaises(Disconnected, client.command, "NOOP")
+        implicit = mta.client(listener=1)
+        implicit.connect_silently()
+        implicit.begin_tls()
+        self.assertEqual(implicit.reply()[:3], "220")
+        self.assertEqual(implicit.send("", ["c@example.org"], CONTENT, keep=False)[:3], "250")
+        self.assertFalse(implicit.connected)
+
+    def test_refusals_and_limits(self) -> None:
+        """
+        The configuration is the real one, whatever it says; who may not relay hears so.
+        """
+        mta = self.mta(config="smtp.max_connections_per_client = 1")
+        client = mta.client()
+        self.assertEqual(client.send("a@b.example", ["c@elsewhere.example"], CONTENT), "550 5.7.1 relay access denied")
+        self.assertEqual(mta.client().connect()[:3], "421")
+        self.assertIsInstance(next(each for each in mta.events if isinstance(each, CommandAnswered)), CommandAnswered)
+        error = self.assertRaises(ConfigError, Mta, config="smtp.nonsense = 1")
+        self.assertIn("smtp.nonsense", str(error))
+
+
+class DeliveryTests(MtaMixin, SynchronousTestCase):
+    """
+    Peers, DNS and time.
+    """
+
+    def test_days_of_retries(self) -> None:
+        """
+        Each retry comes at its own time; when the time is over, the sender is told.
+        """
+        mta = self.mta(domains=["example.org", "b.example"])
+        mta.peer("example.org", GREY)
+        mta.client().send("a@b.example", ["c@example.org"], CONTENT)
+        mta.advance(days=6)
+        times = [each.attempt.started for each in mta.events if isinstance(each, AttemptEnded)]
+        self.assertGreater(len(times), 8)
+        self.assertGreater(times[3] - times[2], times[1] - times[0])
+        (report,) = mta.peer("b.example").messages
+        self.assertEqual((report.sender, report.recipients), ("", ("a@b.example",)))
+        self.assertEqual([each.status.value for each in mta.queue("expired")], ["expired"])
+
+    def test_a_peer_that_is_away(self) -> None:
+        """
+        Refusing or silent; mail arrives once it is back, at the next host meanwhile.
+        """
+        mta = self.mta(domains=[])
+        mta.dns.mx("d.example", "mx1.d.example", "mx2.d.example")
+        first, second = mta.peer("mx1.d.example"), mta.peer("mx2.d.example")
+        self.assertIs(mta.peer("d.example"), first)
+        mta.down("mx1.d.example", silent=True)
+        client = mta.client("127.0.0.1")
+        client.send("a@b.example", ["c@d.example"], CONTENT)
+        mta.advance(minutes=1)
+        self.assertEqual((len(first.messages), len(second.messages)), (0, 1))
+        mta.down("mx2.d.example")
+        client.send("a@b.example", ["e@d.example"], CONTENT)
+        mta.advance(minutes=2)
+        self.assertEqual(len(mta.queue("retry")), 1)
+        mta.up("mx1.d.example")
+        mta.advance(minutes=30)
+        self.assertEqual([each.recipients for each in first.messages], [("e@d.example",)])
+
+    def test_dns_as_it_can_be(self) -> None:
+        """
+        No such domain, trouble, silence, null MX; what changes counts once what was told has expired.
+        """
+        mta = self.mta(domains=[])
+        mta.dns.mx("null.example", "")
+        mta.dns.fail("broken.example")
+        mta.dns.silence("silent.example")
+        client = mta.client("127.0.0.1")
+        for domain in ("nowhere.example", "null.example", "broken.example", "silent.example"):
+            client.send("", [f"c@{domain}"], CONTENT)
+        mta.advance(minutes=1)
+        failed = {each.domain: each.last_error[:9] for each in mta.queue("failed")}
+        self.assertEqual(failed, {"nowhere.example": "550 5.1.2", "null.example": "556 5.1.1"})
+        self.assertEqual({each.domain for each in mta.queue("retry")}, {"broken.example", "silent.example"})
+        server = mta.peer("broken.example")
+        mta.advance(hours=2)
+        self.assertEqual(len(server.messages), 1)
+
+    def test_peers_with_tls(self) -> None:
+        """
+        TLS is used where it is offered, and a handshake that fails is not the end (RFC 7435).
+        """
+        mta = self.mta(domains=["a.example", "b.example"])
+        mta.peer("a.example", MockSmtpServer().with_starttls())
+        mta.peer("b.example", MockSmtpServer().with_starttls_failure(220))
+        for domain in ("a.example", "b.example"):
+            mta.client().send("", [f"c@{domain}"], CONTENT)
+        mta.advance(minutes=5)
+        self.assertEqual([mta.peer(domain).messages[0].tls for domain in ("a.example", "b.example")], [True, False])
+
+
+class LifeTests(MtaMixin, SynchronousTestCase):
+    """
+    Restarts, and several of them.
+    """
+
+    def test_a_crash_keeps_what_is_stored(self) -> None:
+        """
+        In the middle of an attempt: connections are lost, and the mail is sent again, not lost.
+        """
+        mta = self.mta()
+        server = mta.peer("example.org", MockSmtpServer().with_slow_response("CONTENT", 60))
+        client = mta.client()
+        client.send("a@b.example", ["c@example.org"], CONTENT)
+        mta.advance(10)
+        self.assertEqual((server.open, [each.status.value for each in mta.queue()]), (1, ["pending"]))
+        mta.restart()
+        self.assertEqual((server.sessions[0].open, client.connected), (False, False))
+        self.assertEqual(client.send("a@b.example", ["d@example.org"], CONTENT)[:3], "250")
+        mta.advance(minutes=10)
+        self.assertEqual([each.recipients for each in server.messages][-2:], [("c@example.org",), ("d@example.org",)])
+        self.assertEqual(mta.queue(), [])
+
+    def test_stop_and_start(self) -> None:
+        """
+        An orderly stop leaves nothing behind but the spool.
+        """
+        mta = self.mta()
+        mta.peer("example.org", GREY)
+        client = mta.client()
+        client.send("a@b.example", ["c@example.org"], CONTENT)
+        mta.stop()
+        self.assertIn("S: 421", "\n".join([f"S: {client.reply()}"]))
+        mta.peer("example.org", MockSmtpServer())
+        mta.start()
+        mta.advance(minutes=10)
+        self.assertEqual(len(mta.peer("example.org").messages), 1)
+
+    def test_the_same_each_time(self) -> None:
+        """
+        What is by chance follows the seed, and nothing is shared.
+        """
+
+        def story(mta: Mta) -> str:
+            mta.peer("example.org", GREY)
+            mta.client().send("a@b.example", ["c@example.org"], CONTENT)
+            mta.advance(days=1)
+            return mta.story()
+
+        several = [self.mta(seed=seed) for seed in (1, 1, 2)]
+        first, second, third = map(story, several)
+        self.assertEqual(first, second)
+        self.assertNotEqual(first, third)
+
+    def test_other_servers(self) -> None:
+        """
+        Anything can serve in the world of an MTA, and its machine reaches it by address or name.
+        """
+
+        class Hello(Protocol):
+            def connectionMade(self) -> None:
+                assert self.transport is not None
+                self.transport.write(b"hello")
+                self.transport.loseConnection()
+
+        class Hearing(Protocol):
+            heard = b""
+
+            def dataReceived(self, data: bytes) -> None:
+                Hearing.heard += data
+
+        mta = self.mta()
+        mta.dns.a("policy.example", "192.0.2.80")
+        mta.serve("192.0.2.80", 80, Factory.forProtocol(Hello))
+        mta.serve("/run/x.sock", 0, Factory.forProtocol(Hello))
+        for call, place in (("TCP", ("policy.example", 80)), ("TCP", ("192.0.2.80", 80)), ("UNIX", ("/run/x.sock",))):
+            from twisted.internet.protocol import ClientFactory
+
+            getattr(mta.reactor, f"connect{call}")(*place, ClientFactory.forProtocol(Hearing))
+        mta.settle()
+        self.assertEqual(Hearing.heard, b"hello" * 3)
