@@ -137,7 +137,8 @@ def deliveries_of(
         if routes:
             domain = routes.get(recipient.address) or routes.get(None) or domain
         domains.setdefault(domain, []).append(RecipientState(recipient))
-    status, due = (Status.HELD, None) if held else (Status.PENDING, begins)
+    status = Status.HELD if held else Status.PENDING
+    due = None if held else begins
     return tuple(
         [
             Delivery(message.queue_id, domain, begins, tuple(states), status, 0, due, held, message.priority)

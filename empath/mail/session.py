@@ -4,12 +4,16 @@ The session and the transaction as the checks and modules that judge them see th
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from empath.mail.address import Address, canonical_domain
 from empath.mail.decision import MOST, Decision
 from empath.mail.envelope import Recipient
 from empath.mail.xtext import original_recipient
+
+MOST_RECIPIENTS: Final = 10_000  # of one message, with those that modules add
 
 
 @attrs.define(slots=True, eq=False)
@@ -113,16 +117,21 @@ class Transaction:
         """
         return (recipient,) if self._rewritten is None else self._rewritten.get(recipient.address, (recipient,))
 
-    def accept(self, recipient: Recipient) -> None:
+    def accept(self, recipient: Recipient, most: int = MOST_RECIPIENTS) -> bool:
         """
-        Take in a recipient whose RCPT was accepted, as what it was rewritten to.
+        Take in a recipient whose RCPT was accepted, as what it was rewritten to; False, and nothing is taken in, where
+        that would make more recipients than `most`.
         """
-        self.accepted += 1
         if self._rewritten is None:
             self.recipients.append(recipient)
-            return
-        new = self._rewritten.pop(recipient.address, (recipient,))
-        self.recipients.extend(self._taking_the_place(recipient, new, self.recipients))
+        else:
+            new = self._rewritten.pop(recipient.address, (recipient,))
+            new = self._taking_the_place(recipient, new, self.recipients)
+            if len(self.recipients) + len(new) > most:
+                return False
+            self.recipients.extend(new)
+        self.accepted += 1
+        return True
 
     def note(self, decision: Decision) -> None:
         """
@@ -133,7 +142,7 @@ class Transaction:
 
     def _taking_the_place(
         self, recipient: Recipient, new: tuple[Recipient, ...], others: list[Recipient]
-    ) -> list[Recipient]:
+    ) -> tuple[Recipient, ...]:
         """
         Tell which of those in a recipient's place the others do not have yet: nobody gets a message twice for being in
         two lists. The route of the recipient is that of those in its place, unless they have one.
@@ -146,4 +155,4 @@ class Transaction:
             if each.address not in present:
                 present.add(each.address)
                 once.append(each)
-        return once
+        return tuple(once)

@@ -9,53 +9,27 @@ from typing import Final, Literal
 from twisted.logger import Logger
 
 from empath.interfaces import IContentWriter
-from empath.mail.address import Address
-from empath.mail.envelope import Envelope, Recipient
+from empath.mail.envelope import Envelope
 from empath.mail.message import Message
 from empath.mail.reply import Reply
-from empath.mail.session import Session, Transaction
+from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.trace import received_field, with_protocol
 from empath.receive.content import Content
 
 TOO_MANY_RECIPIENTS: Final = Reply.of("452 4.5.3 too many recipients")
-MOST_RECIPIENTS: Final = 10_000  # of one message, with those that modules add
 
 log = Logger()
 
 
-def check(transaction: Transaction) -> None:
+def warn_of_crowd(transaction: Transaction) -> None:
     """
-    Make sure that modules left a transaction as one can be; TypeError or ValueError tell what is wrong.
+    Tell the operator of a message whose recipients modules have made too many.
     """
-    reverse_path = transaction.reverse_path
-    if not (reverse_path is None or isinstance(reverse_path, Address)):
-        raise TypeError(f"the reverse-path is no Address: {reverse_path!r}")
-    for recipient in transaction.recipients:
-        if not (isinstance(recipient, Recipient) and isinstance(recipient.address, Address)):
-            raise TypeError(f"a recipient is no Recipient with an Address: {recipient!r}")
-        if recipient.parameters:
-            "".join(recipient.parameters.values())  # TypeError for what is no text
-    "".join(transaction.parameters.values())
-    if type(transaction.priority) is not int or not -9 <= transaction.priority <= 9:
-        raise ValueError(f"the priority is no number from -9 to 9: {transaction.priority!r}")
-    if not 0.0 <= transaction.release < float("inf"):
-        raise ValueError(f"the release is no time: {transaction.release!r}")
-
-
-def crowded(transaction: Transaction, more: int, allowed: int) -> bool:
-    """
-    Tell whether `more` recipients are too many, where clients may name as many as `allowed`.
-    """
-    total = len(transaction.recipients) + more
-    if total <= MOST_RECIPIENTS or total <= allowed:
-        return False
     log.warn(
-        "{queue_id}: refused, {total} recipients are more than {most}",
+        "{queue_id}: refused, modules make more than {most} recipients of it",
         queue_id=transaction.queue_id,
-        total=total,
-        most=max(MOST_RECIPIENTS, allowed),
+        most=MOST_RECIPIENTS,
     )
-    return True
 
 
 def make_message(
@@ -73,7 +47,7 @@ def make_message(
     header = _trace(hostname, now, session, transaction) + content.header
     eight_bit = content.eight_bit
     parameters = transaction.parameters
-    if parameters.get("BODY") == "BINARYMIME" and not binary:
+    if not binary and parameters.get("BODY") == "BINARYMIME":
         parameters = _unbinary(parameters, eight_bit)
     return Message(
         transaction.queue_id,

@@ -19,10 +19,10 @@ from empath.mail.address import parse_address
 from empath.mail.envelope import Recipient
 from empath.mail.queue_id import new_queue_id
 from empath.mail.reply import Reply
-from empath.mail.session import Session, Transaction
+from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.trace import with_protocol
 from empath.policy.relay import ROUTED
-from empath.receive.making import TOO_MANY_RECIPIENTS, crowded
+from empath.receive.making import TOO_MANY_RECIPIENTS, warn_of_crowd
 from empath.receive.parameters import Granted, grant
 from empath.receive.presented import NOWHERE, presented
 from empath.receive.sessions import ClientKey, Sessions
@@ -209,11 +209,11 @@ class SmtpProtocol(StoringConnection):
         transaction = self._begun()
         if not recipient.address.domain and transaction.becomes(recipient) == (recipient,):
             recipient = Recipient(parse_address(self._around.postmaster), recipient.parameters)
-        if crowded(transaction, len(transaction.becomes(recipient)), self._terms.rules.max_recipients):
+        if transaction.accept(recipient, max(MOST_RECIPIENTS, self._terms.rules.max_recipients)):
+            self._smtp.accept()
+        else:
+            warn_of_crowd(transaction)
             self._refuse(TOO_MANY_RECIPIENTS, recipient)
-            return
-        transaction.accept(recipient)
-        self._smtp.accept()
 
     def _reset(self, event: Reset) -> None:
         self._abandon_content()

@@ -19,12 +19,12 @@ from empath.interfaces import MaybeVerdict
 from empath.mail.life import MessageDiscarded, MessageReceived
 from empath.mail.message import Delivery, Message, deliveries_of
 from empath.mail.reply import Reply
-from empath.mail.session import Session, Transaction
+from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.submission import fix_header
 from empath.mail.trace import format_date
 from empath.policy.verdict import Action, Verdict
 from empath.receive.content import TOO_LARGE, Content
-from empath.receive.making import TOO_MANY_RECIPIENTS, check, crowded, make_message
+from empath.receive.making import TOO_MANY_RECIPIENTS, make_message, warn_of_crowd
 from empath.receive.terms import Surroundings, Terms
 from empath.smtp.events import ContentEnded, HeaderBlock
 
@@ -204,43 +204,50 @@ class Intake:
         if self._over:
             return
         content.close()
-        action = Action.ACCEPT if verdict is None else verdict.action
-        match action:
-            case Action.REFUSE | Action.DISCONNECT:
-                self._drop()
-                self._answer((verdict and verdict.reply) or LOCAL_ERROR, verdict)
-            case Action.ACCEPT | Action.DISCARD:
-                try:
-                    self._take(verdict if action is Action.DISCARD else self.discarding, content, event)
-                except Exception:
-                    self._not_stored(Failure())
-            case _:
-                assert_never(action)
+        discarding = self.discarding
+        if verdict is not None:
+            match verdict.action:
+                case Action.REFUSE | Action.DISCONNECT:
+                    self._drop()
+                    self._answer(verdict.reply or LOCAL_ERROR, verdict)
+                    return
+                case Action.DISCARD:
+                    discarding = verdict
+                case Action.ACCEPT:
+                    pass
+                case _:
+                    assert_never(verdict.action)
+        try:
+            self._take(discarding, content, event)
+        except Exception:
+            self._not_stored(Failure())
 
     def _take(self, discarding: Verdict | None, content: Content, event: ContentEnded) -> None:
         """
         Store the message as it stands now, or drop it.
         """
         transaction = self._transaction
-        check(transaction)
         now = self._around.clock.seconds()
         binary = event.binary and not content.replaced
         message = make_message(self._around.hostname, now, self._session, transaction, content, self._writer, binary)
-        if not transaction.recipients:
-            discarding = discarding or NOBODY_LEFT
-        if discarding is not None:
-            self._drop()
-            self._around.emit(MessageDiscarded(message, self._session, discarding.decided_by, discarding.why))
-            self._answer(None)
+        total = len(transaction.recipients)
+        if discarding is not None or not total:
+            self._discard(message, discarding or NOBODY_LEFT)
         elif content.fault is not None:
-            self._drop()
             fault = content.fault
+            self._drop()
             self._answer(fault if isinstance(fault, Reply) else self._reply_to(fault))
-        elif crowded(transaction, 0, self._terms.rules.max_recipients):
+        elif total > MOST_RECIPIENTS and total > self._terms.rules.max_recipients:
+            warn_of_crowd(transaction)
             self._drop()
             self._answer(TOO_MANY_RECIPIENTS)
         else:
             self._commit(message)
+
+    def _discard(self, message: Message, verdict: Verdict) -> None:
+        self._drop()
+        self._around.emit(MessageDiscarded(message, self._session, verdict.decided_by, verdict.why))
+        self._answer(None)
 
     def _commit(self, message: Message) -> None:
         transaction = self._transaction

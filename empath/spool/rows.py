@@ -34,6 +34,12 @@ def message_row(number: int, message: Message) -> Row:
     """
     Make the parameters of INSERT_MESSAGE. UNFIT tells what would not come back as it was.
     """
+    envelope = message.envelope
+    if envelope.parameters:
+        _check_texts(envelope.parameters)
+    for recipient in envelope.recipients:
+        if recipient.parameters:
+            _check_texts(recipient.parameters)
     return (
         number,
         message.queue_id,
@@ -43,7 +49,7 @@ def message_row(number: int, message: Message) -> Row:
         message.priority,
         message.trace,
         message.body_file,
-        _encode(message.envelope).decode(),
+        _encode(envelope).decode(),
         _texts(message.metadata) if message.metadata else None,
         message.header,
         None if message.body_file is not None else message.body,
@@ -148,9 +154,16 @@ def _texts(texts: dict[str, str]) -> str:
     """
     Write a dict of texts; TypeError for what is none.
     """
+    _check_texts(texts)
+    return _encode(texts).decode()
+
+
+def _check_texts(texts: dict[str, str]) -> None:
+    """
+    Raise TypeError unless all keys and values are texts: others could be written, but not read again.
+    """
     "".join(texts)
     "".join(texts.values())
-    return _encode(texts).decode()
 
 
 def _status(delivery: Delivery) -> str:

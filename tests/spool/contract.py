@@ -15,7 +15,7 @@ from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter, ISpool
 from empath.mail.address import Address
 from empath.mail.decision import Decision
-from empath.mail.envelope import Recipient
+from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import GroupCommitted, LifeEvent
 from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.reply import Reply
@@ -163,6 +163,8 @@ class SpoolContract:
             attrs.evolve(lone, metadata={"a": 1}),
             attrs.evolve(lone, metadata={1: "a"}),
             attrs.evolve(lone, metadata={"a": object()}),
+            attrs.evolve(lone, envelope=attrs.evolve(lone.envelope, parameters={"SIZE": 5})),
+            attrs.evolve(lone, envelope=Envelope(None, (Recipient(address, {"A": 1}),))),  # type: ignore[dict-item]  # that is the garbage
             attrs.evolve(lone, envelope=attrs.evolve(lone.envelope, reverse_path=address)),
             attrs.evolve(lone, envelope=attrs.evolve(lone.envelope, recipients=(Recipient(address),))),
         ):
