@@ -146,7 +146,7 @@ class AddressTable(DomainTable[T]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._mailboxes: dict[tuple[str, str], int] = {}
+        self._mailboxes: dict[str, int] = {}  # one text takes less than a pair of them
         self._locals: dict[str, int] = {}
         self._null = _NONE
 
@@ -155,7 +155,7 @@ class AddressTable(DomainTable[T]):
         if ANY in local:  # a star is an atom like any other, but not what is meant
             raise ValueError(f"{pattern!r}: {NO_STAR}")
         if local and domain:
-            self._mailboxes.setdefault(read_mailbox(pattern), rank)
+            self._mailboxes.setdefault("@".join(read_mailbox(pattern)), rank)
         elif at and not domain:  # any domain shows whether it is a local part
             self._locals.setdefault(read_mailbox(f"{local}@example.org")[0], rank)
         elif pattern == NULL:
@@ -172,7 +172,7 @@ class AddressTable(DomainTable[T]):
         if path is None:
             return self._value(min(self._null, self._parents.get("", _NONE)))
         local = local_key(path.local)
-        first = min(self._mailboxes.get((local, path.domain), _NONE), self._locals.get(local, _NONE))
+        first = min(self._mailboxes.get(f"{local}@{path.domain}", _NONE), self._locals.get(local, _NONE))
         return self._value(min(first, self._rank(path.domain)))
 
 
