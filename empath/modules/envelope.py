@@ -5,7 +5,6 @@ What a module may have made of a transaction: only what reception can go on with
 from __future__ import annotations
 
 from math import isfinite
-from operator import attrgetter
 from typing import Any, Final
 
 from empath.mail.address import Address
@@ -14,32 +13,26 @@ from empath.mail.session import Transaction
 
 PRIORITIES: Final = range(-9, 10)  # RFC 6710
 
-_OURS: Final = ("queue_id", "started", "declared_size", "accepted")
-_THEIRS: Final = ("reverse_path", "priority", "release", "held", "routes", "parameters", "_rewritten")
-
-state_of: Final = attrgetter(*_OURS, *_THEIRS)
+STATE: Final = ("reverse_path", "priority", "release", "held", "routes", "_rewritten")
 """
-Tell all that is in a transaction but what grows: two such tuples are compared in no time.
+What a module may change of a transaction, beside its recipients and metadata.
 """
 
 
-def mend(transaction: Transaction, state: tuple[Any, ...], recipients: list[Recipient]) -> str:
+def mend(transaction: Transaction, recipients: list[Recipient], state: tuple[Any, ...]) -> str:
     """
-    Look at what changed since there were this `state` and these `recipients` (a copy); put all of it back if any of it
-    cannot be used, and tell why, "" if it can.
+    Put a transaction back to these `recipients` (a copy) and this `state` (what STATE names), if any of it cannot be
+    used now; tell why, "" if all of it can.
     """
-    why = _unusable(transaction, state)
+    why = _unusable(transaction)
     if why:
-        for name, value in zip((*_OURS, *_THEIRS), state, strict=True):
-            setattr(transaction, name, value)
         transaction.recipients = recipients
+        for name, value in zip(STATE, state, strict=True):
+            setattr(transaction, name, value)
     return why
 
 
-def _unusable(transaction: Transaction, state: tuple[Any, ...]) -> str:
-    for name, value in zip(_OURS, state, strict=False):
-        if getattr(transaction, name) is not value:
-            return f"{name} is not for a module to change"
+def _unusable(transaction: Transaction) -> str:
     reverse_path, recipients = transaction.reverse_path, transaction.recipients
     if not (reverse_path is None or isinstance(reverse_path, Address)):
         return f"reverse_path is no Address but {_kind(reverse_path)}"
@@ -51,8 +44,6 @@ def _unusable(transaction: Transaction, state: tuple[Any, ...]) -> str:
         return f"release is no time in seconds but {_kind(transaction.release)}"
     if not isinstance(transaction.held, str):
         return f"held is no text but {_kind(transaction.held)}"
-    if not isinstance(transaction.parameters, dict):
-        return f"parameters is no dict but {_kind(transaction.parameters)}"
     return _unusable_routes(transaction.routes) or _unusable_rewriting(transaction._rewritten)
 
 

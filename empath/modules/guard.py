@@ -28,6 +28,7 @@ from empath.modules.waiting import LATE, Wait, discard
 from empath.modules.watch import Watch
 from empath.policy.verdict import Action, Verdict
 
+QUICK: Final = 0.0001  # seconds; the first bound of what is counted by duration
 SLOW: Final = 0.1  # seconds in which a hook that waits for nothing has held up every session
 SLOW_INTERVAL: Final = 60.0  # seconds between two warnings of it
 IN_TRANSACTION: Final = frozenset({"mail_from", "rcpt_to", "data"})
@@ -52,8 +53,8 @@ class _Call:
     metadata: dict[str, str]
     transaction: Transaction | None = None
     transaction_metadata: dict[str, str] = attrs.field(factory=dict)
-    state: tuple[Any, ...] = ()
     recipients: list[Recipient] = attrs.field(factory=list)
+    state: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:
@@ -85,7 +86,7 @@ class _Call:
                 why = f"metadata is no dict but {type(subject.metadata).__name__}"
                 subject.metadata = before
         if self.transaction is not None:
-            why = envelope.mend(self.transaction, self.state, self.recipients) or why
+            why = envelope.mend(self.transaction, self.recipients, self.state) or why
         return why
 
 
@@ -112,7 +113,7 @@ class Guard:
         """
         Ask about a session.
         """
-        breaker = self._breaker
+        breaker, counts = self._breaker, self._counts
         if breaker.failures and not breaker.admits():
             return self._unasked(_Call(session, 0.0, {}))
         before = session.metadata.copy()
@@ -122,8 +123,9 @@ class Guard:
         except BaseException:  # SystemExit is no way out for a module either
             answer = Failure()
         took = self._seconds() - began
-        if answer is None and not breaker.failures and 0.0 <= took < SLOW and session.metadata == before:
-            self._observe(took)
+        if answer is None and 0.0 <= took < QUICK and not breaker.failures and session.metadata == before:
+            counts.quick += 1
+            counts.quick_seconds += took
             return None
         return self._look(_Call(session, began, before), answer, took)
 
@@ -249,11 +251,20 @@ class TransactionGuard(Guard):
         """
         Ask about a transaction.
         """
-        breaker, transaction = self._breaker, subject[0]
+        breaker, counts, transaction = self._breaker, self._counts, subject[0]
         if breaker.failures and not breaker.admits():
             return self._unasked(_Call(session, 0.0, {}, transaction))
-        before, mails_before = session.metadata.copy(), transaction.metadata.copy()
-        recipients, state = transaction.recipients.copy(), envelope.state_of(transaction)
+        before = (
+            session.metadata.copy(),
+            transaction.metadata.copy(),
+            transaction.recipients.copy(),
+            transaction.reverse_path,
+            transaction.priority,
+            transaction.release,
+            transaction.held,
+            transaction.routes,
+            transaction._rewritten,
+        )
         began = self._seconds()
         try:
             answer = self._ask(session, *subject)
@@ -262,16 +273,25 @@ class TransactionGuard(Guard):
         took = self._seconds() - began
         if (
             answer is None
+            and 0.0 <= took < QUICK
             and not breaker.failures
-            and 0.0 <= took < SLOW
-            and transaction.metadata == mails_before
-            and session.metadata == before
-            and transaction.recipients == recipients
-            and envelope.state_of(transaction) == state
+            and before
+            == (
+                session.metadata,
+                transaction.metadata,
+                transaction.recipients,
+                transaction.reverse_path,
+                transaction.priority,
+                transaction.release,
+                transaction.held,
+                transaction.routes,
+                transaction._rewritten,
+            )
         ):
-            self._observe(took)
+            counts.quick += 1
+            counts.quick_seconds += took
             return None
-        call = _Call(session, began, before, transaction, mails_before, state, recipients)
+        call = _Call(session, began, before[0], transaction, before[1], before[2], before[3:])
         return self._look(call, answer, took)
 
 
