@@ -64,7 +64,8 @@ class MockSmtpServer:
 
     def with_data_response(self, code: int, text: str) -> MockSmtpServer:
         """
-        Answer every DATA command so; what answers the final dot is `with_content_response`.
+        Answer every DATA command so, even one that is out of order; what answers the final dot is
+        `with_content_response`.
         """
         return self._rule("DATA", Say(reply(code, text)))
 

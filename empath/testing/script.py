@@ -106,8 +106,17 @@ class Script:
         each time, and a later rule before an earlier one.
         """
         seen[step] += 1
-        fitting = [rule for rule in reversed(self.rules) if rule.step == step and _fits(rule, line, seen[step])]
+        fitting = self._rules(step, line, seen[step])
         return min(fitting, key=lambda rule: not rule.nth).act if fitting else None
+
+    def says(self, step: str, line: str, seen: Counter[str]) -> bool:
+        """
+        Tell whether a rule is for this time.
+        """
+        return bool(self._rules(step, line, seen[step] + 1))
+
+    def _rules(self, step: str, line: str, time: int) -> list[Rule]:
+        return [rule for rule in reversed(self.rules) if rule.step == step and _fits(rule, line, time)]
 
 
 def _fits(rule: Rule, line: str, time: int) -> bool:

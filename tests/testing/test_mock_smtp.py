@@ -248,6 +248,20 @@ class ScriptedTests(SynchronousTestCase):
         pair = Pair(MockSmtpServer().with_malformed_response("GREETING"))
         self.assertIn("nonsense", pair.client.connect())
 
+    def test_content_wanted_for_nobody(self) -> None:
+        """
+        A script may ask for content where there is no recipient, or no transaction at all.
+        """
+        pair = Pair(MockSmtpServer().with_data_response(354, "go").with_rcpt_to_response(550, "5.1.1 no"))
+        pair.client.ehlo()
+        for lines in ((MAIL, RCPT, "DATA"), ("DATA",)):
+            said = [pair.client.command(line)[:3] for line in lines]
+            self.assertEqual(said[-1], "354")
+            pair.client.write(b".\r\n")
+            self.assertEqual(pair.client.reply()[:3], "250")
+        kept = [(each.sender, each.recipients, each.content) for each in pair.server.messages]
+        self.assertEqual(kept, [("a@b.example", (), b""), ("", (), b"")])
+
     def test_what_cannot_be_scripted(self) -> None:
         """
         A step that does not exist and an empty write are errors; delays need a clock.
