@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 from empath.interfaces.modules import (
     IContent,
@@ -91,6 +91,8 @@ class IDecisions(Interface):
     Each call returns at once with a Verdict or None (no opinion: the step passes), or with an Awaitable of the same
     when some module has to wait; it never raises and the Awaitable never fails: a fault has its declared answer.
     """
+
+    judges_data = Attribute("Whether anyone judges content; otherwise `data` need not be asked.")
 
     def connect(session: Session) -> MaybeVerdict | Awaitable[MaybeVerdict]:
         """

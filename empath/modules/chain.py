@@ -75,6 +75,13 @@ class Chain:
         self._former: tuple[_Stages, ...] = ()
         self._opened: list[Deferred[None]] | None = None
 
+    @property
+    def judges_data(self) -> bool:
+        """
+        See `IDecisions.judges_data`.
+        """
+        return bool(self._stages.data or self._former)
+
     def hold(self) -> None:
         """
         Let those who connect wait until `open`.

@@ -16,8 +16,8 @@ from empath.errors import SpoolError
 from empath.interfaces import IBodyReader, IContent, IContentWriter, IJudgedContent
 from empath.mail.header import Header
 from empath.mail.reply import Reply
+from empath.receive.replies import TOO_LARGE
 
-TOO_LARGE: Final = Reply.of("552 5.3.4 message too large")
 ENDED: Final = "the message has been judged: its content cannot be changed any more"
 
 

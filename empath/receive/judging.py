@@ -8,7 +8,7 @@ in time, or fails, answers 451: the client retries.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -21,11 +21,10 @@ from empath.mail.session import Session, Transaction
 from empath.policy.verdict import Action, Verdict
 from empath.receive.connection import Connection
 from empath.receive.link import BUG
+from empath.receive.replies import LOCAL_ERROR
 from empath.receive.sessions import ClientKey, Sessions
 from empath.receive.terms import Surroundings, Terms
 from empath.smtp.events import Verb
-
-LOCAL_ERROR: Final = Reply.of("451 4.3.0 local error, try again later")
 
 log = Logger()
 

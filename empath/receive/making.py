@@ -4,19 +4,15 @@ What a transaction becomes once all have judged it: the message as it is stored.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Literal
 
 from twisted.logger import Logger
 
 from empath.interfaces import IContentWriter
 from empath.mail.envelope import Envelope
 from empath.mail.message import Message
-from empath.mail.reply import Reply
 from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.trace import received_field, with_protocol
-from empath.receive.content import Content
-
-TOO_MANY_RECIPIENTS: Final = Reply.of("452 4.5.3 too many recipients")
 
 log = Logger()
 
@@ -37,15 +33,15 @@ def make_message(
     now: float,
     session: Session,
     transaction: Transaction,
-    content: Content,
+    header: bytes,
     writer: IContentWriter,
+    eight_bit: bool,
     binary: bool,
 ) -> Message:
     """
     Make the message, with our Received field on top; the body is `writer`'s. `binary`: it needs BODY=BINARYMIME.
     """
-    header = _trace(hostname, now, session, transaction) + content.header
-    eight_bit = content.eight_bit
+    header = _trace(hostname, now, session, transaction) + header
     parameters = transaction.parameters
     if not binary and parameters.get("BODY") == "BINARYMIME":
         parameters = _unbinary(parameters, eight_bit)

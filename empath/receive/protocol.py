@@ -22,9 +22,10 @@ from empath.mail.reply import Reply
 from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.trace import with_protocol
 from empath.policy.relay import ROUTED
-from empath.receive.making import TOO_MANY_RECIPIENTS, warn_of_crowd
+from empath.receive.making import warn_of_crowd
 from empath.receive.parameters import Granted, grant
 from empath.receive.presented import NOWHERE, presented
+from empath.receive.replies import TOO_MANY_RECIPIENTS
 from empath.receive.sessions import ClientKey, Sessions
 from empath.receive.storing import StoringConnection
 from empath.receive.terms import Surroundings, Terms

@@ -19,7 +19,8 @@ from empath.mail.session import Transaction
 from empath.policy.verdict import Action, Verdict
 from empath.receive.link import BUG
 from empath.receive.login import LoginConnection
-from empath.receive.transaction import Intake, spool_reply
+from empath.receive.replies import spool_reply
+from empath.receive.transaction import Intake
 from empath.smtp.events import ChunkEnded, ContentChunk, ContentEnded, DataBegun, HeaderBlock, Verb
 
 ANSWER_MARGIN: Final = 60.0  # seconds: what has not committed so long before data_termination ends is withdrawn

@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from empath.errors import SpoolError, SpoolFull
+from empath.errors import SpoolError
 from empath.interfaces import MaybeVerdict
 from empath.mail.life import MessageDiscarded, MessageReceived
 from empath.mail.message import Delivery, Message, deliveries_of
@@ -23,17 +23,21 @@ from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.submission import fix_header
 from empath.mail.trace import format_date
 from empath.policy.verdict import Action, Verdict
-from empath.receive.content import TOO_LARGE, Content
-from empath.receive.making import TOO_MANY_RECIPIENTS, make_message, warn_of_crowd
+from empath.receive.content import Content
+from empath.receive.making import make_message, warn_of_crowd
+from empath.receive.replies import (
+    BARE_NEWLINE,
+    LOCAL_ERROR,
+    NUL_IN_HEADER,
+    SPOOL_TROUBLE,
+    TOO_LARGE,
+    TOO_MANY_HOPS,
+    TOO_MANY_RECIPIENTS,
+    spool_reply,
+)
 from empath.receive.terms import Surroundings, Terms
 from empath.smtp.events import ContentEnded, HeaderBlock
 
-TOO_MANY_HOPS: Final = Reply.of("554 5.4.6 too many hops, this message loops")
-NUL_IN_HEADER: Final = Reply.of("550 5.6.0 NUL in the header of the message")
-BARE_NEWLINE: Final = Reply.of("550 5.5.2 bare CR or LF in the message")
-SPOOL_FULL: Final = Reply.of("452 4.3.1 not enough room to store the message")
-SPOOL_TROUBLE: Final = Reply.of("451 4.3.0 the message could not be stored, try again later")
-LOCAL_ERROR: Final = Reply.of("451 4.3.0 local error, try again later")
 NOBODY_LEFT: Final = Verdict(Action.DISCARD, why="no recipient is left")
 _BLANKS: Final = (b" ", b"\t")
 
@@ -149,8 +153,14 @@ class Intake:
         if self.refusal is not None:
             self._answer(self.refusal)
             return
+        if self._terms.kind == "submission":
+            self._mend_header()
+        decisions = self._around.decisions
+        if not decisions.judges_data:
+            self._take(self.discarding, None, event)
+            return
         content = self._content = self._whole(event)
-        verdict = self._around.decisions.data(self._session, self._transaction, content)
+        verdict = decisions.data(self._session, self._transaction, content)
         if verdict is None or isinstance(verdict, Verdict):
             self._judge(verdict, content, event)
         else:
@@ -179,18 +189,21 @@ class Intake:
             self.refusal = reply
             self._writer.abort()
 
+    def _mend_header(self) -> None:
+        """
+        Complete the header block of a new message (RFC 6409 §8).
+        """
+        date = format_date(self._around.clock.seconds())
+        message_id = f"<{self._transaction.queue_id}@{self._around.hostname}>"
+        self._header = fix_header(self._header, date=date, message_id=message_id)
+
     def _whole(self, event: ContentEnded) -> Content:
         """
-        Put together what is to be judged; the header block of a new message is completed (RFC 6409 §8).
+        Put together what is to be judged.
         """
-        transaction = self._transaction
-        header = self._header
-        if self._terms.kind == "submission":
-            date = format_date(self._around.clock.seconds())
-            header = fix_header(header, date=date, message_id=f"<{transaction.queue_id}@{self._around.hostname}>")
         eight_bit = event.eight_bit if self._eight is None else self._eight
-        utf8 = "SMTPUTF8" in transaction.parameters
-        return Content(header, self._writer, eight_bit, utf8, self._terms.max_message_size)
+        utf8 = "SMTPUTF8" in self._transaction.parameters
+        return Content(self._header, self._writer, eight_bit, utf8, self._terms.max_message_size)
 
     async def _await(self, verdict: Awaitable[MaybeVerdict], content: Content, event: ContentEnded) -> None:
         decided = await verdict
@@ -217,32 +230,37 @@ class Intake:
                     pass
                 case _:
                     assert_never(verdict.action)
+        self._take(discarding, content, event)
+
+    def _take(self, discarding: Verdict | None, content: Content | None, event: ContentEnded) -> None:
+        """
+        Store the message as it stands now, or drop it; what cannot be made one is to be tried again.
+        """
         try:
-            self._take(discarding, content, event)
+            message = self._made(content, event)
+            total = len(message.envelope.recipients)
+            if discarding is not None or not total:
+                self._discard(message, discarding or NOBODY_LEFT)
+            elif content is not None and content.fault is not None:
+                self._drop()
+                self._answer(content.fault if isinstance(content.fault, Reply) else self._reply_to(content.fault))
+            elif total > MOST_RECIPIENTS and total > self._terms.rules.max_recipients:
+                warn_of_crowd(self._transaction)
+                self._drop()
+                self._answer(TOO_MANY_RECIPIENTS)
+            else:
+                self._commit(message)
         except Exception:
             self._not_stored(Failure())
 
-    def _take(self, discarding: Verdict | None, content: Content, event: ContentEnded) -> None:
-        """
-        Store the message as it stands now, or drop it.
-        """
-        transaction = self._transaction
-        now = self._around.clock.seconds()
-        binary = event.binary and not content.replaced
-        message = make_message(self._around.hostname, now, self._session, transaction, content, self._writer, binary)
-        total = len(transaction.recipients)
-        if discarding is not None or not total:
-            self._discard(message, discarding or NOBODY_LEFT)
-        elif content.fault is not None:
-            fault = content.fault
-            self._drop()
-            self._answer(fault if isinstance(fault, Reply) else self._reply_to(fault))
-        elif total > MOST_RECIPIENTS and total > self._terms.rules.max_recipients:
-            warn_of_crowd(transaction)
-            self._drop()
-            self._answer(TOO_MANY_RECIPIENTS)
+    def _made(self, content: Content | None, event: ContentEnded) -> Message:
+        if content is None:
+            header, eight_bit, binary = self._header, event.eight_bit, event.binary
         else:
-            self._commit(message)
+            header, eight_bit, binary = content.header, content.eight_bit, event.binary and not content.replaced
+        now = self._around.clock.seconds()
+        hostname = self._around.hostname
+        return make_message(hostname, now, self._session, self._transaction, header, self._writer, eight_bit, binary)
 
     def _discard(self, message: Message, verdict: Verdict) -> None:
         self._drop()
@@ -295,10 +313,3 @@ class Intake:
             error=str(error) or type(error).__name__,
         )
         return spool_reply(error)
-
-
-def spool_reply(error: BaseException) -> Reply:
-    """
-    Say what the spool's failure means to the client.
-    """
-    return SPOOL_FULL if isinstance(error, SpoolFull) else SPOOL_TROUBLE

@@ -143,6 +143,7 @@ class FakeDecisions:
     """
 
     judge: Callable[[Transaction, IJudgedContent], Answer] | None = None
+    judges_data = True
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer | Callable[[], Answer]] = {}
