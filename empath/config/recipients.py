@@ -1,5 +1,5 @@
 """
-[relay] as the policy that decides, with the recipients that the operator's file names.
+[relay] as the policy that decides who may send to whom.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from empath.policy.relay import RelayPolicy, read_recipients, relay_policy
 
 def relay_of(section: Relay, verified: bool = False) -> RelayPolicy:
     """
-    Make the relay policy, with the recipients that the operator's file names. With `recipients = "verify"` the module
-    of that name knows them, and maybe, as `verified` tells, with "any".
+    Make the relay policy. It leaves recipients to the module of that name, which comes behind aliases: always but with
+    "any", and maybe, as `verified` tells, then too. ConfigError for a file of recipients that cannot be read.
     """
-    recipients = None
     if section.domains and section.recipients not in ("any", "verify"):
         try:
-            recipients = read_recipients(Path(section.recipients).read_text(encoding="utf-8"))
+            read_recipients(Path(section.recipients).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             problems = [f"relay.recipients: {section.recipients}: {line}" for line in str(error).splitlines()]
             raise ConfigError(problems) from error
-    return relay_policy(section.networks, section.domains, recipients, verified or section.recipients == "verify")
+    return relay_policy(section.networks, section.domains, None, verified or section.recipients != "any")

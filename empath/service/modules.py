@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from empath.config.schema import Config, Module
+from empath.config.units import Options
 from empath.interfaces import InThread
 from empath.modules.host import Sections
 from empath.modules.services import Surroundings
@@ -18,18 +19,20 @@ from empath.service.machine import Machine
 from empath.service.outgoing import Outgoing
 
 FILE: Final = "modules.sqlite"  # what modules store, in the spool's folder
-RECIPIENTS: Final = "recipients"  # the module that asks the next hop who is known there
+RECIPIENTS: Final = "recipients"  # the module that knows who is known
 
 
 def sections_of(config: Config) -> Sections:
     """
     Tell the sections of all modules, with their places in the file.
 
-    `relay.recipients = "verify"` is a module of its own behind all others, aliases among them, unless it is configured.
+    `relay.recipients` is a module of its own behind all others, aliases among them, unless it is configured: "verify",
+    or a file, which must not refuse who is only an alias.
     """
     sections = [(f"modules[{at}]", section) for at, section in enumerate(config.modules)]
-    if config.relay.domains and config.relay.recipients == "verify" and not verifies(config):
-        sections.append(("relay.recipients", Module(factory=RECIPIENTS)))
+    source = config.relay.recipients
+    if config.relay.domains and source != "any" and not verifies(config):
+        sections.append(("relay.recipients", Module(factory=RECIPIENTS, options=Options({"source": source}))))
     return sections
 
 

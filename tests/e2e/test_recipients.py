@@ -146,6 +146,24 @@ class VerifyTests(RecipientsTestCase):
         self.assertNotIn("too many errors", postfix.log())
 
 
+class FileTests(RecipientsTestCase):
+    """
+    Known from a file.
+    """
+
+    def test_who_is_not_listed_is_refused_but_aliases_are_not_and_a_change_counts(self) -> None:
+        file = self.folder / "recipients"
+        file.write_text("ann@one.test\n")
+        settings = {"relay": {"recipients": str(file)}}
+        empath = self.started(alias(aliases={"sales": "ann", "gone": "nobody"}), settings=settings)
+        heard = self.rcpt(empath, "Ann@one.test", "sales@one.test", "gone@one.test", "nobody@one.test", "x@two.test")
+        self.assertEqual([each[:9] for each in heard], ["250 2.1.5"] * 2 + ["550 5.1.1"] * 2 + ["550 5.7.1"])
+        file.write_text("@one.test\n")
+        empath.wait_logged("was read again")
+        self.assertEqual(self.rcpt(empath, "nobody@one.test")[0][:9], "250 2.1.5")
+        self.assertEqual(self.server.commands, [], "nobody is asked")
+
+
 class AliasTests(RecipientsTestCase):
     """
     Aliases, before the recipients are looked at.
