@@ -131,17 +131,22 @@ def deliveries_of(
     The destination is a recipient's domain, or the name that `routes` has for its address, or, as None, for all others.
     """
     begins = max(message.received, release)
+    status = Status.HELD if held else Status.PENDING
+    due = None if held else begins
+    recipients = message.envelope.recipients
+    if len(recipients) == 1 and not routes:  # the usual one
+        states = (RecipientState(recipients[0]),)
+        domain = recipients[0].address.domain
+        return (Delivery(message.queue_id, domain, begins, states, status, 0, due, held, message.priority),)
     domains: dict[str, list[RecipientState]] = {}
-    for recipient in message.envelope.recipients:
+    for recipient in recipients:
         domain = recipient.address.domain
         if routes:
             domain = routes.get(recipient.address) or routes.get(None) or domain
         domains.setdefault(domain, []).append(RecipientState(recipient))
-    status = Status.HELD if held else Status.PENDING
-    due = None if held else begins
     return tuple(
         [
-            Delivery(message.queue_id, domain, begins, tuple(states), status, 0, due, held, message.priority)
-            for domain, states in domains.items()
+            Delivery(message.queue_id, domain, begins, tuple(those), status, 0, due, held, message.priority)
+            for domain, those in domains.items()
         ]
     )

@@ -24,22 +24,18 @@ from empath.mail.submission import fix_header
 from empath.mail.trace import format_date
 from empath.policy.verdict import Action, Verdict
 from empath.receive.content import Content
+from empath.receive.incoming import Incoming
 from empath.receive.making import make_message, warn_of_crowd
 from empath.receive.replies import (
     BARE_NEWLINE,
     LOCAL_ERROR,
-    NUL_IN_HEADER,
     SPOOL_TROUBLE,
-    TOO_LARGE,
-    TOO_MANY_HOPS,
     TOO_MANY_RECIPIENTS,
-    spool_reply,
 )
 from empath.receive.terms import Surroundings, Terms
-from empath.smtp.events import ContentEnded, HeaderBlock
+from empath.smtp.events import ContentEnded
 
 NOBODY_LEFT: Final = Verdict(Action.DISCARD, why="no recipient is left")
-_BLANKS: Final = (b" ", b"\t")
 
 Answered = Callable[[Reply | None, Verdict | None], None]
 """
@@ -49,30 +45,14 @@ Hear what the final dot is answered: None for 250, else the refusal, and the ver
 log = Logger()
 
 
-class Intake:
+class Intake(Incoming):
     """
     Takes one message in. `answered` is called once at its end, unless it was withdrawn before.
 
-    `discarding` is the verdict of a module that wants it dropped although the peer hears success, None if there is
-    none, `refusal` what the final answer will be if it is known already.
+    `discarding` is the verdict of a module that wants it dropped although the peer hears success.
     """
 
-    __slots__ = (
-        "_answered",
-        "_around",
-        "_content",
-        "_eight",
-        "_header",
-        "_over",
-        "_session",
-        "_size",
-        "_terms",
-        "_transaction",
-        "_work",
-        "_writer",
-        "discarding",
-        "refusal",
-    )
+    __slots__ = ("_answered", "_content", "_over", "_work", "discarding")
 
     def __init__(
         self,
@@ -82,67 +62,12 @@ class Intake:
         transaction: Transaction,
         answered: Answered,
     ) -> None:
-        self._terms = terms
-        self._around = around
-        self._session = session
-        self._transaction = transaction
+        Incoming.__init__(self, terms, around, session, transaction)
         self._answered = answered
-        self._writer = around.begin(transaction.queue_id)
-        self._header = b""
-        self._size = 0
-        self._eight: bool | None = None  # whether the body is not ASCII; None: as the whole content
         self._content: Content | None = None
         self._over = False
-        self.refusal: Reply | None = None
         self._work: Deferred[None] | None = None
         self.discarding: Verdict | None = None
-
-    @property
-    def begun(self) -> bool:
-        """
-        Whether any of the content has come so far.
-        """
-        return self._size > 0
-
-    def take_header(self, event: HeaderBlock) -> Awaitable[None] | None:
-        """
-        Take the header block, and look for a loop (RFC 5321 §6.3). One that begins with a blank would continue our
-        Received field, and so is body, behind an empty line. Gives what `write` gives.
-        """
-        if event.nul:
-            self._refuse(NUL_IN_HEADER)
-        elif event.hops > self._terms.max_hops:
-            self._refuse(TOO_MANY_HOPS)
-        elif event.data.startswith(_BLANKS):
-            return self.write(b"\r\n" + event.data)
-        else:
-            self._header = header = event.data
-            self._measure(len(header))
-            if not header.isascii():
-                self._eight = False
-        return None
-
-    def write(self, data: bytes) -> Awaitable[None] | None:
-        """
-        Take the next piece of the body. None: go on; else give no more before the Awaitable fires, if it does not fail.
-        """
-        if self.refusal is None:
-            self._measure(len(data))
-        if self.refusal is not None:
-            return None
-        if self._eight is False and not data.isascii():
-            self._eight = True
-        try:
-            return self._writer.write(data)
-        except SpoolError as error:
-            self.spool_failed(error)
-            return None
-
-    def spool_failed(self, error: Exception) -> None:
-        """
-        Take note that the spool could not write.
-        """
-        self._refuse(self._reply_to(error))
 
     def finish(self, event: ContentEnded) -> None:
         """
@@ -178,16 +103,6 @@ class Intake:
             self._answer(SPOOL_TROUBLE)  # whoever is asked may go on in spite of that
         self._over = True
         self._drop()
-
-    def _measure(self, more: int) -> None:
-        self._size += more
-        if self._size > self._terms.max_message_size > 0:
-            self._refuse(TOO_LARGE)
-
-    def _refuse(self, reply: Reply) -> None:
-        if self.refusal is None:
-            self.refusal = reply
-            self._writer.abort()
 
     def _mend_header(self) -> None:
         """
@@ -302,14 +217,3 @@ class Intake:
         if self._content is not None:
             self._content.close()
         self._writer.abort()
-
-    def _reply_to(self, error: BaseException) -> Reply:
-        """
-        Say what the spool's failure means to the client, and write it down.
-        """
-        log.warn(
-            "{queue_id}: not stored: {error}",
-            queue_id=self._transaction.queue_id,
-            error=str(error) or type(error).__name__,
-        )
-        return spool_reply(error)

@@ -1,0 +1,100 @@
+"""
+The fields of a message that has come in, and what may be added to its body.
+"""
+
+from __future__ import annotations
+
+from empath.mail.header import Header
+
+
+class Fields:
+    """
+    The fields of a header block, parsed when they are first asked for.
+    """
+
+    __slots__ = ("_block", "_header", "_utf8")
+
+    def __init__(self, block: bytes, utf8: bool) -> None:
+        self._block = block
+        self._header: Header | None = None
+        self._utf8 = utf8
+
+    @property
+    def header(self) -> bytes:
+        """
+        As `IContent.header`.
+        """
+        return self._block
+
+    def fields(self) -> list[tuple[str, str]]:
+        """
+        As `IContent.fields`.
+        """
+        return self._parsed().fields()
+
+    def get(self, name: str) -> str | None:
+        """
+        As `IContent.get`.
+        """
+        return self._parsed().get(name)
+
+    def get_all(self, name: str) -> list[str]:
+        """
+        As `IContent.get_all`.
+        """
+        return self._parsed().get_all(name)
+
+    def add(self, name: str, value: str, at: int | None = None) -> None:
+        """
+        As `IContent.add`.
+        """
+        header = self._parsed()
+        header.add(name, value, at, self._utf8)
+        self._changed(header)
+
+    def remove(self, name: str, number: int | None = None) -> int:
+        """
+        As `IContent.remove`.
+        """
+        header = self._parsed()
+        removed = header.remove(name, number)
+        if removed:
+            self._changed(header)
+        return removed
+
+    def replace(self, name: str, value: str, number: int = 0) -> None:
+        """
+        As `IContent.replace`.
+        """
+        header = self._parsed()
+        header.replace(name, value, number, self._utf8)
+        self._changed(header)
+
+    def rename(self, name: str, new: str) -> int:
+        """
+        As `IContent.rename`.
+        """
+        header = self._parsed()
+        renamed = header.rename(name, new)
+        if renamed:
+            self._changed(header)
+        return renamed
+
+    def _parsed(self) -> Header:
+        if self._header is None:
+            self._header = Header(self._block)
+        return self._header
+
+    def _changed(self, header: Header) -> None:
+        self._block = bytes(header)
+
+
+def check_lines(data: bytes) -> None:
+    """
+    Let pass what lines can be made of; ValueError for a CR or an LF that stands alone, or a NUL.
+    """
+    line_ends = data.count(b"\r\n")
+    if data.count(b"\n") != line_ends or data.count(b"\r") != line_ends:
+        raise ValueError("a CR or an LF stands alone in what was to be added to the message")
+    if b"\0" in data:
+        raise ValueError("there is a NUL in what was to be added to the message")
