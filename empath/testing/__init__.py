@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from empath.testing.fake_dns import FakeDns
     from empath.testing.kept import FakeStorage
     from empath.testing.made import address, attempt, content, message, recipient, session, transaction
-    from empath.testing.mock_session import MockMessage, MockSession
+    from empath.testing.mock_message import MockMessage
+    from empath.testing.mock_session import MockSession
     from empath.testing.mock_smtp import MockServer, MockSmtpServer
     from empath.testing.mta import Mta
     from empath.testing.services import FakeServices
@@ -54,7 +55,8 @@ _WHERE: Final = MappingProxyType(
         "fake_dns": "FakeDns",
         "kept": "FakeStorage",
         "made": "address attempt content message recipient session transaction",
-        "mock_session": "MockMessage MockSession",
+        "mock_message": "MockMessage",
+        "mock_session": "MockSession",
         "mock_smtp": "MockServer MockSmtpServer",
         "mta": "Mta",
         "services": "FakeServices",

@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFacto
 from zope.interface import implementer
 
 from empath.testing.certificates import self_signed
-from empath.testing.mock_session import MockMessage, MockSession
+from empath.testing.mock_message import MockMessage
+from empath.testing.mock_session import MockSession
 from empath.testing.script import NONSENSE, STEPS, Act, Cut, Rule, Say, Script, Silence, reply
 
 

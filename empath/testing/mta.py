@@ -16,21 +16,21 @@ from empath.mail.life import LifeEvent, MessageReceived
 from empath.mail.message import LIVE, Delivery, Message
 from empath.service import EmpathService, build
 from empath.testing.client import Client
-from empath.testing.fake_dns import DnsSockets, FakeDns
+from empath.testing.fake_dns import DnsSockets
 from empath.testing.given import Given, ModuleGiven
 from empath.testing.kept import KeptSpool, KeptStorages
 from empath.testing.machine import machine_in
-from empath.testing.mock_smtp import MockServer, MockSmtpServer
+from empath.testing.neighbourhood import Neighbourhood
 from empath.testing.reactor import FakeReactor
 from empath.testing.recording import Recorder
 from empath.testing.settings import settings
-from empath.testing.world import BEGINS, Dialling, Silent, World, address_of
+from empath.testing.world import BEGINS, Dialling, address_of
 
 HOSTNAME: Final = "mx.empath.example"
 STOP_BOUND: Final = 600.0
 
 
-class Mta:
+class Mta(Neighbourhood):
     """
     An MTA that runs from its making to `stop`, on a machine of its own: several of them share nothing.
 
@@ -52,9 +52,7 @@ class Mta:
         begins: float = BEGINS,
         folder: Path | None = None,
     ) -> None:
-        self.world = World(begins)
-        self.dns = FakeDns()
-        self.peers: dict[str, MockServer] = {}
+        super().__init__(begins)
         self.events: list[LifeEvent] = []
         self.messages: list[Message] = []
         self.clients: list[Client] = []
@@ -63,7 +61,6 @@ class Mta:
         self._recorder = Recorder()
         self._given = Given(modules)
         self._folder = folder or Path.cwd()
-        self._addresses: dict[str, str] = {}
         self._crashed: list[object] = []  # what is suspended must not be woken by being collected
         self.spool: KeptSpool | None = None
         self.reactor = self._machine()
@@ -89,50 +86,6 @@ class Mta:
         client = Client(dial, self, peer, name)
         self.clients.append(client)
         return client
-
-    def peer(self, name: str, behaviour: MockSmtpServer | None = None) -> MockServer:
-        """
-        Give the SMTP server of a domain or a host, with DNS records if there are none; it behaves as given.
-
-        Of a domain with several MX hosts it is the most preferred one; the others have a server each under their name.
-        """
-        host = self._host_of(name)
-        server = self.peers.get(host)
-        if server is None:
-            server = self.peers[host] = (behaviour or MockSmtpServer()).build(self.world)
-            if not self.dns.texts(host, "A"):
-                self.dns.a(host, self._address())
-            self.up(host)
-        elif behaviour is not None:
-            server.behave(behaviour)
-        return server
-
-    def down(self, name: str, silent: bool = False) -> None:
-        """
-        Let nobody answer at a peer any more: connections are refused, or `silent` for ever; those that are open break.
-        """
-        host = self._host_of(name)
-        for address in self.dns.texts(host, "A"):
-            self.world.places.pop((address, 0), None)
-            if silent:
-                self.world.places[address, 0] = Silent
-        if host in self.peers:
-            self.peers[host].close()
-            self.settle()
-
-    def up(self, name: str) -> None:
-        """
-        Let a peer answer again.
-        """
-        host = self._host_of(name)
-        for address in self.dns.texts(host, "A"):
-            self.world.places[address, 0] = self.peers[host]
-
-    def serve(self, address: str, port: int, factory: Any) -> None:
-        """
-        Let any Twisted protocol factory serve at an address ("192.0.2.80"; a path with port 0 is a UNIX socket).
-        """
-        self.world.serve((address, port), factory)
 
     # Time -------------------------------------------------------------------------------------------------------
 
@@ -293,21 +246,6 @@ class Mta:
             raise AssertionError(f"it did not come to an end within {STOP_BOUND:g} s")
         if isinstance(over[0], Failure):
             over[0].raiseException()
-
-    def _host_of(self, name: str) -> str:
-        """
-        Tell which host serves a name: itself, or its most preferred MX host, which is made up if there is none.
-        """
-        records = self.dns.texts(name, "MX")
-        if not records and (self.dns.texts(name, "A") or name in self.dns.mx_hosts()):
-            return name
-        if not records:
-            self.dns.mx(name, f"mx.{name}")
-            records = self.dns.texts(name, "MX")
-        return min(records, key=lambda text: int(text.split()[0])).split()[1].rstrip(".")
-
-    def _address(self) -> str:
-        return f"198.51.100.{len(self.peers)}"
 
 
 class _Single:

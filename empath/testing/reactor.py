@@ -8,8 +8,18 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, Final
 
+import attrs
 from twisted.internet.error import ConnectionLost, DNSLookupError
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTCP, IReactorTime, IReactorUNIX
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHostnameResolver,
+    IHostResolution,
+    IListeningPort,
+    IReactorPluggableNameResolver,
+    IReactorTCP,
+    IReactorTime,
+    IReactorUNIX,
+)
 from zope.interface import implementer
 
 from empath.testing.wire import Wire
@@ -58,7 +68,46 @@ class Listening:
         return address_of(*self.place)
 
 
-@implementer(IReactorTime, IReactorTCP, IReactorUNIX)
+@implementer(IHostnameResolver)
+@attrs.frozen
+class Names:
+    """
+    Resolves host names for Twisted's endpoints. `addresses` tells those of a name.
+    """
+
+    addresses: Callable[[str], list[str]]
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: Any,  # noqa: N803 Twisted names it
+        hostName: str,  # noqa: N803
+        portNumber: int = 0,  # noqa: N803
+        addressTypes: Any = None,  # noqa: N803
+        transportSemantics: str = "TCP",  # noqa: N803
+    ) -> Any:
+        """
+        Tell them at once.
+        """
+        resolution = _Resolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+        for address in [hostName] if _is_address(hostName) else self.addresses(hostName):
+            resolutionReceiver.addressResolved(address_of(address, portNumber))
+        resolutionReceiver.resolutionComplete()
+        return resolution
+
+
+@implementer(IHostResolution)
+@attrs.frozen
+class _Resolution:
+    name: str
+
+    def cancel(self) -> None:
+        """
+        It is over already.
+        """
+
+
+@implementer(IReactorTime, IReactorTCP, IReactorUNIX, IReactorPluggableNameResolver)
 class FakeReactor:
     """
     One machine of a world. `resolve_host` tells the addresses of a host name; `crash` ends all that runs on it.
@@ -67,6 +116,7 @@ class FakeReactor:
     def __init__(self, world: World, resolve_host: Callable[[str], list[str]]) -> None:
         self.world = world
         self.running = True
+        self.nameResolver: IHostnameResolver = Names(resolve_host)
         self.ports: list[Listening] = []
         self._resolve = resolve_host
         self._calls: list[IDelayedCall] = []
@@ -126,6 +176,13 @@ class FakeReactor:
         """
 
     # The network ------------------------------------------------------------------------------------------------
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        """
+        Resolve names otherwise.
+        """
+        before, self.nameResolver = self.nameResolver, resolver
+        return before
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Listening:
         """
