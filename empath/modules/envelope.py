@@ -19,20 +19,19 @@ What a module may change of a transaction, beside its recipients and metadata.
 """
 
 
-def mend(transaction: Transaction, recipients: list[Recipient], state: tuple[Any, ...]) -> str:
+def put_back(transaction: Transaction, recipients: list[Recipient], state: tuple[Any, ...]) -> None:
     """
-    Put a transaction back to these `recipients` (a copy) and this `state` (what STATE names), if any of it cannot be
-    used now; tell why, "" if all of it can.
+    Put a transaction back to these `recipients` (a copy) and this `state` (what STATE names).
     """
-    why = _unusable(transaction)
-    if why:
-        transaction.recipients = recipients
-        for name, value in zip(STATE, state, strict=True):
-            setattr(transaction, name, value)
-    return why
+    transaction.recipients = recipients
+    for name, value in zip(STATE, state, strict=True):
+        setattr(transaction, name, value)
 
 
-def _unusable(transaction: Transaction) -> str:
+def unusable(transaction: Transaction) -> str:
+    """
+    Tell what in a transaction nobody could go on with, "" for nothing.
+    """
     reverse_path, recipients = transaction.reverse_path, transaction.recipients
     if not (reverse_path is None or isinstance(reverse_path, Address)):
         return f"reverse_path is no Address but {_kind(reverse_path)}"

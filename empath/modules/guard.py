@@ -74,7 +74,8 @@ class _Call:
 
     def mend(self) -> str:
         """
-        Put back what the module may not leave behind; tells what that was, "" for nothing.
+        Look at what the module left behind, and take back what is too much metadata; tells what was wrong, "" for
+        nothing.
         """
         why = ""
         for subject, before in ((self.session, self.metadata), (self.transaction, self.transaction_metadata)):
@@ -86,8 +87,15 @@ class _Call:
                 why = f"metadata is no dict but {type(subject.metadata).__name__}"
                 subject.metadata = before
         if self.transaction is not None:
-            why = envelope.mend(self.transaction, self.recipients, self.state) or why
+            why = envelope.unusable(self.transaction) or why
         return why
+
+    def put_back(self) -> None:
+        """
+        Put the envelope back to what it was: half of a change is none.
+        """
+        if self.transaction is not None and self.state:
+            envelope.put_back(self.transaction, self.recipients, self.state)
 
 
 class Guard:
@@ -207,6 +215,7 @@ class Guard:
             **says,
         )
         self._breaker.failed()
+        call.put_back()
         return self._answered(call, reason)
 
     def _unasked(self, call: _Call) -> MaybeVerdict:
