@@ -5,10 +5,7 @@ configured.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import dkim  # type: ignore[import-untyped]  # it has no annotations
 
@@ -57,24 +54,14 @@ class MilterCase(EndToEndTestCase):
 
 class RspamdTests(MilterCase):
     """
-    rspamd, one for all tests: it takes its time to start.
+    rspamd, with its own rules.
     """
 
-    folder_of_rspamd: ClassVar[Path]
-    rspamd: ClassVar[Rspamd]
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.folder_of_rspamd = Path(tempfile.mkdtemp(prefix="empath-rspamd-"))
-        cls.rspamd = Rspamd(cls.folder_of_rspamd)
-        cls.rspamd.start()
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.rspamd.stop()
-        shutil.rmtree(cls.folder_of_rspamd, ignore_errors=True)
-        super().tearDownClass()
+    def setUp(self) -> None:
+        super().setUp()
+        self.rspamd = Rspamd(self.folder / "rspamd")
+        self.addCleanup(self.rspamd.stop)
+        self.rspamd.start()
 
     def test_spam_is_refused_and_ham_is_marked(self) -> None:
         """
