@@ -21,7 +21,7 @@ FAIL: Final = ":fail:"
 DEEPEST: Final = 50  # aliases of aliases
 LOCALHOST: Final = "localhost"
 ADMINISTRATORS: Final = ("root", "postmaster")
-MOST_VISITS: Final = 10_000  # addresses on the way, those that are discarded among them
+MOST_VISITS: Final = 10_000  # aliases on the way, those that discard among them
 HERE: Final = ""  # the domain of names that hold in all domains that are ours
 
 Key = tuple[str, str]
@@ -145,49 +145,43 @@ class _Run:
         self.overflow = False
         self._aliases = aliases
         self._seen: set[Key] = set()
-        self._path: dict[Key, Address] = {}
+        self._path: dict[int, Address] = {}  # by the entries that are being followed
 
     def visit(self, address: Address) -> None:
         """
         Take in what an address becomes, itself if it has no alias.
+
+        An entry is not applied to what it made itself: `a: a, b` and `a: a+inbox` are meant, and any other way back is
+        a loop, which is cut there.
         """
-        key = (local_key(address.local), address.domain)
-        if key in self._path:
-            self._close(address, key)
+        found = self._aliases.find(address)
+        if found is None:
+            self._take(address)
             return
-        if key in self._seen:
-            return
-        self._seen.add(key)
-        if len(self._seen) > MOST_VISITS:
-            self.overflow = True
-            return
-        alias = None if len(self._path) >= DEEPEST else self._aliases.find(address)
-        if alias is None:
-            if len(self._path) >= DEEPEST and self._aliases.find(address) is not None:
+        entry, detail = found
+        if id(entry) in self._path or len(self._path) >= DEEPEST:
+            if id(entry) != next(reversed(self._path)):
                 self._tell(address)
             self._take(address)
             return
-        self._path[key] = address
-        self._follow(address, *alias)
-        del self._path[key]
+        key = (local_key(address.local), address.domain)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self._path[id(entry)] = address
+        self._follow(address, entry, detail)
+        del self._path[id(entry)]
 
-    def _follow(self, address: Address, alias: Entry, detail: str) -> None:
-        if alias.refusal is not None:
-            self.refusal = self.refusal or alias.refusal
-        elif not alias.targets:
+    def _follow(self, address: Address, entry: Entry, detail: str) -> None:
+        if entry.refusal is not None:
+            self.refusal = self.refusal or entry.refusal
+        elif not entry.targets:
             self.discarded = True
-        for target in alias.targets:
+        self.overflow = self.overflow or len(self._seen) > MOST_VISITS
+        for target in entry.targets:
             if self.overflow:
                 return
             self.visit(self._aliases.resolve(target, address, detail))
-
-    def _close(self, address: Address, key: Key) -> None:
-        """
-        Come to an address again: one that names itself is meant, and any other loop is cut there.
-        """
-        if key != next(reversed(self._path)):
-            self._tell(address)
-        self._take(address)
 
     def _take(self, address: Address) -> None:
         self.found.setdefault((address.local, address.domain), address)

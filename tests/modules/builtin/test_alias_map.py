@@ -63,8 +63,8 @@ class ExpansionTests(SynchronousTestCase):
     @given(MAPS, ADDRESSES, st.booleans())
     def test_ends(self, table: dict[str, list[str]], whom: str, keep_detail: bool) -> None:
         """
-        An expansion ends, names nobody twice, and ends only at addresses without an alias, unless they are their own or
-        a loop was told. Who has no alias is told so.
+        An expansion ends, names nobody twice, and ends only at addresses without an alias, unless they are among their
+        own targets or a loop was told. Who has no alias is told so.
         """
         known = aliases(table, keep_detail=keep_detail)
         expansion = known.expand(parse_address(whom))
@@ -76,7 +76,7 @@ class ExpansionTests(SynchronousTestCase):
         self.assertEqual(expansion.refusal is not None and bool(keys), False)
         for each in expansion.addresses:
             found = known.find(each)
-            if found is not None and not expansion.loops:
+            if found is not None and not expansion.loops and not keep_detail:
                 entry, detail = found
                 targets = [key(known.resolve(target, each, detail)) for target in entry.targets]
                 self.assertIn(key(each), targets, f"{each} has an alias, and no loop was told")
@@ -138,6 +138,30 @@ class DepthTests(SynchronousTestCase):
         expansion = aliases(nobody).expand(parse_address("all@example.org"))
         assert expansion is not None
         self.assertEqual((expansion.addresses, expansion.overflow), ((), True))
+
+
+class SelfTests(SynchronousTestCase):
+    """
+    Aliases that name what they are for.
+    """
+
+    def test_meant(self) -> None:
+        """
+        What an alias made itself it is not for, so that mail may go to details of the same, or all of a domain to
+        several there; and that is no loop.
+        """
+        for table, whom, told in (
+            ({"ann": ["ann+inbox", "ann+archive"]}, "ann@example.org", ["ann+inbox", "ann+archive"]),
+            ({"ann": ["ann+inbox", "ann+archive"]}, "ann+x@example.org", ["ann+inbox", "ann+archive"]),
+            ({"@example.org": ["ann", "bob"]}, "cleo@example.org", ["ann", "bob"]),
+        ):
+            expansion = aliases(table).expand(parse_address(whom))
+            assert expansion is not None
+            self.assertEqual([each.local for each in expansion.addresses], told)
+            self.assertEqual(expansion.loops, ())
+        expansion = aliases({"ann": ["ann+inbox", "ann"]}, keep_detail=True).expand(parse_address("ann+x@example.org"))
+        assert expansion is not None
+        self.assertEqual([each.local for each in expansion.addresses], ["ann+inbox+x", "ann+x"])
 
 
 class TextTests(SynchronousTestCase):
