@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from email.utils import formataddr, getaddresses
 from typing import Final
 
 _ADDRESSES: Final = frozenset(
@@ -15,8 +14,11 @@ _ADDRESSES: Final = frozenset(
     for name in ("from", "sender", "reply-to", "to", "cc", "bcc", "return-path")
 )
 _ROOM: Final = 45  # octets that base64 makes 60 characters of: an encoded-word has at most 75
-_WORD: Final = r"[^ \t\x80-\U0010ffff]*[^\x00-\x7f][^ \t]*"  # with a character that is not ASCII
-_WORDS: Final = re.compile(rf"{_WORD}(?:[ \t]+{_WORD})*")
+_BLANKS: Final = re.compile(r"([ \t]++)")
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
+_MAILBOXES: Final = re.compile(rf',?(?:{_QUOTED}|[^",])++|,')  # those of a list, each with the comma before it
+_NAMED: Final = re.compile(rf'(,?[ \t]*+)({_QUOTED}|[^"<>()]*[^"<>() \t])[ \t]*+(<[!-;=?-~]+@[!-;=?-~]+>[ \t]*+)')
+_QUOTED_PAIR: Final = re.compile(r"\\(.)")
 
 
 def encode_value(name: str, value: str) -> str:
@@ -25,7 +27,7 @@ def encode_value(name: str, value: str) -> str:
     """
     if name.lower() in _ADDRESSES:
         return _encode_addresses(name, value)
-    return _WORDS.sub(lambda match: encode_words(match[0]), value)
+    return _encode_text(value)
 
 
 def encode_words(text: str) -> str:
@@ -44,14 +46,30 @@ def encode_words(text: str) -> str:
     return " ".join(f"=?utf-8?b?{b64encode(word).decode()}?=" for word in words)
 
 
+def _encode_text(text: str) -> str:
+    """
+    Encode the words that are not ASCII; those next to each other together, with the blanks between them.
+    """
+    words: list[str] = []  # each word, and what is between two
+    for number, word in enumerate(_BLANKS.split(text)):
+        if number % 2 or word.isascii() or len(words) < 2 or words[-2].isascii():
+            words.append(word)
+        else:
+            words[-2:] = [words[-2] + words[-1] + word]
+    return "".join(word if word.isascii() else encode_words(word) for word in words)
+
+
 def _encode_addresses(name: str, value: str) -> str:
     """
-    Encode the names that stand with addresses.
+    Encode the names that stand with addresses; those that are ASCII stay as they are.
     """
-    pairs = getaddresses([value])
-    if not all(address.isascii() and "@" in address for _, address in pairs):
-        raise ValueError(f"an address in {name} is not ASCII, and the message was not sent with SMTPUTF8: {value!r}")
-    return ", ".join(
-        formataddr((phrase, address)) if phrase.isascii() else f"{encode_words(phrase)} <{address}>"
-        for phrase, address in pairs
-    )
+    return "".join(part if part.isascii() else _encode_mailbox(name, part) for part in _MAILBOXES.findall(value))
+
+
+def _encode_mailbox(name: str, text: str) -> str:
+    match = _NAMED.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{name} holds what only SMTPUTF8 could carry, and the message came without: {text!r}")
+    comma, phrase, address = match.groups()
+    words = _QUOTED_PAIR.sub(r"\1", phrase[1:-1]) if phrase.startswith('"') else phrase
+    return f"{comma}{encode_words(words)} {address}"

@@ -153,6 +153,18 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(header.get_all("x-dup"), ["1", "new", "more"])
         self.assertTrue(bytes(header).endswith(b"x-dup: more\r\n"))
 
+    def test_renaming(self) -> None:
+        """
+        All of a name are called otherwise; what is behind the colon stays, a folded value too.
+        """
+        header = Header(BLOCK)
+        self.assertEqual((header.rename("received", "X-Received"), header.rename("Cc", "To")), (1, 0))
+        self.assertEqual(header.rename("x-dup", "X-New"), 2)
+        self.assertEqual(header.get_all("x-new"), ["1", "2"])
+        changed = BLOCK.replace(b"Received", b"X-Received").replace(b"X-Dup", b"X-New").replace(b"x-dup ", b"X-New")
+        self.assertEqual(bytes(header), changed)
+        self.assertRaises(ValueError, header.rename, "To", "a b")
+
     @settings(max_examples=200, deadline=None)
     @given(NAMES, VALUES, st.booleans(), st.integers(-1, 7))
     def test_what_was_added_is_found(self, name: str, value: str, utf8: bool, at: int) -> None:
@@ -250,17 +262,32 @@ class WritingTests(SynchronousTestCase):
         self.assertEqual(field("Subject", "a grün b", True), "Subject: a grün b\r\n".encode())
         self.assertEqual(field("Subject", "a grün b"), b"Subject: a =?utf-8?b?Z3LDvG4=?= b\r\n")
         self.assertEqual(field("Subject", "grün ü"), b"Subject: =?utf-8?b?Z3LDvG4gw7w=?=\r\n")
+        self.assertEqual(encode_value("Subject", "a  ü  \tö b ä "), "a  =?utf-8?b?w7wgIAnDtg==?= b =?utf-8?b?w6Q=?= ")
         for line in field("Subject", "ü" * 200).split(b"\r\n"):
             self.assertTrue(all(len(word) <= 75 for word in line.split()), line)
+
+    def test_no_value_takes_long(self) -> None:
+        """
+        Whatever it is made of: what it says may come from a peer.
+        """
+        for piece in ("x", '"', '\\"', "\\", " ", ", ", "ü", "ü ", "<", "(", '"x', '" '):
+            for name in ("Subject", "To"):
+                try:
+                    encode_value(name, piece * 50_000 + "ü")
+                except ValueError:
+                    continue
 
     def test_names_of_people(self) -> None:
         """
         Where addresses stand their names are encoded; an address that is not ASCII is refused without SMTPUTF8.
         """
         self.assertEqual(
-            encode_value("To", 'Jürgen M <j@x.example>, "Übel, Max" <m@x.example>, c@x.example'),
-            "=?utf-8?b?SsO8cmdlbiBN?= <j@x.example>, =?utf-8?b?w5xiZWwsIE1heA==?= <m@x.example>, c@x.example",
+            encode_value(
+                "To", 'Jürgen M <j@x.example>, "Übel,  \\"Max" <m@x.example>,"a, b" <c@x.example> , d@x.example'
+            ),
+            "=?utf-8?b?SsO8cmdlbiBN?= <j@x.example>, =?utf-8?b?w5xiZWwsICAiTWF4?= <m@x.example>"
+            ',"a, b" <c@x.example> , d@x.example',
         )
-        for value in ("jürgen@x.example", "Jürgen", "Jürgen <>", "j@x.example, ü@x.example"):
+        for value in ("jürgen@x.example", "Jürgen", "Jürgen <>", "j@x.example, ü@x.example", 'a <j@x.example>, "ü'):
             self.assertRaises(ValueError, field, "Resent-To", value)
         self.assertEqual(field("To", "ü@x.example", True), "To: ü@x.example\r\n".encode())
