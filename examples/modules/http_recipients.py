@@ -17,7 +17,7 @@ from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.client import URI, Agent, ResponseFailed
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
@@ -49,19 +49,11 @@ class HttpRecipients:
 
     def start(self, services: IServices) -> None:
         """
-        Prepare to ask; connections are kept open between questions.
+        Prepare to ask; each question has a connection of its own, which ends with it.
         """
         self.services = services
         self.clock = services.clock
-        self.pool = HTTPConnectionPool(self.clock)
-        self.agent: Any = Agent.usingEndpointFactory(self.clock, Endpoints(services), self.pool)
-
-    def stop(self) -> Deferred[Any]:
-        """
-        Close what is open.
-        """
-        closed: Deferred[Any] = self.pool.closeCachedConnections()
-        return closed
+        self.agent: Any = Agent.usingEndpointFactory(self.clock, Endpoints(services))
 
     async def rcpt_to(self, session: Session, transaction: Transaction, recipient: Recipient) -> Verdict | None:
         """

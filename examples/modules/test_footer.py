@@ -29,10 +29,10 @@ class FooterTests(SynchronousTestCase):
         """
         mta = Mta([(Footer, {"text": text})], domains=["example.org"], config=CONFIG)
         self.addCleanup(mta.stop)
+        mta.peer(to.partition("@")[2])
         content = f"Subject: hello\r\n{header}\r\n".encode() + body
         reply = mta.client(peer).send("me@example.org", [to], content, "BODY=8BITMIME")
         self.assertEqual(reply[:9], "250 2.0.0")
-        mta.peer(to.partition("@")[2])
         mta.advance(1)
         [message] = mta.peer(to.partition("@")[2]).messages
         return message.body

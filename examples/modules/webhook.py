@@ -22,7 +22,7 @@ from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IConsumer, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.client import URI, Agent, ResponseFailed
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
@@ -63,17 +63,15 @@ class Webhook:
         """
         self.services = services
         self.clock = services.clock
-        self.pool = HTTPConnectionPool(self.clock)
-        self.agent: Any = Agent.usingEndpointFactory(self.clock, Endpoints(services), self.pool)
+        self.agent: Any = Agent.usingEndpointFactory(self.clock, Endpoints(services))
         services.every(self.interval, self.send)
 
     async def stop(self) -> None:
         """
-        Send the last events, if the application takes them, and close what is open.
+        Send the last events, if the application takes them.
         """
         while self.events and await self.send():
             pass
-        await self.pool.closeCachedConnections()
 
     async def on_delivery_attempt(self, message: Message, attempt: Attempt) -> None:
         """

@@ -90,9 +90,12 @@ class HookPagesTests(SynchronousTestCase):
         """
         Start with the page's configuration, and hold what happens against what is shown: dialogues and log lines.
         """
-        relay = "" if "[relay]" in config else '[relay]\nnetworks = ["192.0.2.0/24"]\n'
+        relay = (
+            "" if re.search(r"^(\[relay\]|relay =)", config, re.MULTILINE) else '[relay]\nnetworks = ["192.0.2.0/24"]\n'
+        )
         mta = Mta(config=config + relay, hostname=HOSTNAME, begins=MONDAY, folder=self.folder)
         self.addCleanup(mta.stop)
+        mta.peer("example.com")
         for _, text in shown:
             if text.startswith(("C:", "S:")):
                 self.dialogue(mta.client("192.0.2.9"), text.splitlines())
@@ -125,7 +128,7 @@ class HookPagesTests(SynchronousTestCase):
         self.page("connect")
 
     def test_ehlo(self) -> None:
-        self.page("ehlo")
+        self.page("ehlo", "relay = { networks = [] }\n")
 
     def test_starttls(self) -> None:
         module = self.page("starttls").module("modern-tls")
