@@ -15,10 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import load, mtas, runs, table
+from benchmarks import hooks, load, mtas, runs, table
 
 RESULTS = Path(__file__).parent / "results"
 QUICK_COUNT = 1000
+WHAT = {"compare": ["receive", "receive-tls", "relay"], "modules": ["receive", "relay"]}
+WITH_MODULES = [f"empath+{name}" for name in mtas.MODULES]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,11 +50,16 @@ def parser() -> argparse.ArgumentParser:
         ("relay", "measure smtp-source → MTA → smtp-sink only", compare),
         ("receive", "measure smtp-source → MTA only", compare),
         ("receive-tls", "measure a load over STARTTLS → MTA only", compare),
+        (
+            "modules",
+            "measure what modules cost: receive and relay with none, idle and waiting ones, and a hook",
+            modules,
+        ),
         ("ceiling", "measure smtp-source → smtp-sink: what the load itself can do", ceiling),
         ("serve", "run one MTA, relaying to an smtp-sink, until interrupted (to profile it)", serve),
     ):
         command = commands.add_parser(name, help=help_text)
-        command.set_defaults(do=do, what=["receive", "receive-tls", "relay"] if name == "compare" else [name])
+        command.set_defaults(do=do, what=WHAT.get(name, [name]))
         add_options(command)
     return top
 
@@ -61,7 +68,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """
     Add the options that all commands share.
     """
-    command.add_argument("--mta", action="append", choices=["empath", "postfix"], help="default: both, as installed")
+    choices = ["empath", "postfix", *WITH_MODULES]
+    command.add_argument("--mta", action="append", choices=choices, help="default: both, as installed")
     command.add_argument("--old", type=Path, help="a checkout of another commit, run beside")
     command.add_argument("--count", type=int, default=5000, help="messages a run (%(default)s)")
     command.add_argument("--size", type=int, default=4096, help="bytes a message (%(default)s)")
@@ -96,21 +104,47 @@ def compare(options: argparse.Namespace) -> int:
     """
     Measure and print the table; write it if asked.
     """
-    picked, rounds = chosen_mtas(options), 1 if options.quick else options.rounds
+    text = measured(options, chosen_mtas(options))
+    print("\n" + text)
+    write(options, text)
+    return 0
+
+
+def modules(options: argparse.Namespace) -> int:
+    """
+    Measure empath without and with modules, then what a hook costs by itself.
+    """
+    hooks_table = hooks.table(hooks.QUICK if options.quick else hooks.CALLS)
+    old = [f"old:{options.old.resolve()}"] if options.old else []
+    text = measured(options, options.mta or ["empath", *old, *WITH_MODULES], hooks_table)
+    print("\n" + text)
+    write(options, text)
+    return 0
+
+
+def measured(options: argparse.Namespace, picked: list[str], more: str = "") -> str:
+    """
+    Put the loads on these MTAs in turn; tells the whole result.
+    """
+    rounds = 1 if options.quick else options.rounds
     lines, notes, counted_by = [], [], set()
     for what in options.what:
         for one in chosen_loads(options, what == "receive-tls"):
-            measured = runs.interleaved(runs.MEASURES[what], picked, one, rounds, options.folder)
-            counted_by |= {run.counted_by for run in measured}
-            lines.append(table.rows(what, one, measured))
+            some = runs.interleaved(runs.MEASURES[what], picked, one, rounds, options.folder)
+            counted_by |= {run.counted_by for run in some}
+            lines.append(table.rows(what, one, some))
             print(lines[-1], end="", flush=True)
-            notes += table.comparisons(what, one, measured)
-    text = document(options, "".join(lines), notes, " and ".join(sorted(counted_by)), rounds)
-    print("\n" + text)
+            notes += table.comparisons(what, one, some)
+    return document(options, "".join(lines), [*notes, more], " and ".join(sorted(counted_by)), rounds)
+
+
+def write(options: argparse.Namespace, text: str) -> None:
+    """
+    Keep the result, if that was asked for.
+    """
     if options.write:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{time.strftime('%Y-%m-%d')}-{options.write}.md").write_text(text)
-    return 0
 
 
 def document(options: argparse.Namespace, lines: str, notes: list[str], counted_by: str, rounds: int) -> str:

@@ -4,7 +4,7 @@ The MTAs that are compared, each started in a folder of its own with its default
 Both log as they do by default, to a file, and hand all mail to one host by plain SMTP; neither asks the DNS.
 `receive` means that mail is stored and nothing leaves: Postfix puts it on HOLD; empath has one delivery in flight, to a
 peer that never greets, and all the rest waits in the queue behind it. Neither makes an attempt for any message counted.
-"old:FOLDER" is the empath of another checkout.
+"old:FOLDER" is the empath of another checkout, "empath+six" one with six idle modules (`MODULES`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from benchmarks import accounting
+from benchmarks import accounting, idle
 
+TOP = Path(__file__).parents[1]
+MODULES = {"six": idle.SIX, "fired": idle.FIRED, "turn": idle.TURN}
 START_PATIENCE = 30.0
 
 EMPATH = """\
@@ -138,9 +140,10 @@ def black_hole() -> Iterator[int]:
 @contextmanager
 def running(name: str, folder: Path, next_hop: int, receive_only: bool, tls: bool = False) -> Iterator[Running]:
     """
-    Run an MTA, "empath", "old:FOLDER" or "postfix", that hands its mail to the port `next_hop`.
+    Run an MTA, "empath", "empath+MODULES", "old:FOLDER" or "postfix", that hands its mail to the port `next_hop`.
     """
     name, _, checkout = name.partition(":")
+    modules = MODULES.get(name.partition("+")[2], "")
     folder.mkdir(mode=0o755)
     if tls:
         certify(folder)
@@ -148,8 +151,9 @@ def running(name: str, folder: Path, next_hop: int, receive_only: bool, tls: boo
     if name == "postfix":
         command = prepare_postfix(folder, port, next_hop, receive_only, tls)
     else:
-        command = prepare_empath(folder, port, next_hop, receive_only, tls)
-        command = ["env", f"PYTHONPATH={checkout}", *command] if checkout else command
+        command = prepare_empath(folder, port, next_hop, receive_only, tls, modules)
+        path = checkout or (TOP if modules else "")
+        command = ["env", f"PYTHONPATH={path}", *command] if path else command
     account = accounting.open_account(f"empath-benchmark-{os.getpid()}-{port}")
     log = folder / "output"
     process = accounting.launch(command, account, log, folder)
@@ -171,7 +175,9 @@ def certify(folder: Path) -> None:
     subprocess.run(["openssl", "req", "-x509", *kind, *made], capture_output=True, check=True)
 
 
-def prepare_empath(folder: Path, port: int, next_hop: int, receive_only: bool, tls: bool) -> list[str]:
+def prepare_empath(
+    folder: Path, port: int, next_hop: int, receive_only: bool, tls: bool, modules: str = ""
+) -> list[str]:
     """
     Write empath's configuration; tells the command that runs it in the foreground.
     """
@@ -187,6 +193,7 @@ def prepare_empath(folder: Path, port: int, next_hop: int, receive_only: bool, t
             metrics=free_port(),
             health=free_port(),
         )
+        + modules
     )
     return [sys.executable, "-m", "empath", "--config", str(file)]
 

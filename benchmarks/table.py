@@ -61,11 +61,26 @@ def comparisons(what: str, load: Load, runs: Sequence[Run]) -> list[str]:
     """
     kind = "many" if load.many else "one"
     found = ((name, ratios(runs, other)) for other, name in (("postfix", "Postfix"), ("old", "the old commit")))
-    return [
+    beside = [
         f"- {what}, {kind}: empath at {ratio[0]:.2f} × {name}'s rate, {ratio[1]:.2f} × its CPU per message"
         for name, ratio in found
         if ratio
     ]
+    return beside + [f"- {what}, {kind}: {line}" for line in prices(runs)]
+
+
+def prices(runs: Sequence[Run]) -> list[str]:
+    """
+    Say what modules cost ("empath+six" beside "empath").
+    """
+    bare = [run.cpu for run in runs if run.mta == "empath"]
+    told = []
+    for name in dict.fromkeys(run.mta for run in runs if run.mta.startswith("empath+")):
+        ratio = ratios([run for run in runs if run.mta in ("empath", name)], name)
+        if ratio:
+            cpu = Spread.of([run.cpu for run in runs if run.mta == name]).median - Spread.of(bare).median
+            told.append(f"{name} at {1 / ratio[0]:.2f} × empath's rate, {cpu * 1e6:+.0f} µs of CPU per message")
+    return told
 
 
 def machine(folder: Path) -> Mapping[str, str]:

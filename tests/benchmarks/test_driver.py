@@ -18,6 +18,7 @@ from benchmarks import accounting, load, loopback, mtas, table
 from benchmarks.runs import Run
 from empath.config.load import load_config
 from empath.config.values import Surroundings
+from empath.modules.loading import load_modules
 
 SURROUNDINGS = Surroundings(Path("/"), {}, lambda: "mx.test", str)
 COUNTER = b"sess=1 quit=0 mesg=%d\r"
@@ -68,6 +69,13 @@ class TableTests(SynchronousTestCase):
             ["- receive, one: empath at 2.00 × the old commit's rate, 1.00 × its CPU per message"],
         )
 
+    def test_what_modules_cost_is_told_beside_an_empath_without(self) -> None:
+        runs = [run("empath", 3000, 0.0004), run("empath+six", 2700, 0.000405)]
+        self.assertEqual(
+            table.comparisons("relay", load.Load(10), runs),
+            ["- relay, one: empath+six at 0.90 × empath's rate, +5 µs of CPU per message"],
+        )
+
     def test_the_machine_is_described_without_names_of_hosts_and_paths(self) -> None:
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
@@ -87,6 +95,15 @@ class ConfigurationTests(SynchronousTestCase):
             self.assertEqual(config.smtp.listeners[0].tls, "starttls" if receive_only else "none")
             self.assertEqual(config.delivery.domains["*"].mx_override, ("127.0.0.1:2526",))
             self.assertEqual(config.delivery.max_parallel_deliveries == 1, receive_only)
+
+    def test_the_modules_that_are_measured_can_be_loaded(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        for modules, number in zip(mtas.MODULES.values(), (6, 1, 1), strict=True):
+            command = mtas.prepare_empath(folder, 2525, 2526, False, False, modules)
+            sections = load_config(Path(command[-1]), SURROUNDINGS).modules
+            loaded = load_modules([(section.name, section) for section in sections])
+            self.assertEqual(len(loaded), number)
 
     def test_quick_is_one_round_of_a_thousand(self) -> None:
         options = loopback.parser().parse_args(["compare", "--quick", "--mta", "empath"])
