@@ -5,8 +5,11 @@ Requirements on the MTA in memory: the real one, in virtual time, alone in its w
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import DNSLookupError
+from twisted.internet.protocol import ClientFactory, Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.errors import ConfigError
@@ -167,6 +170,43 @@ class DeliveryTests(MtaMixin, SynchronousTestCase):
         mta.advance(minutes=5)
         self.assertEqual([mta.peer(domain).messages[0].tls for domain in ("a.example", "b.example")], [True, False])
 
+    def test_large_content(self) -> None:
+        """
+        More than fits into a piece, with TLS, in chunks, and through a spool that keeps it in a "file", restart or not.
+        """
+        large = CONTENT + b"0123456789\r\n" * 40_000
+        mta = self.mta(config='spool.inline_limit = "10KiB"', domains=["a.example", "b.example"])
+        mta.peer("a.example", MockSmtpServer().with_starttls())
+        mta.peer(
+            "b.example",
+            MockSmtpServer().with_ehlo_response(250, "mx", "CHUNKING").with_response("MAIL", 1, 450, "4.2.0 no"),
+        )
+        self.assertEqual(mta.client().send("", ["c@a.example", "c@b.example"], large)[:3], "250")
+        mta.settle()
+        mta.restart()
+        mta.advance(minutes=10)
+        for domain in ("a.example", "b.example"):
+            (message,) = mta.peer(domain).messages
+            self.assertTrue(message.content.endswith(large))
+
+    def test_aliases_and_names(self) -> None:
+        """
+        CNAME records are followed, and Twisted's own endpoints resolve names in the world.
+        """
+        mta = self.mta(domains=[])
+        mta.dns.records("alias.example", "CNAME", "real.example.")
+        real = mta.peer("real.example")
+        mta.client("127.0.0.1").send("", ["c@alias.example"], CONTENT)
+        mta.settle()
+        self.assertEqual(real.messages[0].recipients, ("c@alias.example",))
+        endpoint = HostnameEndpoint(mta.reactor, "mx.real.example", 25)
+        connecting = endpoint.connect(Factory.forProtocol(Protocol))
+        mta.advance(1)
+        connected: Any = self.successResultOf(connecting)
+        connected.transport.abortConnection()
+        nowhere = HostnameEndpoint(mta.reactor, "nowhere.example", 25).connect(Factory.forProtocol(Protocol))
+        self.failureResultOf(nowhere, DNSLookupError)
+
 
 class LifeTests(MtaMixin, SynchronousTestCase):
     """
@@ -243,8 +283,6 @@ class LifeTests(MtaMixin, SynchronousTestCase):
         mta.serve("192.0.2.80", 80, Factory.forProtocol(Hello))
         mta.serve("/run/x.sock", 0, Factory.forProtocol(Hello))
         for call, place in (("TCP", ("policy.example", 80)), ("TCP", ("192.0.2.80", 80)), ("UNIX", ("/run/x.sock",))):
-            from twisted.internet.protocol import ClientFactory
-
             getattr(mta.reactor, f"connect{call}")(*place, ClientFactory.forProtocol(Hearing))
         mta.settle()
         self.assertEqual(Hearing.heard, b"hello" * 3)
