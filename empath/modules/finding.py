@@ -80,11 +80,7 @@ def _dotted(name: str) -> Any:
     module, colon, path = name.partition(":")
     if not colon:
         module, _, path = name.rpartition(".")
-    found = _guarded(lambda: import_module(module))
-    try:
-        return attrgetter(path)(found)
-    except AttributeError as error:
-        raise ModuleError(f"cannot be imported: {error}") from error
+    return _guarded(lambda: attrgetter(path)(import_module(module)))
 
 
 def _callable(found: Any) -> Factory:
@@ -96,5 +92,5 @@ def _callable(found: Any) -> Factory:
 def _guarded(load: Callable[[], Any]) -> Any:
     try:
         return load()
-    except Exception as error:  # importing runs foreign code
+    except (Exception, SystemExit) as error:  # importing runs foreign code
         raise ModuleError(f"cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}") from error
