@@ -51,6 +51,20 @@ class DeliveriesTests(SynchronousTestCase):
             self.assertEqual((delivery.last_error, delivery.received), ("looks odd", 9.0))
             self.assertEqual(delivery.open_recipients, delivery.recipients)
 
+    def test_a_single_recipient(self) -> None:
+        """
+        Is no other case: it has its delivery, scheduled, released later, held or redirected.
+        """
+        message = self.message("a@x.test")
+        (usual,) = deliveries_of(message)
+        self.assertEqual(usual, attrs.evolve(deliveries_of(self.message("a@x.test", "b@y.test"))[0]))
+        (later,) = deliveries_of(message, 9.0)
+        self.assertEqual((later.next_attempt, later.received), (9.0, 9.0))
+        (held,) = deliveries_of(message, 0.0, "odd")
+        self.assertEqual((held.status, held.next_attempt, held.last_error), (Status.HELD, None, "odd"))
+        (redirected,) = deliveries_of(message, routes={None: "archive"})
+        self.assertEqual(redirected, attrs.evolve(usual, domain="archive"))
+
     def test_routes(self) -> None:
         """
         A route takes recipients of several domains in one delivery, and some of a domain only; None is for the others.

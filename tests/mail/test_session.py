@@ -152,6 +152,18 @@ class ChangedTransactionTests(SynchronousTestCase):
         self.transaction.rewrite(self.transaction.recipients[0], two, parse_address("c@x.example"))
         self.assertEqual(self.addresses(), ["c@x.example", "two@y.example"])
 
+    def test_recipients_are_bounded(self) -> None:
+        """
+        A list that would make too many of a message is not taken in, and nothing of it.
+        """
+        addresses = [parse_address(f"{number}@y.example") for number in range(3)]
+        for most, taken in ((3, False), (4, True)):
+            transaction = Transaction("A", 0.0, None, {})
+            transaction.accept(self.asking, most)
+            transaction.rewrite(self.plain, *addresses)
+            self.assertEqual(transaction.accept(self.plain, most), taken)
+            self.assertEqual((len(transaction.recipients), transaction.accepted), (4, 2) if taken else (1, 1))
+
     def test_a_list_that_holds_itself(self) -> None:
         """
         Named again, though with the parameters that it has by now, it changes nothing.

@@ -17,8 +17,8 @@ from empath.observe.life import LifeEvents
 from empath.observe.metrics import Metrics
 from empath.receive.connection import TOO_EARLY
 from empath.receive.login import TOO_MANY_FAILURES
-from empath.receive.sessions import TOO_FAST, TOO_MANY, TOO_MANY_OF_CLIENT
 from empath.receive.replies import SPOOL_FULL, TOO_LARGE, TOO_MANY_HOPS
+from empath.receive.sessions import TOO_FAST, TOO_MANY, TOO_MANY_OF_CLIENT
 from empath.smtp.server_states import TOO_MANY_COMMANDS, TOO_MANY_ERRORS, TOO_MANY_MESSAGES
 from tests.observe import made
 

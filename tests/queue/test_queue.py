@@ -15,7 +15,7 @@ from empath.config.units import seconds
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IAgent, IComponent, ISpool
 from empath.mail.life import MessageReceived, ReportQueued
-from empath.mail.message import Status
+from empath.mail.message import Status, deliveries_of
 from empath.mail.outcome import Outcome
 from empath.queue.entry import LONGEST_ATTEMPT
 from tests.queue.bench import SECTION, START, QueueCase
@@ -60,6 +60,7 @@ class FreshTests(QueueCase):
         self.assertEqual((event.delivery.status, event.attempt.number), (Status.COMPLETED, 1))
         self.assertEqual([state.reply for state in event.results], [SENT.reply])
         self.assertEqual((event.attempt.started, event.attempt.ended), (START, START))
+        self.assertEqual(event.attempt.results, event.results)
 
     def test_what_is_held_or_later_is_not_attempted(self) -> None:
         """
@@ -77,6 +78,36 @@ class FreshTests(QueueCase):
         self.assertEqual(self.agent.domains(), ["y.example"])
         self.pass_time(20)
         self.assertEqual(self.agent.domains(), ["y.example"])
+
+    def test_mail_that_is_held_from_the_beginning(self) -> None:
+        """
+        Is in no line and in no window, after a restart neither, until it is released.
+        """
+        message = self.mail(1, "a@x.example")
+        (held,) = deliveries_of(message, held="odd")
+        self.spool.put(message, (held,))
+        self.queue.fresh(message, (held,))
+        self.pass_time(100)
+        self.assertEqual((self.agent.calls, self.queue.active, self.queue.due_waiting), ([], 0, 0))
+        released = attrs.evolve(held, status=Status.PENDING, next_attempt=START + 110)
+        self.spool.put(message, (released,))
+        self.pass_time(20)
+        self.assertEqual(self.agent.domains(), ["x.example"])
+
+    def test_the_name_of_a_route(self) -> None:
+        """
+        Is a destination as any: its own line, retry and recovery; recipients of several domains share the delivery.
+        """
+        message = self.mail(1, "a@x.example", "b@y.example", "c@x.example")
+        a, b, _ = (each.address for each in message.envelope.recipients)
+        deliveries = deliveries_of(message, routes={a: "archive", b: "archive"})
+        self.agent.script["archive"] = [(GREY, GREY)]
+        self.spool.put(message, deliveries)
+        self.queue.fresh(message, deliveries)
+        self.pass_time(20)
+        self.assertEqual(self.agent.domains(), ["archive", "x.example", "archive"])
+        self.assertEqual([len(event.results) for event in self.ended()], [2, 1, 2])
+        self.assertEqual(self.spool.deliveries, {})
 
     def test_a_thousand_at_once_need_no_deep_stack(self) -> None:
         """

@@ -96,6 +96,27 @@ class CommitTests(SynchronousTestCase):
         self.assertEqual(sizes, [(1, 0.0), (4, 2.0)])
         self.assertEqual(self.writer.calls, [])
 
+    def test_one_bad_message_fails_alone(self) -> None:
+        """
+        What SQLite cannot bind does not take the others of its group with it.
+        """
+        blocking = self.store()
+        good, deliveries = self.post.with_deliveries()
+        bad, others = self.post.with_deliveries()
+        strange, (delivery,) = self.post.with_deliveries()
+        waiting = [
+            self.spool.store(attrs.evolve(bad, priority=2**70), others),
+            self.spool.store(attrs.evolve(bad, trace="\ud800"), others),
+            self.spool.store(strange, (attrs.evolve(delivery, last_error="\ud800"),)),
+        ]
+        done = self.spool.store(good, deliveries)
+        self.writer.release()
+        self.successResultOf(blocking)
+        for each in waiting:
+            self.failureResultOf(each, SpoolError)
+        self.successResultOf(done)
+        self.assertEqual(len(self.due()), 2)
+
     def test_deferreds_fire_in_the_order_of_submission(self) -> None:
         """
         Failed ones too, and never before an earlier group's, even if a callback asks for more.

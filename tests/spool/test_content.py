@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -174,6 +174,124 @@ class ContentTests(SynchronousTestCase):
         self.successResultOf(waiting)
         self.threads.release()
         self.assertEqual((self.content_files(), self.spool.pending_bytes), ([], 0))
+
+    # -- reading and clearing what is being written
+
+    def test_reading_flushes(self) -> None:
+        """
+        A reader waits until all that was written is in the file, whatever a thread is doing; what comes later follows.
+        """
+        self.threads.held = True
+        writer = self.spool.begin(self.post.new_id())
+        writer.write(b"a" * 100 * KIB)
+        writer.write(b"b")
+        reader = writer.open()
+        reading: Any = reader.read()
+        self.assertNoResult(reading)
+        self.assertEqual(len(self.threads.calls), 1)
+        self.threads.run()
+        self.assertNoResult(reading)
+        self.threads.run()
+        self.threads.run()
+        self.assertEqual(len(self.successResultOf(reading)), 64 * KIB)
+        self.threads.held = False
+        rest: Any = Deferred.fromCoroutine(self.rest_of(reader))
+        self.assertEqual(self.successResultOf(rest), b"a" * 36 * KIB + b"b")
+        reader.close()
+        writer.abort()
+        self.assertEqual((self.content_files(), self.spool.pending_bytes), ([], 0))
+
+    async def rest_of(self, reader: Any) -> bytes:
+        pieces = []
+        while piece := await reader.read():
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def test_clearing_while_a_thread_writes(self) -> None:
+        """
+        What is under way is written first, then dropped; what waited in memory is never written.
+        """
+        self.threads.held = True
+        queue_id = self.post.new_id()
+        writer = self.spool.begin(queue_id)
+        waiting: Any = writer.write(b"a" * 100 * KIB)
+        self.assertIsNone(waiting)
+        writer.write(b"b" * 100 * KIB)
+        writer.clear()
+        self.assertEqual((writer.size, self.spool.pending_bytes), (0, 100 * KIB))
+        writer.write(b"new")
+        done = self.commit(writer, queue_id)
+        self.threads.release()
+        self.successResultOf(done)
+        with open(self.path_of(queue_id), "rb") as file:
+            self.assertEqual(file.read(), b"new")
+        self.assertEqual(self.spool.pending_bytes, 0)
+
+    def test_who_waits_for_room_goes_on_after_clearing(self) -> None:
+        """
+        Back-pressure ends when the thread is done with what it has.
+        """
+        self.threads.held = True
+        writer = self.spool.begin(self.post.new_id())
+        writer.write(b"x" * 100 * KIB)
+        waiting: Any = writer.write(b"x" * 600 * KIB)
+        self.assertNoResult(waiting)
+        writer.clear()
+        self.threads.run()
+        self.successResultOf(waiting)
+        writer.abort()
+
+    def test_a_file_that_cannot_be_written_cannot_be_read(self) -> None:
+        """
+        Who reads, or has opened, hears the same as who writes.
+        """
+        for fail_first in (False, True):
+            self.threads.held = True
+            writer = self.spool.begin(self.post.new_id())
+            writer.write(b"x" * 100 * KIB)
+            reader = writer.open()
+            if fail_first:
+                self.threads.calls.pop(0)[1].errback(SpoolFull("no room"))
+                self.failureResultOf(reader.read(), SpoolFull)
+            else:
+                reading: Any = reader.read()
+                self.threads.calls.pop(0)[1].errback(SpoolFull("no room"))
+                self.failureResultOf(reading, SpoolFull)
+            self.assertRaises(SpoolFull, writer.clear)
+            self.failureResultOf(writer.open().read(), SpoolError)
+            reader.close()
+            self.threads.release()
+            self.assertEqual((self.content_files(), self.spool.pending_bytes), ([], 0))
+
+    def test_a_file_that_cannot_be_cleared(self) -> None:
+        """
+        Fails its message, and nothing of it stays.
+        """
+        queue_id = self.post.new_id()
+        writer = self.spool.begin(queue_id)
+        writer.write(b"x" * 100 * KIB)
+        self.threads.held = True
+        writer.clear()
+        self.threads.calls.pop(0)[1].errback(OSError("input/output error"))
+        self.failureResultOf(self.commit(writer, queue_id), SpoolError)
+        self.threads.release()
+        self.assertEqual((self.content_files(), self.spool.pending_bytes), ([], 0))
+
+    def test_a_reader_that_is_not_waited_for(self) -> None:
+        """
+        A read that is cancelled while the file is flushed leaves the writer as it was.
+        """
+        self.threads.held = True
+        queue_id = self.post.new_id()
+        writer = self.spool.begin(queue_id)
+        writer.write(b"x" * 100 * KIB)
+        reading: Any = writer.open().read()
+        reading.cancel()
+        self.failureResultOf(reading, CancelledError)
+        done = self.commit(writer, queue_id)
+        self.threads.release()
+        self.successResultOf(done)
+        self.assertEqual(os.stat(self.path_of(queue_id)).st_size, 100 * KIB)
 
     def test_a_file_is_never_overwritten(self) -> None:
         """
