@@ -10,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from twisted.application.service import Application, IService, Service
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.logger import ILogObserver, LogLevel, capturedLogs
+from twisted.logger import ILogObserver, LogLevel, capturedLogs, formatEvent
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.load import Loaded, development_config
-from empath.errors import SpoolLocked
+from empath.config.schema import Config
+from empath.errors import ConfigError, ModuleError, SpoolLocked
 from empath.log_output import LogFile
 from empath.process import Handler, Launch, Program
 from empath.program import Options, refuse_platform
@@ -47,9 +49,19 @@ class FakeService(Service):
     Records what is asked of it, and refuses to start where it is told to.
     """
 
-    def __init__(self, trouble: Exception | None = None) -> None:
+    def __init__(self, trouble: Exception | None = None, starting: Deferred[None] | None = None) -> None:
         self.trouble = trouble
+        self.starting = starting
         self.asked: list[str] = []
+        self.configs: list[Config] = []
+        self.refused: list[str] = []
+        self.restart: list[str] = []
+
+    def reconfigure(self, config: Config) -> list[str]:
+        if self.refused:
+            raise ConfigError(self.refused)
+        self.configs.append(config)
+        return self.restart
 
     def privilegedStartService(self) -> None:
         self.asked.append("bind")
@@ -68,18 +80,30 @@ class ProcessCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = FakeReactor()
         self.handlers: dict[int, Handler] = {}
+        self.codes: list[int] = []
+        self.read: list[Loaded | Exception] = []
         self.folder = Path(os.path.abspath(self.mktemp()))
         self.folder.mkdir()
 
+    def reread(self) -> Loaded:
+        """
+        Give the next of `read`.
+        """
+        found = self.read.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
     def program(
-        self, service: Service, foreground: bool = True, log_file: str | None = None, pid_file: str = ""
+        self, service: FakeService, foreground: bool = True, log_file: str | None = None, pid_file: str = ""
     ) -> Program:
         """
         Make a program with development defaults.
         """
         loaded = Loaded(development_config(machine(str(self.folder))), None)
         launch = Launch(foreground, log_file, None, pid_file)
-        return Program(loaded, service, launch, self.reactor, self.handlers.__setitem__)
+        leave = self.codes.append
+        return Program(loaded, service, launch, self.reactor, self.reread, self.handlers.__setitem__, leave)
 
 
 class StartTests(ProcessCase):
@@ -123,6 +147,31 @@ class StartTests(ProcessCase):
             self.assertNotIn("\n", events[0]["reason"])
         self.assertEqual(self.handlers, {})
 
+    def test_a_module_that_takes_its_time_and_fails(self) -> None:
+        """
+        One critical line, an end, and exit code 1.
+        """
+        for trouble in (ModuleError("module test: start: no"), ZeroDivisionError()):
+            starting: Deferred[None] = Deferred()
+            with capturedLogs() as events:
+                self.program(FakeService(starting=starting)).startService()
+                self.assertEqual((self.codes, self.reactor.stopped), ([], 0))
+                starting.errback(trouble)
+            self.assertEqual([event["log_level"] for event in events], [LogLevel.critical])
+            self.assertEqual((self.codes.pop(), self.reactor.stopped), (1, 1))
+            self.reactor.stopped = 0
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_module_that_is_stopped_while_it_starts(self) -> None:
+        """
+        Is no failure.
+        """
+        starting: Deferred[None] = Deferred()
+        self.program(FakeService(starting=starting)).startService()
+        self.handlers[signal.SIGTERM](signal.SIGTERM, None)
+        starting.cancel()
+        self.assertEqual((self.codes, self.reactor.stopped), ([], 1))
+
     def test_a_daemon_raises_what_kept_it_from_starting(self) -> None:
         """
         The shell that waits for the daemon would never hear of SystemExit.
@@ -156,7 +205,8 @@ class SignalTests(ProcessCase):
     def setUp(self) -> None:
         super().setUp()
         self.log_file = self.folder / "a.log"
-        self.started = self.program(FakeService(), log_file=str(self.log_file))
+        self.service = FakeService()
+        self.started = self.program(self.service, log_file=str(self.log_file))
         self.application = Application("empath")
         self.started.setServiceParent(self.application)
         IService(self.application).startService()
@@ -169,14 +219,43 @@ class SignalTests(ProcessCase):
             self.handlers[number](number, None)
         self.assertEqual(self.reactor.stopped, 1)
 
-    def test_survives_hangup_and_says_that_it_does_not_reload(self) -> None:
+    def hang_up(self) -> list[tuple[LogLevel, str]]:
         """
-        SIGHUP is no end.
+        Send SIGHUP; tells levels and texts of what is logged.
         """
         with capturedLogs() as events:
             self.handlers[signal.SIGHUP](signal.SIGHUP, None)
         self.assertEqual(self.reactor.stopped, 0)
-        self.assertIn("cannot reload", events[0]["log_format"])
+        return [(event["log_level"], formatEvent(event)) for event in events]
+
+    def test_reads_its_configuration_again(self) -> None:
+        """
+        SIGHUP is no end: what can be used is, and the rest is named.
+        """
+        config = development_config(machine(str(self.folder)))
+        self.read = [Loaded(config, Path("/etc/empath.toml")), Loaded(config, None)]
+        ((level, text),) = self.hang_up()
+        self.assertEqual((level, text), (LogLevel.info, "SIGHUP: configuration read again: /etc/empath.toml"))
+        self.assertEqual(self.service.configs, [config])
+        self.service.restart = ["smtp.max_errors", "spool.path"]
+        (_, (level, text)) = self.hang_up()
+        self.assertEqual((level, "smtp.max_errors, spool.path" in text), (LogLevel.warn, True))
+
+    def test_goes_on_with_a_configuration_that_cannot_be_used(self) -> None:
+        """
+        Each fault is logged, whoever found it.
+        """
+        self.read = [ConfigError(["one", "two"]), Loaded(development_config(machine(str(self.folder))), None)]
+        self.service.refused = ["modules[0]: no"]
+        for faults in (["one", "two"], ["modules[0]: no"]):
+            lines = self.hang_up()
+            self.assertEqual({level for level, _ in lines}, {LogLevel.error})
+            self.assertEqual([text.rpartition("used: ")[2] for _, text in lines[:-1]], faults)
+            self.assertIn("nothing was changed", lines[-1][1])
+        self.assertEqual(self.service.configs, [])
+        self.read = [ZeroDivisionError()]
+        self.hang_up()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_opens_its_log_file_again(self) -> None:
         """
