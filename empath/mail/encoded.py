@@ -69,7 +69,7 @@ def _encode_addresses(name: str, value: str) -> str:
 def _encode_mailbox(name: str, text: str) -> str:
     match = _NAMED.fullmatch(text)
     if match is None:
-        raise ValueError(f"{name} holds what only SMTPUTF8 could carry, and the message came without: {text!r}")
+        raise ValueError(f"{name} holds an address that is not ASCII, and there is no SMTPUTF8: {text[:100]!r}")
     comma, phrase, address = match.groups()
     words = _QUOTED_PAIR.sub(r"\1", phrase[1:-1]) if phrase.startswith('"') else phrase
     return f"{comma}{encode_words(words)} {address}"
