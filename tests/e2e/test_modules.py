@@ -115,7 +115,7 @@ class VerdictTests(ModulesTestCase):
         for words in ({"sender": "refuse@a.test"}, {"recipient": "disconnect@one.test"}, {"subject": "discard"}):
             self.assertTrue(self.heard(empath, **words).startswith("250 "), words)
         wait_until("all arrived", lambda: len(self.server.stored) == 3)
-        self.assertTrue(empath.wait_logged("obedient", "shadow", "refuse", "550 5.7.1 refused: obedient"))
+        self.assertTrue(empath.wait_logged("obedient would have decided refuse", "550 5.7.1 refused: obedient"))
         self.assertGreater(
             self.metric(empath, "empath_module_duration_seconds_count", 'module="obedient"', 'hook="rcpt_to"'), 0
         )
@@ -173,14 +173,13 @@ class FaultyTests(ModulesTestCase):
         """
         empath = self.empath({"modules": [module]}, name=str(free_port()), environment=ENVIRONMENT)
         self.assertEqual(empath.launch().wait(), 1)
-        self.assertNotIn("Traceback", empath.log())
         return empath.log()
 
     def test_the_line_names_module_hook_and_reason(self) -> None:
         for name, words in (
             ("WrongSignature", ("wrong-signature", "rcpt_to")),
             ("WrongOption", ("WrongOption", "colour: 'red' is not a colour of mail")),
-            ("NoStart", ("no-start", "the database is not there")),
+            ("NoStart", ("cannot start", "no-start", "the database is not there")),
             ("NoModule", ("NoModule", "IModule")),
             ("Nowhere", ("Nowhere",)),
         ):
