@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from math import inf
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -266,13 +266,13 @@ async def _all(waiting: list[Deferred[None]]) -> None:
 
 async def _stop(hosted: Iterable[Hosted]) -> None:
     """
-    Stop modules, the last one first; each does what it can.
+    Let modules hear what they were told last, all at once; then stop them, the last one first. Each does what it can.
     """
-    for each in reversed(list(hosted)):
+    stopping = list(hosted)
+    await gatherResults([Deferred.fromCoroutine(each.quiet()) for each in stopping])
+    for each in reversed(stopping):
         try:
             await each.stop()
-        except CancelledError:
-            continue
         except Exception:
             log.failure("module {module} did not stop as it should", module=each.name)
 

@@ -112,12 +112,17 @@ class Hosted:
             told = f"{type(error).__name__}: {told}"
         return ModuleError(f"module {self.name}: start: {told or type(error).__name__}")
 
+    async def quiet(self) -> None:
+        """
+        Begin nothing any more, and give what its listeners began a little time.
+        """
+        self.services.stop_rounds()
+        await self.listener.stop(LAST_EVENTS)
+
     async def stop(self) -> None:
         """
         Stop it within a bound, and let go of what it had; never fails.
         """
-        self.services.stop_rounds()
-        await self.listener.stop(LAST_EVENTS)
         for wait in tuple(self.watch.waits):
             wait.give_up()
         await self._stop_module()

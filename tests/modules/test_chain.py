@@ -12,7 +12,7 @@ from empath.interfaces import IDecisions, MaybeVerdict
 from empath.mail.address import parse_address
 from empath.mail.envelope import Recipient
 from empath.mail.session import Session, Transaction
-from empath.modules.chain import FAULT, Chain
+from empath.modules.chain import CHANGED, FAULT, Chain
 from empath.policy.verdict import ACCEPTED, Verdict, discard, refuse
 
 NO = refuse("550 5.7.1 no")
@@ -155,3 +155,68 @@ class ChainTests(SynchronousTestCase):
         answer.cancel()
         self.failureResultOf(answer, CancelledError)
         self.assertTrue(waiting.called)
+
+
+class PassingOnTests(SynchronousTestCase):
+    """
+    Checks that are replaced, and those who connect before there are any.
+    """
+
+    def setUp(self) -> None:
+        self.old, self.new = Check(NO), Check(None)
+        self.chain = Chain([self.old])
+
+    def test_a_transaction_goes_on_as_it_began(self) -> None:
+        """
+        New ones are judged by the new checks, at every step; more than one set may be on its way out.
+        """
+        before, between, after = (
+            Transaction(name, started, None, {}) for name, started in (("a", 1.0), ("b", 3.0), ("c", 5.0))
+        )
+        self.chain.use([self.new], 2.0)
+        third = Check(discard())
+        self.chain.use([third], 4.0)
+        for transaction, answer in ((before, NO), (between, None), (after, discard())):
+            self.assertEqual(self.chain.mail_from(SESSION, transaction), answer)
+            self.assertEqual(self.chain.rcpt_to(SESSION, transaction, RECIPIENT), answer)
+        self.assertIsNone(self.chain.data(SESSION, before, None))  # type: ignore[arg-type]  # nobody looks at it
+        self.assertTrue(self.chain.judges_data)
+
+    def test_a_transaction_that_lasts_too_long_is_tried_again(self) -> None:
+        """
+        Its checks have gone: 451. Once there are no such transactions any more, nothing is remembered of them.
+        """
+        transaction = Transaction("a", 1.0, None, {})
+        first, second = self.chain.use([self.new], 2.0), self.chain.use([], 3.0)
+        self.chain.refuse_before(first)
+        self.assertIs(self.chain.rcpt_to(SESSION, transaction, RECIPIENT), CHANGED)
+        self.assertIs(self.chain.data(SESSION, transaction, None), CHANGED)  # type: ignore[arg-type]  # as above
+        self.assertIsNone(self.chain.rcpt_to(SESSION, Transaction("b", 2.5, None, {}), RECIPIENT))
+        self.chain.forget(first)
+        self.assertIsNone(self.chain.rcpt_to(SESSION, transaction, RECIPIENT))
+        self.assertEqual(self.new.asked, 2)
+        self.chain.forget(second)
+        self.assertFalse(self.chain.judges_data)
+
+    def test_who_connects_too_early_waits(self) -> None:
+        """
+        Until the modules are there; who goes away meanwhile is forgotten.
+        """
+
+        class AtConnect:
+            def connect(self, session: Session) -> MaybeVerdict:
+                return NO
+
+        chain = Chain([AtConnect()])
+        chain.hold()
+        chain.hold()
+        first, second = chain.connect(SESSION), chain.connect(SESSION)
+        assert isinstance(first, Deferred)
+        assert isinstance(second, Deferred)
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.assertNoResult(second)
+        chain.open()
+        self.assertIs(self.successResultOf(second), NO)
+        self.assertIs(chain.connect(SESSION), NO)
+        chain.open()
