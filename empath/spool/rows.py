@@ -154,15 +154,15 @@ def _texts(texts: dict[str, str]) -> str:
     """
     Write a dict of texts; TypeError for what is none.
     """
+    "".join(texts)
     _check_texts(texts)
     return _encode(texts).decode()
 
 
 def _check_texts(texts: dict[str, str]) -> None:
     """
-    Raise TypeError unless all keys and values are texts: others could be written, but not read again.
+    Raise TypeError unless all values are texts: others could be written, but not read again.
     """
-    "".join(texts)
     "".join(texts.values())
 
 
