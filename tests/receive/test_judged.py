@@ -103,6 +103,32 @@ class HeaderTests(JudgedCase):
         self.assertTrue(message.header.endswith(b"+0000\r\nFirst: 1\r\nsubject: y\r\nX-Spam: no\r\n"))
         self.assertEqual(message.size, len(message.header) + len(message.body or b""))
 
+    def test_renamed(self) -> None:
+        """
+        A field that is called otherwise counts as changed.
+        """
+
+        def judge(transaction: Transaction, content: IJudgedContent) -> None:
+            self.assertEqual((content.rename("X-Old", "X-Older"), content.rename("X-None", "X")), (1, 0))
+            self.assertEqual(content.size, 32)
+
+        self.assertTrue(self.made(judge).header.endswith(b"X-Older: 1\r\n"))
+
+    def test_content_that_nobody_judges(self) -> None:
+        """
+        Is stored all the same, and nobody is asked; what was decided before holds.
+        """
+        self.world.decisions.judges_data = False
+        self.world.decisions.judge = lambda transaction, content: refuse("550 5.7.1 no")
+        client = self.world.begun()
+        self.assertTrue(client.say(b"A: \xfc\r\n\r\nx\r\n.\r\n").startswith(QUEUED))
+        message = self.stored()
+        self.assertTrue(message.header.endswith(b"A: \xfc\r\n"))
+        self.assertEqual((message.body, message.eight_bit), (b"\r\nx\r\n", True))
+        self.world.decisions.answers["rcpt_to"] = discard("x")
+        self.assertTrue(client.say(BEGIN.partition(b"\r\n")[2] + MAIL).splitlines()[-1].startswith(QUEUED))
+        self.assertEqual(len(self.world.stored), 1)
+
     def test_a_field_that_is_none_is_refused(self) -> None:
         """
         And nothing is changed by it.

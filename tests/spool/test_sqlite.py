@@ -8,12 +8,15 @@ import contextlib
 import os
 import sqlite3
 
+import attrs
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import Spool
 from empath.config.units import Folder, Size
+from empath.mail.decision import Decision
+from empath.mail.message import Status, deliveries_of
 from empath.spool.sqlite import SqliteSpool
 from tests.spool.contract import INLINE, SpoolContract
 from tests.spool.support import at_once
@@ -30,6 +33,9 @@ class SqliteTests(SpoolContract, SynchronousTestCase):
         self.clock = Clock()
         self.free = 10**9
         self.path = os.path.abspath(self.mktemp())
+        return self.opened()
+
+    def opened(self) -> SqliteSpool:
         spool = SqliteSpool(
             Spool(path=Folder(self.path), inline_limit=Size(INLINE), min_free=Size(MIN_FREE)),
             clock=self.clock,
@@ -47,6 +53,24 @@ class SqliteTests(SpoolContract, SynchronousTestCase):
     def fill(self) -> None:
         self.free = MIN_FREE
         self.clock.advance(2)
+
+    def test_after_a_restart(self) -> None:
+        """
+        What was held is held, what was decided is known, and what waits for another route still goes it.
+        """
+        message = attrs.evolve(
+            self.post.message("x@a.example", "y@b.example"), decisions=(Decision("data", "spam", "accept", why="odd"),)
+        )
+        held = deliveries_of(message, held="odd")
+        self.get(self.spool.store(message, held))
+        other = self.post.message("x@a.example", "y@b.example")
+        self.get(self.spool.store(other, deliveries_of(other, routes={None: "archive"})))
+        self.get(self.spool.close())
+        self.spool = self.opened()
+        self.assertEqual(self.get(self.spool.load(message.queue_id)), message)
+        (due,) = self.all_due()
+        self.assertEqual((due.domain, len(due.recipients)), ("archive", 2))
+        self.assertEqual(self.get(self.spool.counts())[Status.HELD], 2)
 
     def test_a_damaged_delivery_holds_up_no_other(self) -> None:
         """
