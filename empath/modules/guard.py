@@ -18,12 +18,11 @@ from twisted.python.failure import Failure
 
 from empath.errors import ModuleError, SpoolError, SpoolFull
 from empath.interfaces import MaybeVerdict
-from empath.mail.decision import MOST, Decision
-from empath.mail.envelope import Recipient
+from empath.mail.decision import Decision
 from empath.mail.reply import Reply
-from empath.mail.session import Session, Transaction
-from empath.modules import envelope, metadata
+from empath.mail.session import Session
 from empath.modules.blocking import is_blocking
+from empath.modules.calls import Call, text_of, unusable
 from empath.modules.waiting import LATE, Wait, discard
 from empath.modules.watch import Watch
 from empath.policy.verdict import Action, Verdict
@@ -40,62 +39,6 @@ ERROR: Final = "error"  # as a Decision calls a failure
 _Answer = MaybeVerdict | Awaitable[MaybeVerdict]
 
 log = Logger()
-
-
-@attrs.define(slots=True, eq=False)
-class _Call:
-    """
-    One call of a hook: what it was about, and how that stood before.
-    """
-
-    session: Session
-    began: float
-    metadata: dict[str, str]
-    transaction: Transaction | None = None
-    transaction_metadata: dict[str, str] = attrs.field(factory=dict)
-    recipients: list[Recipient] = attrs.field(factory=list)
-    state: tuple[Any, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """
-        What the call is about, as the log names it.
-        """
-        return f"session {self.session.session_id}" if self.transaction is None else self.transaction.queue_id
-
-    def note(self, decision: Decision) -> None:
-        """
-        Keep what was decided with what it was about.
-        """
-        if self.transaction is not None:
-            self.transaction.note(decision)
-        elif len(self.session.decisions) < MOST:
-            self.session.decisions = (*self.session.decisions, decision)
-
-    def mend(self) -> str:
-        """
-        Look at what the module left behind, and take back what is too much metadata; tells what was wrong, "" for
-        nothing.
-        """
-        why = ""
-        for subject, before in ((self.session, self.metadata), (self.transaction, self.transaction_metadata)):
-            if subject is None or subject.metadata == before:
-                continue
-            if isinstance(subject.metadata, dict):
-                why = metadata.mend(subject.metadata, before) or why
-            else:
-                why = f"metadata is no dict but {type(subject.metadata).__name__}"
-                subject.metadata = before
-        if self.transaction is not None:
-            why = envelope.unusable(self.transaction) or why
-        return why
-
-    def put_back(self) -> None:
-        """
-        Put the envelope back to what it was: half of a change is none.
-        """
-        if self.transaction is not None and self.state:
-            envelope.put_back(self.transaction, self.recipients, self.state)
 
 
 class Guard:
@@ -123,7 +66,7 @@ class Guard:
         """
         breaker, counts = self._breaker, self._counts
         if breaker.failures and not breaker.admits():
-            return self._unasked(_Call(session, 0.0, {}))
+            return self._unasked(Call(session, 0.0, {}))
         before = session.metadata.copy()
         began = self._seconds()
         try:
@@ -135,9 +78,9 @@ class Guard:
             counts.quick += 1
             counts.quick_seconds += took
             return None
-        return self._look(_Call(session, began, before), answer, took)
+        return self._look(Call(session, began, before), answer, took)
 
-    def _look(self, call: _Call, answer: Any, took: float) -> _Answer:
+    def _look(self, call: Call, answer: Any, took: float) -> _Answer:
         """
         See what a hook returned (what it raised is a Failure).
         """
@@ -149,9 +92,8 @@ class Guard:
         told: Deferred[MaybeVerdict] = Deferred(lambda _: self._released(wait))
 
         def ended(came: Any) -> None:
-            if not told.called:
-                waits.discard(wait)
-            told.callback(self._settled(call, came))
+            waits.discard(wait)
+            told.callback(self._settled_safely(call, came))
 
         wait = Wait(self._budget, self._watch.clock, ended)
         waits.add(wait)
@@ -166,7 +108,17 @@ class Guard:
         wait.let_go()
         self._breaker.released()
 
-    def _settled(self, call: _Call, came: Any) -> MaybeVerdict:
+    def _settled_safely(self, call: Call, came: Any) -> MaybeVerdict:
+        """
+        The same as `_settled`, but for what nobody foresaw: who waits must hear of that as well.
+        """
+        try:
+            return self._settled(call, came)
+        except Exception:
+            log.failure("module {module}: {hook} could not be judged", module=self._watch.name, hook=self.hook)
+            return Verdict(Action.REFUSE, LOCAL_ERROR)
+
+    def _settled(self, call: Call, came: Any) -> MaybeVerdict:
         """
         The hook is done: judge what came of it.
         """
@@ -176,29 +128,29 @@ class Guard:
             return self._raised(call, came)
         if came is LATE:
             return self._failed(call, f"no answer within {self._budget:g} s")
-        if reason := left or _unusable(came):
+        if reason := left or unusable(came):
             discard(came)
             return self._failed(call, reason)
         if self._breaker.failures:
             self._breaker.succeeded()
         return None if came is None else self._decided(call, came)
 
-    def _decided(self, call: _Call, verdict: Verdict) -> MaybeVerdict:
+    def _decided(self, call: Call, verdict: Verdict) -> MaybeVerdict:
         name = self._watch.name
         reply = "" if verdict.reply is None else str(verdict.reply)
         self._count(verdict.action.value)
         call.note(Decision(self.hook, name, verdict.action.value, reply, verdict.why))
         return None if verdict.action is Action.ACCEPT else attrs.evolve(verdict, decided_by=name)
 
-    def _raised(self, call: _Call, failure: Failure) -> MaybeVerdict:
+    def _raised(self, call: Call, failure: Failure) -> MaybeVerdict:
         error = failure.value
         if isinstance(error, SpoolError) and self.hook == "data":  # the disk's fault, not the module's
             self._breaker.released()
             return Verdict(Action.REFUSE, NO_ROOM if isinstance(error, SpoolFull) else NOT_STORED, why=str(error))
-        reason = _told(error)
+        reason = text_of(error)
         return self._failed(call, reason, None if isinstance(error, ModuleError) else failure)
 
-    def _failed(self, call: _Call, reason: str, failure: Failure | None = None) -> MaybeVerdict:
+    def _failed(self, call: Call, reason: str, failure: Failure | None = None) -> MaybeVerdict:
         """
         The module did not do what it should have done.
         """
@@ -218,11 +170,11 @@ class Guard:
         call.put_back()
         return self._answered(call, reason)
 
-    def _unasked(self, call: _Call) -> MaybeVerdict:
+    def _unasked(self, call: Call) -> MaybeVerdict:
         self._count("unasked")
         return self._answered(call, f"not asked, as it failed {self._breaker.failures} times in a row")
 
-    def _answered(self, call: _Call, reason: str) -> MaybeVerdict:
+    def _answered(self, call: Call, reason: str) -> MaybeVerdict:
         """
         Say what the section says for a module that fails.
         """
@@ -262,7 +214,7 @@ class TransactionGuard(Guard):
         """
         breaker, counts, transaction = self._breaker, self._counts, subject[0]
         if breaker.failures and not breaker.admits():
-            return self._unasked(_Call(session, 0.0, {}, transaction))
+            return self._unasked(Call(session, 0.0, {}, transaction))
         before = (
             session.metadata.copy(),
             transaction.metadata.copy(),
@@ -300,7 +252,7 @@ class TransactionGuard(Guard):
             counts.quick += 1
             counts.quick_seconds += took
             return None
-        call = _Call(session, began, before[0], transaction, before[1], before[2], before[3:])
+        call = Call(session, began, before[0], transaction, before[1], before[2], before[3:])
         return self._look(call, answer, took)
 
 
@@ -313,29 +265,3 @@ def guard_of(watch: Watch, hook: str, ask: Callable[..., Any]) -> Guard:
 
 def _threaded(in_thread: Callable[[Callable[[], Any]], Deferred[Any]], hook: Callable[..., Any], *subject: Any) -> Any:
     return in_thread(partial(hook, *subject))
-
-
-def _unusable(came: Any) -> str:
-    """
-    Tell why something is no answer, "" if it is one.
-    """
-    if came is None:
-        return ""
-    if not isinstance(came, Verdict):
-        return f"returned no verdict but {type(came).__name__}"
-    if not isinstance(came.action, Action) or not isinstance(came.why, str):
-        return "returned a verdict that is none"
-    if came.reply is not None and not (isinstance(came.reply, Reply) and came.reply.code >= 400):
-        return "returned a verdict whose reply is no refusal"
-    return ""
-
-
-def _told(error: BaseException | None) -> str:
-    """
-    Tell an exception in one line, however its text is made.
-    """
-    try:
-        text = " ".join(str(error).split())
-    except BaseException:
-        text = "?"
-    return f"{type(error).__name__}: {text}"[:500]

@@ -430,6 +430,17 @@ class HostileTests(GuardCase):
         waiting.callback(None)
         self.assert_failed(self.successResultOf(answer), "reverse_path is no Address but int")
 
+    def test_what_nobody_foresaw(self) -> None:
+        """
+        Who waits hears of it as well: here the transaction itself cannot be looked at any more.
+        """
+        waiting: Deferred[None] = Deferred()
+        answer = self.returning(waiting)
+        del self.transaction.priority
+        waiting.callback(None)
+        self.assertEqual(self.successResultOf(answer).reply, LOCAL_ERROR)
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
     def test_a_slow_plain_hook_is_named(self) -> None:
         """
         It held up everyone: a warning, once a minute.

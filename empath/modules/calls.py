@@ -1,0 +1,98 @@
+"""
+One call of a hook: what it may leave behind, and what it may return.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from empath.mail.decision import MOST, Decision
+from empath.mail.envelope import Recipient
+from empath.mail.reply import Reply
+from empath.mail.session import Session, Transaction
+from empath.modules import envelope, metadata
+from empath.policy.verdict import Action, Verdict
+
+
+@attrs.define(slots=True, eq=False)
+class Call:
+    """
+    One call of a hook: what it was about, and how that stood before; `began` is in seconds of the clock.
+    """
+
+    session: Session
+    began: float
+    metadata: dict[str, str]
+    transaction: Transaction | None = None
+    transaction_metadata: dict[str, str] = attrs.field(factory=dict)
+    recipients: list[Recipient] = attrs.field(factory=list)
+    state: tuple[Any, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """
+        What the call is about, as the log names it.
+        """
+        return f"session {self.session.session_id}" if self.transaction is None else self.transaction.queue_id
+
+    def note(self, decision: Decision) -> None:
+        """
+        Keep what was decided with what it was about.
+        """
+        if self.transaction is not None:
+            self.transaction.note(decision)
+        elif len(self.session.decisions) < MOST:
+            self.session.decisions = (*self.session.decisions, decision)
+
+    def mend(self) -> str:
+        """
+        Look at what the module left behind, and take back what is too much metadata; tells what was wrong, "" for
+        nothing.
+        """
+        why = ""
+        for subject, before in ((self.session, self.metadata), (self.transaction, self.transaction_metadata)):
+            if subject is None or subject.metadata == before:
+                continue
+            if isinstance(subject.metadata, dict):
+                why = metadata.mend(subject.metadata, before) or why
+            else:
+                why = f"metadata is no dict but {type(subject.metadata).__name__}"
+                subject.metadata = before
+        if self.transaction is not None:
+            why = envelope.unusable(self.transaction) or why
+        return why
+
+    def put_back(self) -> None:
+        """
+        Put the envelope back to what it was: half of a change is none.
+        """
+        if self.transaction is not None and self.state:
+            envelope.put_back(self.transaction, self.recipients, self.state)
+
+
+def unusable(came: Any) -> str:
+    """
+    Tell why something is no answer, "" if it is one.
+    """
+    if came is None:
+        return ""
+    if not isinstance(came, Verdict):
+        return f"returned no verdict but {type(came).__name__}"
+    if not isinstance(came.action, Action) or not isinstance(came.why, str):
+        return "returned a verdict that is none"
+    if came.reply is not None and not (isinstance(came.reply, Reply) and came.reply.code >= 400):
+        return "returned a verdict whose reply is no refusal"
+    return ""
+
+
+def text_of(error: BaseException | None) -> str:
+    """
+    Tell an exception in one line, however its text is made.
+    """
+    try:
+        text = " ".join(str(error).split())
+    except BaseException:
+        text = "?"
+    return f"{type(error).__name__}: {text}"[:500]
