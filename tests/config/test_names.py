@@ -129,3 +129,14 @@ class NameTests(SynchronousTestCase):
             3,
         )
         self.assertEqual(len(problems("[delivery]\nsource_address = 3\n[delivery.dsn]\npostmaster = 3")), 2)
+
+    def test_names_of_modules(self) -> None:
+        """
+        A factory is a dotted name, with or without a colon, or a short name; a name is a short one, or left out.
+        """
+        for good in ("mypackage.policy:NoMondayMail", "mypackage.policy.NoMondayMail", "a:b", "greylist", "no-monday"):
+            self.assertEqual(read(f'[[modules]]\nfactory = "{good}"').modules[0].factory, good)
+        for wrong in ("", "a b", "Upper", "a:", ":b", "a.b:", "9.a", "a..b", "-x", "./a.py"):
+            self.assertEqual(len(problems(f'[[modules]]\nfactory = "{wrong}"')), 1, wrong)
+        for wrong in ("Upper", "a.b", "9", "x" * 64):
+            self.assertEqual(len(problems(f'[[modules]]\nfactory = "a:b"\nname = "{wrong}"')), 1, wrong)

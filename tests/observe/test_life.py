@@ -43,3 +43,14 @@ class LifeEventsTests(SynchronousTestCase):
         self.assertEqual(self.seen, [])
         self.events.emit(life.ConnectionOpened(made.session()))
         self.assertEqual(len(self.seen), 1)
+
+    def test_a_subscription_can_be_ended(self) -> None:
+        first = self.events.subscribe(life.ConnectionOpened, lambda event: self.seen.append(("first", event)))
+        second = self.events.subscribe(life.ConnectionOpened, lambda event: self.seen.append(("second", event)))
+        first()
+        self.events.emit(life.ConnectionOpened(made.session()))
+        self.assertEqual([name for name, _ in self.seen], ["second"])
+        second()
+        second()
+        self.events.emit(life.ConnectionOpened(made.session()))
+        self.assertEqual((len(self.seen), self.events._listeners), (1, {}))
