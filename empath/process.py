@@ -162,7 +162,7 @@ class Program(MultiService):
         self._stopping = True
         _log_failure(failure.value, failure)
         self._leave(1)
-        self._reactor.stop()
+        self._reactor.callWhenRunning(self._reactor.stop)
 
     def _say_what_runs(self) -> None:
         """

@@ -92,7 +92,14 @@ class Modules:
             return None
         self.decisions.hold()
         self._starting = starting = Deferred.fromCoroutine(self._begin_later(waiting))
-        return starting
+        if not starting.called:
+            return starting
+        if isinstance(starting.result, Failure):
+            error = starting.result.value
+            starting.addErrback(_nothing)
+            self._retire(_stop(self._hosted))
+            raise error or ModuleError("modules did not start")
+        return None
 
     def reconfigure(self, section: object) -> None:
         """

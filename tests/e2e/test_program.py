@@ -95,15 +95,53 @@ class ProgramTests(SynchronousTestCase):
                 program.signal(number)
                 self.assertEqual(program.wait(), 0, program.output())
 
-    def test_sighup_does_not_end_it(self) -> None:
+    def test_sighup_has_the_configuration_read_again(self) -> None:
         """
-        It says that it cannot reload, and runs on.
+        What is wrong with it is told, what changed and needs a restart as well; it runs on.
         """
         program = self.running(*twistd("-n", "empath", "-c", self.config()))
+        path = self.folder / "empath.toml"
+        text = path.read_text()
+        path.write_text(f"{text}\nmax_erors = 3")
         program.signal(signal.SIGHUP)
-        wait_until("told", lambda: "cannot reload" in program.output())
+        wait_until("told", lambda: "nothing was changed" in program.output())
+        self.assertIn("max_erors: unknown key", program.output())
+        path.write_text(text.replace("2s", "3s"))
+        program.signal(signal.SIGHUP)
+        wait_until("told", lambda: "only a restart applies" in program.output())
+        self.assertIn("delivery.shutdown_timeout", program.output())
         self.assertIsNone(program.exit_code)
         self.assertEqual(program.terminate(), 0)
+
+    def test_modules_lie_beside_the_configuration(self) -> None:
+        """
+        One that takes its time to start, and then fails, is one critical line and exit code 1.
+        """
+        (self.folder / "beside.py").write_text(
+            "from zope.interface import implementer\n"
+            "from empath.modules import IModule\n"
+            "@implementer(IModule)\n"
+            "class Beside:\n"
+            "    name = 'beside'\n"
+            "    def __init__(self, fails=False):\n"
+            "        self.fails = fails\n"
+            "    async def start(self, services):\n"
+            "        await services.in_thread(lambda: None)\n"
+            "        if self.fails:\n"
+            "            raise ValueError('not today')\n"
+        )
+        path = self.folder / self.config()
+        text = path.read_text()
+        path.write_text(f'{text}\n[[modules]]\nfactory = "beside:Beside"\n')
+        program = self.running(*twistd("-n", "empath", "-c", "empath.toml"))
+        wait_until("started", lambda: "modules: beside" in program.output())
+        self.assertEqual(program.terminate(), 0)
+        path.write_text(f'{text}\n[[modules]]\nfactory = "beside:Beside"\noptions = {{ fails = true }}\n')
+        program = self.start(*twistd("-n", "empath", "-c", "empath.toml"))
+        self.assertEqual(program.wait(), 1)
+        critical = [line for line in program.output().splitlines() if " critical " in line]
+        self.assertEqual(len(critical), 1)
+        self.assertIn("cannot start: module beside: start: not today", critical[0])
 
     def test_a_bad_configuration_is_a_line_for_each_fault_and_exit_code_1(self) -> None:
         """

@@ -208,6 +208,23 @@ class StartTests(HostCase):
             self.assertEqual(self.told, ["a starts", "b starts", "a stops"])
         self.assertEqual(len(self.flushLoggedErrors(KeyError, SystemExit)), 2)
 
+    def test_awaiting_what_is_there_already(self) -> None:
+        """
+        Is as if it had not been awaited, whether it starts or not.
+        """
+
+        async def fine() -> None: ...
+
+        async def failing() -> None:
+            raise ValueError("no")
+
+        self.module("a", starting=fine())
+        self.assertIsNone(self.host().start())
+        self.module("b", starting=failing())
+        self.present[0].module.starting = None
+        self.assertRaises(ModuleError, self.host().start)
+        self.assertEqual(self.told[1:], ["a starts", "b starts", "a stops"])
+
     def test_storage_that_cannot_be_opened(self) -> None:
         """
         Stops the start.
