@@ -91,8 +91,9 @@ class Modules:
             self._begin()
             return None
         self.decisions.hold()
-        self._starting = starting = Deferred.fromCoroutine(self._begin_later(waiting))
+        starting = Deferred.fromCoroutine(self._begin_later(waiting))
         if not starting.called:
+            self._starting = starting
             return starting
         if isinstance(starting.result, Failure):
             error = starting.result.value
@@ -112,7 +113,7 @@ class Modules:
             raise TypeError(f"no sections of modules: {section!r}")
         if self._stopped:
             return
-        if self._replacing is not None:
+        if self._replacing is not None or self._starting is not None:
             self._next = section
             return
         loaded = load_modules(section, [hosted.loaded for hosted in self._hosted])
@@ -154,9 +155,13 @@ class Modules:
         self.decisions.open()
 
     async def _begin_later(self, waiting: list[Deferred[None]]) -> None:
-        await _all(waiting)
+        try:
+            await _all(waiting)
+        finally:
+            self._starting = None
         if not self._stopped:
             self._begin()
+            self._replaced(None)
 
     async def _replace(self, loaded: tuple[LoadedModule, ...]) -> None:
         """

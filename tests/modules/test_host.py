@@ -512,6 +512,19 @@ class ReplacingTests(HostCase):
 
         self.patch(loading, "_made", refuse)
 
+    def test_a_reload_while_modules_start(self) -> None:
+        """
+        Waits until they have.
+        """
+        starting: Deferred[None] = Deferred()
+        self.module("a", starting=starting)
+        modules = self.host()
+        modules.start()
+        self.adding(modules, Recording("b", self.told))([self.section("b")])
+        self.assertEqual(self.told, ["a starts"])
+        starting.callback(None)
+        self.assertEqual((self.told, modules.names), (["a starts", "b starts", "a stops"], ("b",)))
+
     def test_a_stop_in_the_middle(self) -> None:
         """
         Stops those that are there, those that start, and those that go; then nothing is replaced any more.
