@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import configparser
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from empath.testing import Mta
 from tests.config.fakes import machine, read
 
 ROOT: Final = Path(__file__).parents[1]
@@ -29,10 +30,24 @@ class HouseTests(SynchronousTestCase):
         folder.mkdir()
         for name in ("users", "fullchain.pem", "key.pem"):
             (folder / name).touch()
-        blocks = [text.partition("```")[0] for text in (ROOT / "README.md").read_text().split("```toml\n")[1:]]
-        self.assertEqual(len(blocks), 3)
+        readme = (ROOT / "README.md").read_text()
+        blocks = [text.partition("```")[0] for text in readme.split("```toml\n")[1:]]
+        self.assertEqual(len(blocks), 4)
         for block in blocks:
             read(block, machine(str(folder), SMARTHOST_PASSWORD="secret"))
+
+    def test_the_module_of_the_readme_refuses_on_mondays_only(self) -> None:
+        """
+        The Python block is a whole module.
+        """
+        text = (ROOT / "README.md").read_text().split("```python\n")[1].partition("```")[0]
+        names: dict[str, Any] = {}
+        exec(compile(text, "README.md", "exec"), names)
+        mta = Mta([names["NoMondayMail"]], begins=1795392000.0)  # Monday, 23 November 2026
+        self.addCleanup(mta.stop)
+        self.assertIn("not on Mondays", str(mta.client("192.0.2.7").send("a@b.example", ["c@example.org"], b"x\r\n")))
+        mta.advance(days=1)
+        self.assertIn("queued as", str(mta.client("192.0.2.7").send("a@b.example", ["c@example.org"], b"x\r\n")))
 
     def test_the_readme_has_one_line_each_to_run_and_to_test(self) -> None:
         """

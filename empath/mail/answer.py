@@ -34,8 +34,8 @@ class MxRecord:
 class Answer:
     """
     The answer to one question. `mx` is filled for type MX, `addresses` (texts such as "192.0.2.1") for A and AAAA,
-    `texts` for TXT (whatever somebody wrote into the DNS, control characters included) and for PTR (those names that can
-    be host names, in lower case without the final dot).
+    `texts` for TXT (whatever somebody wrote into the DNS, control characters included) and for PTR (those names that
+    can be host names, in lower case without the final dot).
 
     `expires` is in seconds of the resolver's clock. `secure` tells that DNSSEC vouches for it. `detail` says, for
     FAILED, what went wrong in words for a log.
