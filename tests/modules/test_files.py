@@ -4,12 +4,14 @@ Files that are followed.
 
 from __future__ import annotations
 
+import io
 import os
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.modules.files import MOST_PROBLEMS, WatchedFile, each_line, entries
+from empath.modules import files
+from empath.modules.files import MOST_POSTPONED, MOST_PROBLEMS, Seen, Stamp, WatchedFile, each_line, entries, look
 from tests.modules.support import FakeServices
 
 
@@ -128,6 +130,58 @@ class FileTests(SynchronousTestCase):
         self.assertEqual(self.logged, ["No such file or directory"])
         self.write(content + b"2\n")
         self.assertEqual(self.after(), [1, 2])
+
+    def test_being_written(self) -> None:
+        """
+        What was written a moment ago may not be whole: it is read when it has settled, or at the fourth look, as there
+        are files that somebody writes to all the time.
+        """
+        self.watch()
+        self.write("2\n")
+        os.utime(self.path, (5.0, 4.5))
+        self.assertEqual(self.after(), [1])
+        self.assertEqual(self.after(), [2])
+        self.write("3\n")
+        for _ in range(MOST_POSTPONED):
+            later = self.services.clock.seconds() + 5.0
+            os.utime(self.path, (later, later))
+            self.assertEqual(self.after(), [2])
+        os.utime(self.path, (later + 5.0, later + 5.0))
+        self.assertEqual(self.after(), [3])
+        self.assertEqual(self.logged, [])
+
+    def test_written_while_it_is_read(self) -> None:
+        """
+        So is what changes under our hands.
+        """
+        path = self.path
+
+        class Slow(io.FileIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                content = super().readall()
+                with open(path, "a") as file:
+                    file.write("5\n")
+                return content
+
+        known = look(path, Stamp(), numbers).stamp
+        self.write("3\n")
+        os.utime(path, (1.0, 1.0))
+        self.patch(files, "_opened", Slow)
+        self.assertEqual(look(path, known, numbers, 5.0), Seen(known, unsettled=True))
+        self.assertEqual(look(path, known, numbers).value, ([3, 5],))
+
+    def test_a_folder(self) -> None:
+        """
+        A folder in its place is no file, and keeps no descriptor open.
+        """
+        self.watch()
+        os.unlink(self.path)
+        os.mkdir(self.path)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            self.assertEqual(self.after(), [1])
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+        self.assertEqual(self.logged, ["Is a directory"])
 
     def test_at_start(self) -> None:
         """
