@@ -12,7 +12,7 @@ MOST: Final = 100  # decisions that are kept of one session or message
 LONGEST: Final = 1000  # characters of a reply or a reason
 
 
-def _brief(text: object) -> str:
+def brief(text: object) -> str:
     """
     Keep the beginning of a text, as it can be stored.
     """
@@ -33,6 +33,6 @@ class Decision:
     hook: str
     module: str
     verdict: str
-    reply: str = attrs.field(default="", converter=_brief)
-    why: str = attrs.field(default="", converter=_brief)
+    reply: str = attrs.field(default="", converter=brief)
+    why: str = attrs.field(default="", converter=brief)
     shadow: bool = False

@@ -9,8 +9,9 @@ from typing import Final
 import attrs
 
 from empath.mail.address import Address, canonical_domain
-from empath.mail.decision import MOST, Decision
+from empath.mail.decision import MOST, Decision, brief
 from empath.mail.envelope import Recipient
+from empath.mail.present import Present
 from empath.mail.xtext import original_recipient
 
 MOST_RECIPIENTS: Final = 10_000  # of one message, with those that modules add
@@ -75,12 +76,13 @@ class Transaction:
     routes: dict[Address | None, str] | None = None
     decisions: tuple[Decision, ...] = ()
     _rewritten: dict[Address, tuple[Recipient, ...]] | None = None
+    _present: Present | None = attrs.field(default=None, init=False)
 
     def hold(self, why: str) -> None:
         """
         Keep the message in the spool, undelivered, until an operator releases it.
         """
-        self.held = why or "held by a module"
+        self.held = brief(why) or "held by a module"
 
     def redirect(self, route: str, recipient: Recipient | None = None) -> None:
         """
@@ -104,12 +106,13 @@ class Transaction:
         if "ORCPT" not in parameters:
             parameters = {**parameters, "ORCPT": original_recipient(recipient.address.text)}
         new = tuple(Recipient(address, parameters) for address in addresses)
-        for at, present in enumerate(self.recipients):
-            if present is recipient or present == recipient:
-                others = self.recipients[:at] + self.recipients[at + 1 :]
-                self.recipients[at : at + 1] = self._taking_the_place(recipient, new, others)
-                return
-        self._rewritten = {**(self._rewritten or {}), recipient.address: new}
+        at = self._place_of(recipient)
+        if at is None:
+            self._rewritten = {**(self._rewritten or {}), recipient.address: new}
+            return
+        self._route_along(recipient, new)
+        once = self._caught_up().missing(new, self.recipients[at])
+        self._put(at, at + 1, once)
 
     def becomes(self, recipient: Recipient) -> tuple[Recipient, ...]:
         """
@@ -126,10 +129,11 @@ class Transaction:
             self.recipients.append(recipient)
         else:
             new = self._rewritten.pop(recipient.address, (recipient,))
-            new = self._taking_the_place(recipient, new, self.recipients)
-            if len(self.recipients) + len(new) > most:
+            self._route_along(recipient, new)
+            once = self._caught_up().missing(new)
+            if len(self.recipients) + len(once) > most:
                 return False
-            self.recipients.extend(new)
+            self._put(len(self.recipients), len(self.recipients), once)
         self.accepted += 1
         return True
 
@@ -140,19 +144,35 @@ class Transaction:
         if len(self.decisions) < MOST:
             self.decisions = (*self.decisions, decision)
 
-    def _taking_the_place(
-        self, recipient: Recipient, new: tuple[Recipient, ...], others: list[Recipient]
-    ) -> tuple[Recipient, ...]:
+    def _route_along(self, recipient: Recipient, new: tuple[Recipient, ...]) -> None:
         """
-        Tell which of those in a recipient's place the others do not have yet: nobody gets a message twice for being in
-        two lists. The route of the recipient is that of those in its place, unless they have one.
+        Let the route of a recipient be that of those in its place, unless they have one.
         """
         if self.routes and (route := self.routes.get(recipient.address)) is not None:
             self.routes = {**{each.address: route for each in new}, **self.routes}
-        present = {each.address for each in others}
-        once = []
-        for each in new:
-            if each.address not in present:
-                present.add(each.address)
-                once.append(each)
-        return tuple(once)
+
+    def _place_of(self, recipient: Recipient) -> int | None:
+        """
+        Find a recipient in the list: this one, else its like.
+        """
+        if not self._caught_up().has(recipient.address):
+            return None
+        recipients = self.recipients
+        at = next((at for at, each in enumerate(recipients) if each is recipient), None)
+        return at if at is not None else next((at for at, each in enumerate(recipients) if each == recipient), None)
+
+    def _caught_up(self) -> Present:
+        """
+        Tell who is among the recipients, whoever changed the list.
+        """
+        if self._present is None:
+            self._present = Present()
+        self._present.catch_up(self.recipients)
+        return self._present
+
+    def _put(self, start: int, end: int, new: list[Recipient]) -> None:
+        """
+        Let others take these places.
+        """
+        self._caught_up().put(start, end, new)
+        self.recipients[start:end] = new

@@ -131,7 +131,7 @@ def _values(original: Session | Transaction) -> dict[str, Any]:
 
 
 def _names(original: Session | Transaction) -> tuple[str, ...]:
-    return tuple(field.name for field in attrs.fields(type(original)))
+    return tuple(field.name for field in attrs.fields(type(original)) if field.init)
 
 
 def _kept(value: Any) -> Any:

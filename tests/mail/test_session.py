@@ -4,6 +4,8 @@ Requirements on the nouns that change while a session runs, and on those that sa
 
 from __future__ import annotations
 
+import time
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.address import parse_address
@@ -74,6 +76,14 @@ class ChangedTransactionTests(SynchronousTestCase):
         self.assertEqual(self.transaction.held, "looks odd")
         self.transaction.hold("")
         self.assertEqual(self.transaction.held, "held by a module")
+
+    def test_a_long_reason(self) -> None:
+        """
+        Is cut: it is stored with each delivery.
+        """
+        transaction = Transaction("A", 0.0, None, {})
+        transaction.hold("x" * 10**6 + "\ud800")
+        self.assertEqual(transaction.held, "x" * LONGEST)
 
     def test_redirected(self) -> None:
         """
@@ -151,6 +161,50 @@ class ChangedTransactionTests(SynchronousTestCase):
         self.assertEqual(self.addresses(), ["one@y.example", "two@y.example"])
         self.transaction.rewrite(self.transaction.recipients[0], two, parse_address("c@x.example"))
         self.assertEqual(self.addresses(), ["c@x.example", "two@y.example"])
+
+    def test_two_spellings_of_a_mailbox(self) -> None:
+        """
+        Are one: domains are told apart in any case, local parts are not.
+        """
+        transaction = Transaction("A", 0.0, None, {})
+        listed = Recipient(parse_address("list@a.example"))
+        targets = ("x@b.example", "x@B.Example", '"x"@b.example', "X@b.example")
+        transaction.rewrite(listed, *map(parse_address, targets))
+        transaction.accept(listed)
+        self.assertEqual([str(each.address) for each in transaction.recipients], ["x@b.example", "X@b.example"])
+
+    def test_a_list_that_others_change(self) -> None:
+        """
+        Whatever was done to the list of recipients counts for who has a place in it already.
+        """
+        transaction = Transaction("A", 0.0, None, {})
+        a, b, c = (Recipient(parse_address(f"{name}@x.example")) for name in "abc")
+        transaction.rewrite(a, b.address)
+        transaction.accept(a)
+        transaction.recipients[:] = [c]
+        transaction.rewrite(a, b.address, c.address)
+        transaction.accept(a)
+        self.assertEqual([str(each.address) for each in transaction.recipients], ["c@x.example", "b@x.example"])
+        like = Recipient(c.address)
+        transaction.rewrite(like, b.address, a.address)
+        self.assertEqual([str(each.address) for each in transaction.recipients], ["a@x.example", "b@x.example"])
+        transaction.rewrite(Recipient(a.address, {"NOTIFY": "NEVER"}))
+        self.assertEqual(len(transaction.recipients), 2)
+
+    def test_many_recipients_take_little_time(self) -> None:
+        """
+        A look at each other one for each new one would take seconds.
+        """
+        transaction = Transaction("A", 0.0, None, {})
+        for number in range(300):
+            listed = Recipient(parse_address(f"list{number}@a.example"))
+            transaction.rewrite(listed, *(parse_address(f"u{number}-{each}@b.example") for each in range(30)))
+            transaction.accept(listed)
+        began = time.thread_time()
+        for each in list(transaction.recipients[:300]):
+            transaction.rewrite(each, parse_address(f"z-{each.address}"))
+        self.assertLess(time.thread_time() - began, 0.5)
+        self.assertEqual(len(transaction.recipients), 9000)
 
     def test_recipients_are_bounded(self) -> None:
         """
