@@ -1,7 +1,8 @@
 """
 The agent of all agents: each delivery goes to the one that its route's strategy names.
 
-Fatal: nothing. Retried: mail for a strategy that nobody carries out.
+Fatal: nothing. Retried: mail for a strategy that nobody carries out, and mail that a module redirected to a route
+that is not there any more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from empath.mail.reply import Reply
 
 NO_STRATEGY: Final = TransientFailure(
     Reply(451, "4.3.5", ("no way to deliver to the domain is configured",)), Scope.HOST
+)
+
+NO_ROUTE: Final = TransientFailure(
+    Reply(451, "4.3.5", ("it was redirected to a route that is not configured",)), Scope.HOST
 )
 
 
@@ -51,7 +56,10 @@ class Dispatch:
         """
         See `IAgent`.
         """
-        agent = self._agents.get(self._routing.find(delivery.domain).strategy)
+        domain, routing = delivery.domain, self._routing
+        if "." not in domain and not routing.leads_to(domain) and delivery.recipients[0].address.domain != domain:
+            return succeed((NO_ROUTE,) * len(delivery.open_recipients))
+        agent = self._agents.get(routing.find(domain).strategy)
         if agent is None:
             return succeed((NO_STRATEGY,) * len(delivery.open_recipients))
         return agent.deliver(message, delivery, attempt)

@@ -30,6 +30,13 @@ class Routing:
         """
         return self._routes.find(domain)
 
+    def leads_to(self, name: str) -> bool:
+        """
+        Tell whether mail can go by this name: a route of its own, or a domain as others are. A name without a dot is
+        no domain that anybody meant.
+        """
+        return "." in name or name in self._routes
+
     @property
     def needs_dns(self) -> bool:
         """

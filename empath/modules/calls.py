@@ -4,6 +4,7 @@ One call of a hook: what it may leave behind, and what it may return.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -46,10 +47,10 @@ class Call:
         elif len(self.session.decisions) < MOST:
             self.session.decisions = (*self.session.decisions, decision)
 
-    def mend(self) -> str:
+    def mend(self, routed: Callable[[str], bool]) -> str:
         """
         Look at what the module left behind, and take back what is too much metadata; tells what was wrong, "" for
-        nothing.
+        nothing. `routed` tells whether mail can be redirected to a name.
         """
         why = ""
         for subject, before in ((self.session, self.metadata), (self.transaction, self.transaction_metadata)):
@@ -61,7 +62,7 @@ class Call:
                 why = f"metadata is no dict but {type(subject.metadata).__name__}"
                 subject.metadata = before
         if self.transaction is not None:
-            why = envelope.unusable(self.transaction) or why
+            why = envelope.unusable(self.transaction, routed) or why
         return why
 
     def put_back(self) -> None:
@@ -79,7 +80,8 @@ def unusable(came: Any) -> str:
     if came is None:
         return ""
     if not isinstance(came, Verdict):
-        return f"returned no verdict but {type(came).__name__}"
+        kind = type(came).__name__
+        return f"returned no verdict but {kind}: return None, or what refuse(), tempfail() and the like give"
     if not isinstance(came.action, Action) or not isinstance(came.why, str):
         return "returned a verdict that is none"
     if came.reply is not None and not (isinstance(came.reply, Reply) and came.reply.code >= 400):

@@ -4,6 +4,7 @@ What a module may have made of a transaction: only what reception can go on with
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any, Final
 
@@ -28,38 +29,39 @@ def put_back(transaction: Transaction, recipients: list[Recipient], state: tuple
         setattr(transaction, name, value)
 
 
-def unusable(transaction: Transaction) -> str:
+def unusable(transaction: Transaction, routed: Callable[[str], bool]) -> str:
     """
-    Tell what in a transaction nobody could go on with, "" for nothing.
+    Tell what in a transaction nobody could go on with, "" for nothing; `routed` tells whether there is a way to a name.
     """
     reverse_path, recipients = transaction.reverse_path, transaction.recipients
     if not (reverse_path is None or isinstance(reverse_path, Address)):
-        return f"reverse_path is no Address but {_kind(reverse_path)}"
+        return f"reverse_path is no Address but {_kind(reverse_path)}: parse_address() makes one"
     if not isinstance(recipients, list) or not all(map(_is_recipient, recipients)):
-        return "recipients is no list of Recipients"
+        return "recipients is no list of Recipients: Recipient(parse_address(…)) makes one"
     if not isinstance(transaction.priority, int) or transaction.priority not in PRIORITIES:
         return f"priority is no whole number from -9 to 9 but {_kind(transaction.priority)}"
     if not _is_time(transaction.release):
         return f"release is no time in seconds but {_kind(transaction.release)}"
     if not isinstance(transaction.held, str):
         return f"held is no text but {_kind(transaction.held)}"
-    return _unusable_routes(transaction.routes) or _unusable_rewriting(transaction._rewritten)
+    return _unusable_routes(transaction.routes, routed) or _unusable_rewriting(transaction._rewritten)
 
 
-def _unusable_routes(routes: object) -> str:
+def _unusable_routes(routes: object, routed: Callable[[str], bool]) -> str:
     if routes is None:
         return ""
     if not isinstance(routes, dict):
         return f"routes is no dict but {_kind(routes)}"
-    if all((key is None or isinstance(key, Address)) and isinstance(name, str) for key, name in routes.items()):
-        return ""
-    return "a recipient was redirected to what is no name of a route"
+    if not all((key is None or isinstance(key, Address)) and isinstance(name, str) for key, name in routes.items()):
+        return "a recipient was redirected to what is no name of a route"
+    missing = next((name for name in routes.values() if not routed(name)), None)
+    return "" if missing is None else f'redirected to "{missing}", and there is no [delivery.domains."{missing}"]'
 
 
 def _unusable_rewriting(rewritten: dict[Address, tuple[Recipient, ...]] | None) -> str:
     if rewritten is None or all(_is_recipient(each) for new in rewritten.values() for each in new):
         return ""
-    return "a recipient was rewritten to what is no Address"
+    return "a recipient was rewritten to what is no Address: parse_address() makes one"
 
 
 def _is_recipient(value: object) -> bool:

@@ -123,7 +123,7 @@ class Guard:
         The hook is done: judge what came of it.
         """
         self._observe(max(0.0, self._seconds() - call.began))
-        left = call.mend()
+        left = call.mend(self._watch.routed)
         if isinstance(came, Failure):
             return self._raised(call, came)
         if came is LATE:

@@ -64,6 +64,7 @@ class Hosted:
             section.data_timeout,
             section.on_error == "ignore",
             section.mode == "shadow",
+            around.routed,
         )
         self.checks = Checks(self._guards())
         self.listener = Listener(self.watch, hooks_of(loaded.module, LISTENERS))

@@ -30,7 +30,8 @@ class Surroundings:
     Who works with modules; see IServices for what most of it means.
 
     `counts` finds the ModuleCounts of a module by its name. `storages` has `of`, which does the same for its IStorage,
-    and `open` and `close`. `workers` makes its threads. `reactor` connects, and is the clock.
+    and `open` and `close`. `workers` makes its threads. `reactor` connects, and is the clock. `routed` tells whether
+    mail can be redirected to a name.
     """
 
     hostname: str
@@ -43,6 +44,7 @@ class Surroundings:
     lookup: Callable[[str, str], Answer | Awaitable[Answer]]
     verify: Callable[[Address], Awaitable[Reply]]
     workers: Callable[[str, Any], Workers] = Workers
+    routed: Callable[[str], bool] = bool
 
     @property
     def clock(self) -> IReactorTime:

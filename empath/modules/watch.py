@@ -62,7 +62,8 @@ class ModuleCounts(Protocol):
 class Watch:
     """
     One module under watch. `in_thread` runs a call in a thread of the module's; `timeout` and `data_timeout` are the
-    time for what it awaits, in seconds; `ignore`: when it fails it has no opinion, instead of a 451.
+    time for what it awaits, in seconds; `ignore`: when it fails it has no opinion, instead of a 451. `routed` tells
+    whether mail can be redirected to a name.
 
     `waits` are what it makes sessions wait for now.
     """
@@ -76,4 +77,5 @@ class Watch:
     data_timeout: float = 60.0
     ignore: bool = False
     shadow: bool = False
+    routed: Callable[[str], bool] = bool
     waits: set[Wait] = attrs.field(factory=set)

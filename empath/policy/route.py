@@ -49,6 +49,12 @@ class Routes:
         self._default = self._routes.get("*", default)
         self._suffixes = any(key.startswith("*.") for key in self._routes)
 
+    def __contains__(self, name: object) -> bool:
+        """
+        Tell whether there is a route of exactly this name, in lower case.
+        """
+        return name in self._routes
+
     def find(self, domain: str) -> Route:
         """
         Find the route of a domain in lower case: the exact one, else that of the longest suffix, else the default.

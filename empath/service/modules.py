@@ -69,4 +69,5 @@ def make_surroundings(
         lookup=outgoing.resolver.lookup,
         verify=outgoing.smtp_agent.verify,
         workers=machine.workers,
+        routed=outgoing.routing.leads_to,
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -14,7 +15,7 @@ from zope.interface.verify import verifyObject
 from empath.config.schema import Delivery as Section
 from empath.config.schema import DeliveryTls, Domain
 from empath.config.units import Folder, Secret
-from empath.deliver.dispatch import Dispatch
+from empath.deliver.dispatch import NO_ROUTE, Dispatch
 from empath.deliver.routing import Routing
 from empath.interfaces import IAgent
 from empath.mail.life import Attempt
@@ -140,6 +141,20 @@ class DispatchTests(SynchronousTestCase):
         """
         self.dispatch = Dispatch(Routing(Section()), {})
         self.assertEqual(self.deliver("a@example.org"), ["TransientFailure 451 4.3.5"])
+
+    def test_redirected_to_a_route_that_is_not_there(self) -> None:
+        """
+        It waits until the operator has put that right: nobody meant the domain of that name.
+        """
+        carried = message("a@example.org")
+        redirected = attrs.evolve(one_delivery(carried), domain="archive")
+        told = self.dispatch.deliver(carried, redirected, Attempt(1, 0.0))
+        assert isinstance(told, Deferred)
+        self.assertEqual(self.successResultOf(told), (NO_ROUTE,))
+        self.dispatch.reconfigure(Section(domains={"archive": Domain()}))
+        self.dispatch.deliver(carried, redirected, Attempt(1, 0.0))
+        self.deliver("a@localhost")
+        self.assertEqual(self.smtp.delivered, ["archive", "localhost"])
 
     def test_reconfigure(self) -> None:
         """

@@ -396,6 +396,19 @@ class HostileTests(GuardCase):
             self.assertEqual(repr(self.transaction), before)
             self.flushLoggedErrors()
 
+    def test_a_route_that_is_not_there(self) -> None:
+        """
+        Mail redirected to a slip of the pen would bounce.
+        """
+
+        def routed(name: str) -> bool:
+            return name == "archive"
+
+        answer = self.ask(lambda session, mail: mail.redirect("archiv"), routed=routed)
+        self.assert_failed(answer, '[delivery.domains."archiv"]')
+        self.assertIsNone(self.transaction.routes)
+        self.assertIsNone(self.ask(lambda session, mail: mail.redirect("archive"), routed=routed))
+
     def test_an_envelope_that_can_be_used(self) -> None:
         """
         Whatever a module may change stays changed.

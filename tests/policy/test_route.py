@@ -50,6 +50,13 @@ class RoutesTests(SynchronousTestCase):
         self.assertIs(routes().find("example.org"), DEFAULT)
         self.assertIs(routes("*.com", "a.b").find("example.org"), DEFAULT)
 
+    def test_names_that_have_a_route_of_their_own(self) -> None:
+        """
+        A suffix, or what is for every other, is none.
+        """
+        table = routes("archive", "*.example.org", "*")
+        self.assertEqual([name in table for name in ("archive", "a.example.org", "other")], [True, False, False])
+
     def test_case(self) -> None:
         """
         The operator's case does not matter.
