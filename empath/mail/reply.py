@@ -5,12 +5,15 @@ SMTP replies (RFC 5321 §4.2) with enhanced status codes (RFC 2034, RFC 3463).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
 _ENHANCED: Final = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?: |$)")
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+MAX_LINE: Final = 512  # octets of a reply line, its end included (RFC 5321 §4.5.3.1.5)
 
 
 @attrs.frozen(slots=True)
@@ -39,11 +42,14 @@ class Reply:
     @classmethod
     def of(cls, text: str) -> Reply:
         """
-        Read a reply written as it is sent on one line, such as "550 5.7.1 not here"; ValueError if it is none.
+        Read a reply written as it is sent on one line, such as "550 5.7.1 not here"; ValueError if it is none,
+        TypeError for what is no text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f'a reply is one text, such as "550 5.7.1 not here", and not {text!r}')
         code, _, rest = text.partition(" ")
         if not (len(code) == 3 and code.isascii() and code.isdigit()):
-            raise ValueError(f"no reply: {text!r}")
+            raise ValueError(f'no reply: {text!r}; it begins with its code, as "550 5.7.1 not here" does')
         match = _ENHANCED.match(rest)
         if match is None:
             return cls(int(code), None, (rest,))
@@ -63,15 +69,21 @@ class Reply:
 
     def encode(self) -> bytes:
         """
-        Spell the reply out as it goes over the wire, every line with code and enhanced code (RFC 2034 §4).
+        Spell the reply out as it goes over the wire, every line with code and enhanced code (RFC 2034 §4). What is
+        longer than a line may be goes on in the next (RFC 5321 §4.5.3.1.5).
         """
         prefix = f"{self.enhanced} " if self.enhanced else ""
         if len(self.lines) == 1:
-            return f"{self.code} {prefix}{self.lines[0]}\r\n".encode()
-        last = len(self.lines) - 1
-        return "".join(
-            f"{self.code}{' ' if i == last else '-'}{prefix}{line}\r\n" for i, line in enumerate(self.lines)
-        ).encode()
+            whole = f"{self.code} {prefix}{self.lines[0]}\r\n".encode()
+            if len(whole) <= MAX_LINE:
+                return whole
+        room = MAX_LINE - len(f"{self.code} {prefix}\r\n")
+        lines = [part for line in self.lines for part in _folded(line.encode(), room)]
+        last = len(lines) - 1
+        begin = prefix.encode()
+        return b"".join(
+            b"%d%b%b%b\r\n" % (self.code, b" " if i == last else b"-", begin, line) for i, line in enumerate(lines)
+        )
 
     def __str__(self) -> str:
         prefix = f"{self.enhanced} " if self.enhanced else ""
@@ -97,3 +109,18 @@ class Reply:
         The enhanced status code, or the general one of the reply's class where there is none: never empty (RFC 3463).
         """
         return self.enhanced or ("2.0.0" if self.positive else f"{self.code // 100}.0.0")
+
+
+def _folded(line: bytes, room: int) -> Iterator[bytes]:
+    """
+    Cut a line into pieces of at most `room` octets: at blanks if there are any, never within a character.
+    """
+    while len(line) > room:
+        end = line.rfind(b" ", 1, room + 1)
+        if end < 0:
+            end = room
+            while line[end] & 0xC0 == 0x80:  # a continuation byte of UTF-8
+                end -= 1
+        yield line[:end]
+        line = line[end:].removeprefix(b" ")
+    yield line

@@ -34,6 +34,22 @@ class OwnReplyTests(SynchronousTestCase):
         self.assertEqual(Reply(250, None, ("a", "b")).encode(), b"250-a\r\n250 b\r\n")
         self.assertEqual(str(reply), "550 5.7.1 one two")
 
+    def test_a_line_that_is_too_long_goes_on_in_the_next(self) -> None:
+        """
+        At 512 octets with its end (RFC 5321 §4.5.3.1.5), between words if there are any, never within a character.
+        """
+        for text in ("x" * 2000, "word " * 300 + "end", "ä" * 1000, "x" + "ä" * 1000, "x " + "y" * 600):
+            reply = Reply.of(f"550 5.7.1 {text}")
+            *first, last = reply.encode().decode().removesuffix("\r\n").split("\r\n")
+            lines = [line.removeprefix("550-5.7.1 ") for line in first] + [last.removeprefix("550 5.7.1 ")]
+            self.assertEqual("".join(lines).replace(" ", ""), text.replace(" ", ""))
+            self.assertTrue(all(len(line.encode()) + 2 <= 512 for line in [*first, last]))
+            self.assertFalse(any("word" in line and not line.strip().endswith("word") for line in first))
+        two = Reply(550, None, ("short", "x" * 600)).encode().split(b"\r\n")
+        self.assertEqual([line[:5] for line in two], [b"550-s", b"550-x", b"550 x", b""])
+        exact = Reply.of("550 " + "x" * 506).encode()
+        self.assertEqual((len(exact), exact.count(b"\r\n")), (512, 1))
+
     def test_disagreeing_codes(self) -> None:
         """
         A class of the enhanced code that contradicts the code is refused.
@@ -57,6 +73,14 @@ class OwnReplyTests(SynchronousTestCase):
         for text in ("", "25", "abc x", "２５０ x", "2500 x"):
             with self.assertRaises(ValueError):
                 Reply.of(text)
+
+    def test_what_is_no_text_is_no_reply(self) -> None:
+        """
+        The error shows how a reply is written.
+        """
+        for given_ in (550, b"550 no", None):
+            with self.assertRaisesRegex(TypeError, "550 5.7.1 not here"):
+                Reply.of(given_)  # type: ignore[arg-type]
 
     def test_class(self) -> None:
         """
