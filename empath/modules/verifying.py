@@ -22,9 +22,11 @@ NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _LONG: Final = 5  # characters from which on one wrong letter is a slip, and no other word
 
 
-def _arguments(interface: type[Interface]) -> dict[str, int]:
+def _arguments(interface: type[Interface]) -> dict[str, tuple[str, ...]]:
     return {
-        name: len(method.positional) for name, method in interface.namesAndDescriptions() if isinstance(method, Method)
+        name: tuple(method.positional)
+        for name, method in interface.namesAndDescriptions()
+        if isinstance(method, Method)
     }
 
 
@@ -45,8 +47,8 @@ def faults_of(module: Any) -> Iterator[str]:
         yield f"is no IModule (put @implementer(IModule) above its class, and give it a name): {told}"
         return
     yield from _of_name(module.name)
-    for hook, number in HOOKS.items():
-        yield from (f"{hook}: {reason}" for reason in _of_hook(module, hook, number))
+    for hook, given in HOOKS.items():
+        yield from (f"{hook}: {reason}" for reason in _of_hook(module, hook, given))
     for name in dir(module):
         if name not in HOOKS and not name.startswith("_"):
             yield from _of_stranger(module, name)
@@ -64,7 +66,7 @@ def hooks_of(module: Any, names: Iterable[str]) -> dict[str, Callable[..., Any]]
     return {name: getattr(module, name) for name in names if hasattr(module, name)}
 
 
-def _of_hook(module: Any, hook: str, number: int) -> Iterator[str]:
+def _of_hook(module: Any, hook: str, given: tuple[str, ...]) -> Iterator[str]:
     try:
         method = getattr(module, hook)
     except AttributeError:
@@ -75,7 +77,8 @@ def _of_hook(module: Any, hook: str, number: int) -> Iterator[str]:
     marked = getattr(method, MARK, False) if hook in LIFECYCLE else is_blocking(method)
     if marked and (hook in LIFECYCLE or inspect.iscoroutinefunction(method)):
         yield "is marked @blocking, and cannot be"
-    yield from _of_arguments(method, number)
+    for reason in _of_arguments(method, len(given)):
+        yield f"{reason}: {hook}({', '.join(given)})"
 
 
 def _of_arguments(method: Callable[..., Any], number: int) -> Iterator[str]:
@@ -102,6 +105,11 @@ def _of_stranger(module: Any, name: str) -> Iterator[str]:
     Look at a name that is no hook's, in case that it was meant to be one.
     """
     if name.startswith("on_"):
+        bare = name.removeprefix("on_")
+        meant = next((hook for hook in VALIDATORS if (bare and hook.startswith(bare)) or _is_slip(bare, hook)), None)
+        if meant is not None:
+            yield f"{name}: no such hook; did you mean {meant}?"
+            return
         near = difflib.get_close_matches(name, LISTENERS, n=1, cutoff=0.0)
         yield f"{name}: no such hook; did you mean {near[0]}?"
         return
@@ -109,7 +117,7 @@ def _of_stranger(module: Any, name: str) -> Iterator[str]:
     if meant is None or isinstance(inspect.getattr_static(module, name, None), property):
         return
     method = getattr(module, name, None)
-    if callable(method) and not any(_of_arguments(method, VALIDATORS[meant])):
+    if callable(method) and not any(_of_arguments(method, len(VALIDATORS[meant]))):
         yield f"{name}: no such hook; did you mean {meant}?"
 
 

@@ -247,14 +247,18 @@ class VerifyingTests(SynchronousTestCase):
         Not less, not more, and nothing by its name.
         """
         for hook, method, said in (
-            ("rcpt_to", lambda session, transaction: None, "takes 2 arguments, is called with 3"),
-            ("connect", lambda: None, "takes 0 arguments, is called with 1"),
-            ("connect", lambda session, a, b=1: None, "takes 2 to 3 arguments, is called with 1"),
-            ("stop", lambda services: None, "takes 1 argument, is called with 0"),
+            (
+                "rcpt_to",
+                lambda session, transaction: None,
+                "takes 2 arguments, is called with 3: rcpt_to(session, transaction, recipient)",
+            ),
+            ("connect", lambda: None, "takes 0 arguments, is called with 1: connect(session)"),
+            ("connect", lambda session, a, b=1: None, "takes 2 to 3 arguments, is called with 1: connect(session)"),
+            ("stop", lambda services: None, "takes 1 argument, is called with 0: stop()"),
             (
                 "on_message_received",
                 lambda message, *, at: None,
-                "needs the argument at by its name, which it is not given",
+                "needs the argument at by its name, which it is not given: on_message_received(message)",
             ),
             ("data", "text", "is no method but a str"),
         ):
@@ -293,6 +297,9 @@ class VerifyingTests(SynchronousTestCase):
         for name, method, meant in (
             ("on_delivery_sucess", two, "on_delivery_success"),
             ("on_start", one, "on_smtp_error"),
+            ("on_data", three, "data"),
+            ("on_rcpt_to", three, "rcpt_to"),
+            ("on_rcpt", three, "rcpt_to"),
             ("rcptto", three, "rcpt_to"),
             ("RcptTo", three, "rcpt_to"),
             ("rcpt_too", three, "rcpt_to"),
