@@ -14,7 +14,6 @@ from zope.interface import implementer
 
 from empath.errors import SpoolError
 from empath.interfaces import IBodyReader, IContent, IContentWriter, IJudgedContent
-from empath.mail.header import Header
 from empath.mail.reply import Reply
 from empath.receive.fields import Fields, check_lines
 from empath.receive.replies import TOO_LARGE
@@ -36,9 +35,7 @@ class Content(Fields):
     __slots__ = ("_body_eight", "_closed", "_limit", "_readers", "_writer", "fault", "replaced")
 
     def __init__(self, block: bytes, writer: IContentWriter, body_eight: bool, utf8: bool, limit: int) -> None:
-        self._block = block
-        self._header = None
-        self._utf8 = utf8
+        super().__init__(block, utf8)
         self._writer = writer
         self._body_eight = body_eight
         self._limit = limit
@@ -52,14 +49,14 @@ class Content(Fields):
         """
         As `IContent.size`.
         """
-        return len(self._block) + int(self._writer.size)
+        return self._header_size() + int(self._writer.size)
 
     @property
     def eight_bit(self) -> bool:
         """
         As `IContent.eight_bit`.
         """
-        return self._body_eight or not self._block.isascii()
+        return self._body_eight or not self.header.isascii()
 
     @property
     def body(self) -> bytes | None:
@@ -111,14 +108,15 @@ class Content(Fields):
         """
         Let nothing read or change it any more.
         """
+        self._block, self._header, self._stale = self.header, None, False
         self._closed = True
         readers, self._readers = self._readers, None
         for reader in readers or ():
             reader.close()
 
-    def _changed(self, header: Header) -> None:
+    def _changed(self) -> None:
         self._open()
-        self._block = bytes(header)
+        super()._changed()
         self._measure(0)
 
     def _open(self) -> None:
@@ -179,14 +177,14 @@ class ShadowContent(Fields):
         """
         As `IContent.size`.
         """
-        return len(self._block) + int(self._content._writer.size)
+        return self._header_size() + int(self._content._writer.size)
 
     @property
     def eight_bit(self) -> bool:
         """
         As `IContent.eight_bit`.
         """
-        return self._content._body_eight or not self._block.isascii()
+        return self._content._body_eight or not self.header.isascii()
 
     @property
     def body(self) -> bytes | None:

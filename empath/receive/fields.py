@@ -9,14 +9,15 @@ from empath.mail.header import Header
 
 class Fields:
     """
-    The fields of a header block, parsed when they are first asked for.
+    The fields of a header block, parsed when they are first asked for; put together again when that is.
     """
 
-    __slots__ = ("_block", "_header", "_utf8")
+    __slots__ = ("_block", "_header", "_stale", "_utf8")
 
     def __init__(self, block: bytes, utf8: bool) -> None:
         self._block = block
         self._header: Header | None = None
+        self._stale = False
         self._utf8 = utf8
 
     @property
@@ -24,6 +25,8 @@ class Fields:
         """
         As `IContent.header`.
         """
+        if self._stale:
+            self._block, self._stale = bytes(self._parsed()), False
         return self._block
 
     def fields(self) -> list[tuple[str, str]]:
@@ -50,7 +53,7 @@ class Fields:
         """
         header = self._parsed()
         header.add(name, value, at, self._utf8)
-        self._changed(header)
+        self._changed()
 
     def remove(self, name: str, number: int | None = None) -> int:
         """
@@ -59,7 +62,7 @@ class Fields:
         header = self._parsed()
         removed = header.remove(name, number)
         if removed:
-            self._changed(header)
+            self._changed()
         return removed
 
     def replace(self, name: str, value: str, number: int = 0) -> None:
@@ -68,7 +71,7 @@ class Fields:
         """
         header = self._parsed()
         header.replace(name, value, number, self._utf8)
-        self._changed(header)
+        self._changed()
 
     def rename(self, name: str, new: str) -> int:
         """
@@ -77,7 +80,7 @@ class Fields:
         header = self._parsed()
         renamed = header.rename(name, new)
         if renamed:
-            self._changed(header)
+            self._changed()
         return renamed
 
     def _parsed(self) -> Header:
@@ -85,8 +88,11 @@ class Fields:
             self._header = Header(self._block)
         return self._header
 
-    def _changed(self, header: Header) -> None:
-        self._block = bytes(header)
+    def _header_size(self) -> int:
+        return len(self._block) if self._header is None else self._header.size
+
+    def _changed(self) -> None:
+        self._stale = True
 
 
 def check_lines(data: bytes) -> None:

@@ -166,6 +166,49 @@ class ChangingTests(SynchronousTestCase):
         self.assertRaises(ValueError, header.rename, "To", "a b")
 
     @settings(max_examples=200, deadline=None)
+    @given(st.lists(st.tuples(st.sampled_from("aridn"), st.sampled_from(["A", "b", "C"]), st.integers(-1, 5))))
+    def test_changes_after_changes(self, changes: list[tuple[str, str, int]]) -> None:
+        """
+        Any number of them, in any order, count as if each had been made in the block that the one before it left.
+        """
+        header, plain = Header(b"a: 0\r\nB: 1\r\nA: 2"), [["a", "0"], ["B", "1"], ["A", "2"]]
+        for turn, (kind, name, number) in enumerate(changes):
+            same = [each for each in plain if each[0].lower() == name.lower()]
+            value = f"v{turn}"
+            if kind == "a" or (kind == "r" and not 0 <= number < len(same)):
+                header.add(name, value) if kind == "a" else header.replace(name, value, number)
+                plain.append([name, value])
+            elif kind == "i":
+                header.add(name, value, number)
+                plain.insert(max(0, number), [name, value])
+            elif kind == "r":
+                header.replace(name, value, number)
+                same[number][:] = [name, value]
+            elif kind == "n":
+                self.assertEqual(header.rename(name, "C"), len(same))
+                for each in same:
+                    each[0] = "C"
+            else:
+                chosen = None if number == 5 else number
+                doomed = same if chosen is None else same[number : number + 1] if number >= 0 else []
+                self.assertEqual(header.remove(name, chosen), len(doomed))
+                plain = [each for each in plain if not any(each is one for one in doomed)]
+            self.assertEqual(header.fields(), [(each[0], each[1]) for each in plain])
+            self.assertEqual(header.get_all(name), [each[1] for each in plain if each[0].lower() == name.lower()])
+            self.assertEqual(header.size, len(bytes(header)))
+
+    def test_thousands_of_fields_go_one_by_one(self) -> None:
+        """
+        In linear time: as many as a client can put into a block do not hold us up.
+        """
+        many = 30_000
+        header = Header(b"X-A:1\r\n" * many + b"B: 2\r\n")
+        for number in reversed(range(many)):
+            header.remove("x-a", number)
+            header.replace("B", "3")
+        self.assertEqual((bytes(header), header.size), (b"B: 3\r\n", 6))
+
+    @settings(max_examples=200, deadline=None)
     @given(NAMES, VALUES, st.booleans(), st.integers(-1, 7))
     def test_what_was_added_is_found(self, name: str, value: str, utf8: bool, at: int) -> None:
         """
