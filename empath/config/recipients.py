@@ -18,7 +18,7 @@ def relay_of(section: Relay, verified: bool = False) -> RelayPolicy:
     """
     if section.domains and section.recipients not in ("any", "verify"):
         try:
-            read_recipients(Path(section.recipients).read_text(encoding="utf-8"))
+            read_recipients(Path(section.recipients).read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             problems = [f"relay.recipients: {section.recipients}: {line}" for line in str(error).splitlines()]
             raise ConfigError(problems) from error

@@ -39,7 +39,7 @@ PER_CONNECTION: Final = 10  # servers slow clients down, or shut them out, that 
 MOST: Final = 200  # that run or stand in line
 MOST_OF_DOMAIN: Final = 50
 
-LOCAL: Final = Reply(250, "2.1.5", ("delivered without another host's consent",))
+LOCAL: Final = Reply(252, "2.1.5", ("delivered without another host's consent",))
 BUSY: Final = Reply(451, "4.3.2", ("too many recipients are being verified",))
 LATE: Final = Reply(451, "4.4.2", ("the recipient cannot be verified: the next hop took too long",))
 STOPPING: Final = Reply(451, "4.3.2", ("the recipient cannot be verified: this server is shutting down",))
@@ -97,8 +97,9 @@ class Probes:
 
     def verify(self, address: Address) -> Deferred[Reply]:
         """
-        Tell what the next hop says to RCPT; a 4yz of our own where none could be asked. 250 at once where mail is
-        delivered by another strategy than SMTP. Cancelling it ends the probe once nobody else waits for it.
+        Tell what the next hop says to RCPT; a 4yz of our own where none could be asked. 252 (RFC 5321 §3.5.3) at once
+        where mail is delivered by another strategy than SMTP. Cancelling it ends the probe once nobody else waits for
+        it.
         """
         route = self._find_route(address.domain)
         if route.strategy != "smtp":

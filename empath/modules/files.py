@@ -2,8 +2,9 @@
 Files that modules follow: read at start, and again when they have changed.
 
 Fatal: a file that cannot be read or has a wrong line at start (ValueError). Retried: the same later; until then the
-value stays that of the last good file, and a warning is logged once for each bad one. Left for the next look: a file
-that is being written.
+value stays that of the last good file, and a warning is logged once for each bad one, or one without a single octet:
+that is what a list looks like which takes its time to be written anew. Left for the next look: a file that is being
+written.
 """
 
 from __future__ import annotations
@@ -70,9 +71,8 @@ class WatchedFile(Generic[T]):
         self.path = os.path.join(services.folder, path)
         self._read = read
         self._services = services
-        self._stamp = Stamp()
         self._postponed = 0
-        seen = look(self.path, self._stamp, read)
+        seen = look(self.path, None, read)
         if not seen.value:
             raise ValueError(f"{self.path}: {seen.problem}")
         self.value: T = seen.value[0]
@@ -103,9 +103,10 @@ class WatchedFile(Generic[T]):
             log.warn("{path}: stays as it was read before: {problem}", path=self.path, problem=seen.problem)
 
 
-def look(path: str, known: Stamp, read: Callable[[str], T], now: float | None = None) -> Seen[T]:
+def look(path: str, known: Stamp | None, read: Callable[[str], T], now: float | None = None) -> Seen[T]:
     """
-    Read the file if it is not as it was at `known`, and nobody seems to write it `now` (None: even then). Blocks.
+    Read the file if it is not as it was at `known` (None: it is the first look), and nobody seems to write it `now`
+    (None: even then). Blocks.
     """
     stamp = Stamp()
     try:
@@ -116,11 +117,13 @@ def look(path: str, known: Stamp, read: Callable[[str], T], now: float | None = 
                 return Seen(stamp)
             if not stat.S_ISREG(status.st_mode):
                 return Seen(stamp, problem="no regular file")
-            if now is not None and 0.0 <= now - status.st_mtime < SETTLED:
+            if known and now is not None and 0.0 <= now - status.st_mtime < SETTLED:
                 return Seen(known, unsettled=True)
             content = file.read()
-            if now is not None and _stamp_of(os.fstat(file.fileno())) != stamp:
+            if known and now is not None and _stamp_of(os.fstat(file.fileno())) != stamp:
                 return Seen(known, unsettled=True)
+            if known and not content:
+                return Seen(stamp, problem="it is empty now; if that is meant, write a comment into it")
         return Seen(stamp, (read(content.decode("utf-8-sig")),))
     except OSError as trouble:
         return Seen(Stamp(), problem=trouble.strerror or str(trouble))  # the next look tries again

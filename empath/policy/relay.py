@@ -20,6 +20,7 @@ RELAY_DENIED: Final = Verdict(Action.REFUSE, Reply.of("550 5.7.1 relay access de
 ROUTED: Final = Verdict(Action.REFUSE, Reply.of("550 5.7.1 source routes are not relayed"), "relay")
 UNKNOWN_USER: Final = Verdict(Action.REFUSE, Reply.of("550 5.1.1 no such user here"), "relay")
 UNIX: Final = "unix"
+MOST_PROBLEMS: Final = 20  # lines of a file that are told to be wrong
 
 _ROUTING: Final = frozenset("%!@")
 
@@ -122,7 +123,7 @@ def _compiled(text: str) -> tuple[int, int, int]:
 def read_recipients(text: str) -> frozenset[tuple[str, str]]:
     """
     Read a file of recipients: an address a line, or "@example.org" for all of a domain; "#" begins a comment.
-    ValueError lists every line that is wrong.
+    ValueError lists the lines that are wrong, the first 20 of them.
     """
     recipients: set[tuple[str, str]] = set()
     problems: list[str] = []
@@ -134,6 +135,9 @@ def read_recipients(text: str) -> frozenset[tuple[str, str]]:
             recipients.add(read_mailboxes(entry))
         except ValueError as error:
             problems.append(f"line {number}: {error}")
+        if len(problems) > MOST_PROBLEMS:
+            problems[-1] = "and perhaps more"
+            break
     if problems:
         raise ValueError("\n".join(problems))
     return frozenset(recipients)

@@ -104,7 +104,7 @@ class AnswerTests(ProbeCase):
         Where mail is not delivered by SMTP everybody is taken at once.
         """
         world = World(strategy="maildir", path="/nowhere")
-        self.assertEqual(self.ask(world)[:9], "250 2.1.5")
+        self.assertEqual(self.ask(world)[:9], "252 2.1.5")
         self.assertEqual(world.reactor.connectors, [])
 
     def test_smarthost(self) -> None:

@@ -11,7 +11,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.modules import files
-from empath.modules.files import MOST_POSTPONED, MOST_PROBLEMS, Seen, Stamp, WatchedFile, each_line, entries, look
+from empath.modules.files import MOST_POSTPONED, MOST_PROBLEMS, Seen, WatchedFile, each_line, entries, look
 from tests.modules.support import FakeServices
 
 
@@ -163,12 +163,29 @@ class FileTests(SynchronousTestCase):
                     file.write("5\n")
                 return content
 
-        known = look(path, Stamp(), numbers).stamp
+        known = look(path, None, numbers).stamp
         self.write("3\n")
         os.utime(path, (1.0, 1.0))
         self.patch(files, "_opened", Slow)
         self.assertEqual(look(path, known, numbers, 5.0), Seen(known, unsettled=True))
         self.assertEqual(look(path, known, numbers).value, ([3, 5],))
+
+    def test_emptied(self) -> None:
+        """
+        The old value stays where nothing is left: whoever writes a list anew may have begun so. A comment tells that it
+        is meant, and at the start there may be nothing.
+        """
+        self.watch()
+        self.write("")
+        for _ in range(3):
+            self.assertEqual(self.after(), [1])
+        self.assertEqual(len(self.logged), 1)
+        self.assertIn("empty", self.logged[0])
+        self.write("# nothing\n")
+        self.assertEqual(self.after(), [])
+        self.write("")
+        self.watch()
+        self.assertEqual(self.watched.value, [])
 
     def test_a_folder(self) -> None:
         """

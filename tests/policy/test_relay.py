@@ -176,3 +176,11 @@ class RecipientsFileTests(SynchronousTestCase):
         """
         error = self.assertRaises(ValueError, read_recipients, "a@b.example\nnobody\nx y@c.example\n")
         self.assertEqual([line[:7] for line in str(error).splitlines()], ["line 2:", "line 3:"])
+
+    def test_another_file(self) -> None:
+        """
+        Of a file that is something else not every line is told.
+        """
+        error = self.assertRaises(ValueError, read_recipients, "root:x:0:0:root:/root:/bin/sh\n" * 1000)
+        lines = str(error).splitlines()
+        self.assertEqual((len(lines), lines[19][:8], lines[20]), (21, "line 20:", "and perhaps more"))

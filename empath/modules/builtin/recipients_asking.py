@@ -15,11 +15,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from empath.modules import Address, IServices, MaybeVerdict, Reply, Session, refuse, tempfail
-from empath.modules.builtin.recipients_known import Answer, Known, cache_key
+from empath.modules.builtin.recipients_known import Answer, Known, cache_key, heard
 from empath.policy.relay import client_key
 from empath.policy.throttle import Throttle
 
 MOST_QUESTIONS: Final = 200  # that are open at a time
+UNASKED: Final = 252  # "I take it, and cannot verify it" (RFC 5321 §3.5.3): nobody was asked
 PAUSE: Final = 60.0  # seconds between two tries to refresh one answer
 SILENCE_TOLD: Final = 300.0  # seconds between two log lines about one domain
 
@@ -100,7 +101,8 @@ class Asking:
         waiting: Deferred[MaybeVerdict] = Deferred(question.waiting.remove)
         question.waiting.append(waiting)
         asked = question
-        waiting.addTimeout(self._patience, self._services.clock, lambda *_: self._otherwise(asked.known, SILENT))
+        late = attrs.evolve(SILENT, why=f"no answer within {self._patience:g} s")
+        waiting.addTimeout(self._patience, self._services.clock, lambda *_: self._otherwise(asked.known, late))
         if question.running is None:
             question.running = Deferred.fromCoroutine(self._answer(question))
         return waiting
@@ -158,8 +160,11 @@ class Asking:
             known = question.known
             if known is not None and self._lifetimes.usable(known, now):
                 self._known.keep(question.key, attrs.evolve(known, refreshed=now))
-            return self._otherwise(known, SILENT)
-        self._known.learn(question.key, Answer(now, reply, now))
+            return self._otherwise(known, attrs.evolve(SILENT, why=str(reply)))
+        if reply.code == UNASKED:  # whatever anybody makes up would have to be stored
+            self._known.keep(question.key, heard(reply, now))
+            return None
+        self._known.learn(question.key, heard(reply, now))
         if not reply.positive:
             self._services.count("unknown")
             if question.client:
@@ -174,7 +179,7 @@ class Asking:
 
     def _tell(self, domain: str, reply: Reply, now: float) -> None:
         told = self._told.get(domain)
-        if told is None or now - told >= SILENCE_TOLD:
+        if told is None or not 0.0 <= now - told < SILENCE_TOLD:
             self._told[domain] = now
             log.warn("a recipient of {domain} cannot be verified: {reply}", domain=domain, reply=reply)
 

@@ -47,9 +47,9 @@ class Lifetimes:
 
     def fresh(self, answer: Answer, now: float) -> bool:
         """
-        Tell whether an answer counts.
+        Tell whether an answer counts; not one of a time to come: the clock was set back.
         """
-        return now < answer.at + (self.positive if answer.reply.positive else self.negative)
+        return 0.0 <= now - answer.at < (self.positive if answer.reply.positive else self.negative)
 
     def usable(self, answer: Answer | None, now: float) -> bool:
         """
@@ -138,11 +138,19 @@ class Known:
             await writing
 
     async def _store(self, key: str, answer: Answer) -> None:
-        text = f"{answer.at!r} {str(answer.reply)[:_LONGEST]}"
+        text = f"{answer.at!r} {answer.reply}"
         try:
             await self._storage.put(key, text, self.lifetimes.end(answer))
         except StorageError as trouble:
             log.warn("cannot keep what was said of <{key}>: {trouble}", key=key, trouble=trouble)
+
+
+def heard(reply: Reply, now: float) -> Answer:
+    """
+    Make an answer of a reply, with no more words than are worth keeping.
+    """
+    words = " ".join(reply.lines)[:_LONGEST]
+    return Answer(now, attrs.evolve(reply, lines=(words,)), now)
 
 
 def cache_key(address: Address) -> str:

@@ -175,6 +175,10 @@ class VerifyTests(RecipientsCase):
         answer = self.ask("no@example.org")
         assert isinstance(answer, Verdict)
         self.assertEqual(answer.why, "550 5.1.1 who is that")
+        silent = self.ask("l@example.org")
+        assert isinstance(silent, Deferred)
+        verdict = cast(Verdict, self.successResultOf(silent))
+        self.assertEqual(verdict.why, str(LATER))
 
     def test_other_refusals(self) -> None:
         """
@@ -313,6 +317,41 @@ class KnownTests(RecipientsCase):
             self.assertEqual(self.told(f"{local}@example.org"), "")
         self.assertEqual(len(self.services.asked), 3)
 
+    def test_nobody_asked(self) -> None:
+        """
+        Where everybody is taken without being asked, nothing is stored: senders make up as many addresses as they like.
+        """
+        self.services.usual = Reply.of("252 2.1.5 delivered without another host's consent")
+        self.assertEqual((self.told(), self.told()), ("", ""))
+        self.assertEqual(len(self.services.asked), 1)
+        self.assertEqual(self.services.kept.kept, {})
+
+    def test_many_words(self) -> None:
+        """
+        Of a long answer no more is kept than helps anybody.
+        """
+        self.services.usual = Reply(550, "5.1.1", ("who is that? " * 20,) * 50)
+        self.assertEqual((self.told(), self.told()), (UNKNOWN, UNKNOWN))
+        [(text, _)] = self.services.kept.kept.values()
+        self.assertLess(len(text), 250)
+        answer = self.ask()
+        assert isinstance(answer, Verdict)
+        self.assertLess(len(answer.why), 250)
+        self.module = self.started()
+        self.assertEqual(self.told(), UNKNOWN)
+        self.assertEqual(len(self.services.asked), 1)
+
+    def test_clock_set_back(self) -> None:
+        """
+        An answer from the future is none: a clock that once was wrong refuses nobody for years.
+        """
+        self.services.usual = NO
+        self.services.clock.advance(1000 * HOUR)
+        self.assertEqual(self.told(), UNKNOWN)
+        self.services.clock.rightNow -= 999 * HOUR
+        self.services.usual = YES
+        self.assertEqual(self.told(), "")
+
     def test_storage_fails(self) -> None:
         """
         Without storage it goes on by memory.
@@ -356,7 +395,9 @@ class SilenceTests(RecipientsCase):
         """
         waiting = self.waiting()
         self.services.clock.advance(4.0)
-        self.assertEqual(spelled(self.successResultOf(waiting)), SILENT)
+        late = self.successResultOf(waiting)
+        assert late is not None
+        self.assertEqual((spelled(late), late.why), (SILENT, "no answer within 4 s"))
         self.services.hanging[0].callback(NO)
         self.assertEqual(self.told(), UNKNOWN)
 
