@@ -31,7 +31,8 @@ class IContentWriter(Interface):
 
     def open() -> IBodyReader:
         """
-        Read what was written so far, from its first byte on; what is written meanwhile may be read or not.
+        Read what was written so far, from its first byte on, and nothing that is written later. To be closed before
+        `clear`.
         """
 
     def clear() -> Awaitable[None] | None:
@@ -61,7 +62,7 @@ class IBodyReader(Interface):
 
     def read() -> Awaitable[bytes]:
         """
-        Give the next piece (at most 64 KiB), b"" at the end. SpoolError if it cannot be read.
+        Give the next piece (at most 64 KiB), b"" at the end. SpoolError if it cannot be read, or is closed.
         """
 
     def close() -> None:

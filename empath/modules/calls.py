@@ -62,7 +62,7 @@ class Call:
                 why = f"metadata is no dict but {type(subject.metadata).__name__}"
                 subject.metadata = before
         if self.transaction is not None:
-            why = envelope.unusable(self.transaction, routed) or why
+            why = envelope.unusable(self.transaction, self.recipients, self.state, routed) or why
         return why
 
     def put_back(self) -> None:

@@ -29,14 +29,17 @@ def put_back(transaction: Transaction, recipients: list[Recipient], state: tuple
         setattr(transaction, name, value)
 
 
-def unusable(transaction: Transaction, routed: Callable[[str], bool]) -> str:
+def unusable(
+    transaction: Transaction, before: list[Recipient], state: tuple[Any, ...], routed: Callable[[str], bool]
+) -> str:
     """
     Tell what in a transaction nobody could go on with, "" for nothing; `routed` tells whether there is a way to a name.
+    Nobody looks again at recipients that are as `before`, and routes that are still those of `state`.
     """
     reverse_path, recipients = transaction.reverse_path, transaction.recipients
     if not (reverse_path is None or isinstance(reverse_path, Address)):
         return f"reverse_path is no Address but {_kind(reverse_path)}: parse_address() makes one"
-    if not isinstance(recipients, list) or not all(map(_is_recipient, recipients)):
+    if not isinstance(recipients, list) or not (recipients == before or all(map(_is_recipient, recipients))):
         return "recipients is no list of Recipients: Recipient(parse_address(…)) makes one"
     if not isinstance(transaction.priority, int) or transaction.priority not in PRIORITIES:
         return f"priority is no whole number from -9 to 9 but {_kind(transaction.priority)}"
@@ -44,7 +47,8 @@ def unusable(transaction: Transaction, routed: Callable[[str], bool]) -> str:
         return f"release is no time in seconds but {_kind(transaction.release)}"
     if not isinstance(transaction.held, str):
         return f"held is no text but {_kind(transaction.held)}"
-    return _unusable_routes(transaction.routes, routed) or _unusable_rewriting(transaction._rewritten)
+    known = state and transaction.routes is state[STATE.index("routes")]
+    return (not known and _unusable_routes(transaction.routes, routed)) or _unusable_rewriting(transaction._rewritten)
 
 
 def _unusable_routes(routes: object, routed: Callable[[str], bool]) -> str:
@@ -65,7 +69,7 @@ def _unusable_rewriting(rewritten: dict[Address, tuple[Recipient, ...]] | None) 
 
 
 def _is_recipient(value: object) -> bool:
-    return isinstance(value, Recipient) and isinstance(value.address, Address)
+    return isinstance(value, Recipient) and isinstance(value.address, Address) and isinstance(value.parameters, dict)
 
 
 def _is_time(value: object) -> bool:

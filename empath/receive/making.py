@@ -45,6 +45,8 @@ def make_message(
     parameters = transaction.parameters
     if not binary and parameters.get("BODY") == "BINARYMIME":
         parameters = _unbinary(parameters, eight_bit)
+    if not transaction.priority and "MT-PRIORITY" in parameters:  # a module took it away
+        parameters = {keyword: value for keyword, value in parameters.items() if keyword != "MT-PRIORITY"}
     return Message(
         transaction.queue_id,
         now,

@@ -209,12 +209,21 @@ class SmtpProtocol(StoringConnection):
     def _rcpt_accepted(self, recipient: Recipient) -> None:
         transaction = self._begun()
         if not recipient.address.domain and transaction.becomes(recipient) == (recipient,):
-            recipient = Recipient(parse_address(self._around.postmaster), recipient.parameters)
+            recipient = self._postmaster(transaction, recipient)
         if transaction.accept(recipient, max(MOST_RECIPIENTS, self._terms.rules.max_recipients)):
             self._smtp.accept()
         else:
             warn_of_crowd(transaction)
             self._refuse(TOO_MANY_RECIPIENTS, recipient)
+
+    def _postmaster(self, transaction: Transaction, named: Recipient) -> Recipient:
+        """
+        Tell who is meant by <Postmaster>, and let the route that a module gave it be theirs.
+        """
+        recipient = Recipient(parse_address(self._around.postmaster), named.parameters)
+        if transaction.routes is not None and (route := transaction.routes.get(named.address)) is not None:
+            transaction.redirect(route, recipient)
+        return recipient
 
     def _reset(self, event: Reset) -> None:
         self._abandon_content()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -14,6 +14,8 @@ from zope.interface import implementer
 from empath.errors import SpoolError
 from empath.interfaces import IBodyReader, InThread
 from empath.spool.files import PIECE
+
+CLOSED: Final = "the body is closed (it was replaced, or the message judged), or is being read"
 
 
 @implementer(IBodyReader)
@@ -24,11 +26,14 @@ class BodyInMemory:
 
     def __init__(self, body: bytes) -> None:
         self._rest = memoryview(body)
+        self._closed = False
 
     def read(self) -> Awaitable[bytes]:
         """
         As `IBodyReader.read`.
         """
+        if self._closed:
+            return fail(SpoolError(CLOSED))
         piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
         return succeed(bytes(piece))
 
@@ -36,6 +41,7 @@ class BodyInMemory:
         """
         As `IBodyReader.close`.
         """
+        self._closed = True
         self._rest = memoryview(b"")
 
 
@@ -64,12 +70,13 @@ class BodyLost:
 class BodyInFile:
     """
     A body of `size` bytes in a content file, read in `in_thread`; one read at a time. A file that ends before is
-    trouble: who took that for the end would send half a message.
+    trouble: who took that for the end would send half a message. What is behind is read, too, unless the file `grows`.
     """
 
-    def __init__(self, path: str, size: int, in_thread: InThread[Any]) -> None:
+    def __init__(self, path: str, size: int, in_thread: InThread[Any], grows: bool = False) -> None:
         self._path = path
         self._left = size
+        self._grows = grows
         self._in_thread = in_thread
         self._descriptor: int | None = None
         self._reading = False
@@ -80,7 +87,7 @@ class BodyInFile:
         As `IBodyReader.read`.
         """
         if self._closed or self._reading:
-            return fail(SpoolError("the body is closed, or is being read"))
+            return fail(SpoolError(CLOSED))
         self._reading = True
         told: Deferred[bytes] = Deferred()  # ours: the thread goes on though the caller cancels
         self._in_thread(self._next).addBoth(self._read, told)
@@ -98,7 +105,7 @@ class BodyInFile:
         try:
             if self._descriptor is None:
                 self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            piece = os.read(self._descriptor, PIECE)
+            piece = os.read(self._descriptor, min(PIECE, self._left) if self._grows else PIECE)
         except OSError as failure:
             raise SpoolError(f"the content cannot be read: {failure}") from failure
         self._left -= len(piece)

@@ -58,9 +58,9 @@ class Content:
 
     def read(self, name: str, size: int) -> BodyInFile:
         """
-        Read a content file of at least `size` bytes.
+        Read the first `size` bytes of a content file that may have more.
         """
-        return BodyInFile(path_of(self.root, name), size, self._in_thread)
+        return BodyInFile(path_of(self.root, name), size, self._in_thread, grows=True)
 
     def remove(self, name: str) -> None:
         """

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -223,7 +223,7 @@ class ContentWriter:
 
     def _synced(self) -> None:
         assert self._message is not None
-        self._storing = self._content.insert(*self._message)
+        self._storing = maybeDeferred(self._content.insert, *self._message)
         self._storing.addCallbacks(self._stored, self._not_stored)
 
     def _stored(self, _: None) -> None:

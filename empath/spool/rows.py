@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from empath.errors import SpoolError
+from empath.mail.address import Address
 from empath.mail.decision import Decision
 from empath.mail.envelope import Envelope
 from empath.mail.message import Delivery, Message, RecipientState, Status
@@ -18,12 +19,22 @@ Row = tuple[Any, ...]
 
 END: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED})
 UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-UNFIT: Final = (*UNREADABLE, TypeError, OverflowError)
+UNFIT: Final = (*UNREADABLE, TypeError, AttributeError, OverflowError)
 """
 How it shows that a value cannot be made a row.
 """
 
-_encode: Final = msgspec.json.Encoder().encode
+
+def _plain(value: object) -> str:
+    """
+    Write what is a text in another class as a text.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError(f"nothing that could be read again: {type(value).__name__}")
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
 _metadata: Final = msgspec.json.Decoder(dict[str, str]).decode
 _decisions: Final = msgspec.json.Decoder(tuple[Decision, ...]).decode
@@ -37,8 +48,11 @@ def message_row(number: int, message: Message) -> Row:
     envelope = message.envelope
     if envelope.parameters:
         _check_texts(envelope.parameters)
+    if envelope.reverse_path is not None:
+        _check_address(envelope.reverse_path)
     for recipient in envelope.recipients:
-        if recipient.parameters:
+        _check_address(recipient.address)
+        if recipient.parameters or recipient.parameters is None:
             _check_texts(recipient.parameters)
     return (
         number,
@@ -164,6 +178,13 @@ def _check_texts(texts: dict[str, str]) -> None:
     Raise TypeError unless all values are texts: others could be written, but not read again.
     """
     "".join(texts.values())
+
+
+def _check_address(address: Address) -> None:
+    """
+    The same for the texts of an address.
+    """
+    "".join((address.local, address.domain, address.text))
 
 
 def _status(delivery: Delivery) -> str:

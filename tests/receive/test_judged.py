@@ -195,7 +195,7 @@ class BodyTests(JudgedCase):
 
         self.made(judge)
         for reader in readers:
-            self.assertEqual(self.successResultOf(Deferred.fromCoroutine(_read(reader))), b"")
+            self.assertEqual(self.successResultOf(Deferred.fromCoroutine(_read(reader))), b"failed")
 
     def test_appended(self) -> None:
         """
@@ -560,6 +560,34 @@ class EnvelopeTests(JudgedCase):
             self.world.connect().say(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\nDATA\r\n" + MAIL)
             (recipient,) = self.stored().envelope.recipients
             self.assertEqual(str(recipient.address), expected)
+
+    def test_postmaster_can_be_redirected(self) -> None:
+        """
+        The route is that of whoever the configuration says.
+        """
+
+        def redirecting(session: Session, transaction: Transaction, recipient: Recipient) -> MaybeVerdict:
+            transaction.redirect("archive", recipient)
+            return None
+
+        self.world.decisions.rcpt_to = redirecting  # type: ignore[method-assign]
+        self.world.connect().say(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\nDATA\r\n" + MAIL)
+        ((_, (delivery,)),) = self.world.stored
+        self.assertEqual((delivery.domain, str(delivery.recipients[0].address)), ("archive", "boss@example.org"))
+
+    def test_a_priority_that_is_taken_away(self) -> None:
+        """
+        Is not asked of the next host either.
+        """
+
+        def judge(transaction: Transaction, content: IJudgedContent) -> None:
+            self.assertEqual(transaction.priority, 4)
+            transaction.priority = 0
+
+        self.world.decisions.judge = judge
+        client = self.world.connect("127.0.0.1")
+        client.say(b"EHLO x\r\nMAIL FROM:<> RET=HDRS MT-PRIORITY=4\r\nRCPT TO:<c@d.example>\r\nDATA\r\n" + MAIL)
+        self.assertEqual(self.stored().envelope.parameters, {"RET": "HDRS"})
 
 
 class ToldTests(JudgedCase):

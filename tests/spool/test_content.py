@@ -241,6 +241,39 @@ class ContentTests(SynchronousTestCase):
         self.successResultOf(waiting)
         writer.abort()
 
+    def test_a_reader_sees_what_was_there_when_it_was_opened(self) -> None:
+        """
+        Who reads and adds at the same time comes to an end, wherever the body lies; a reader that is closed says so.
+        """
+        for size in (100, 100 * KIB):
+            writer = self.spool.begin(self.post.new_id())
+            writer.write(b"a" * size)
+            readers = [writer.open(), writer.open()]
+            reading: Any = readers[1].read()
+            first: bytes = self.successResultOf(reading)
+            writer.write(b"b" * 70 * KIB)
+            rest = self.successResultOf(Deferred.fromCoroutine(self.rest_of(readers[1])))
+            whole = self.successResultOf(Deferred.fromCoroutine(self.rest_of(readers[0])))
+            self.assertEqual((whole, first + rest), (b"a" * size, b"a" * size))
+            for reader in (*readers, writer.open()):
+                reader.close()
+                reading = reader.read()
+                self.failureResultOf(reading, SpoolError)
+            writer.abort()
+
+    def test_what_nobody_foresaw_ends_the_commit(self) -> None:
+        """
+        Of content in a file, too: who waits hears it, and nothing stays.
+        """
+        queue_id = self.post.new_id()
+        writer = self.spool.begin(queue_id)
+        writer.write(b"x" * 100 * KIB)
+        message: Any = self.post.message(queue_id=queue_id)
+        deliveries: Any = (None,)
+        failed = writer.commit(attrs.evolve(message, body=None, body_file=writer.body_file, header=None), deliveries)
+        self.failureResultOf(failed, SpoolError)
+        self.assertEqual((self.content_files(), self.spool.pending_bytes), ([], 0))
+
     def test_a_file_that_cannot_be_written_cannot_be_read(self) -> None:
         """
         Who reads, or has opened, hears the same as who writes.
