@@ -3,7 +3,7 @@ What modules keep: texts by module and key, on stable storage when the Awaitable
 
 Fatal: at `open`, a file that cannot be used, unless for want of room. Operations that arrive while others are being
 done form the next group; one sync serves all of it. Whoever asked hears of a failure (StorageError, StorageFull) and
-decides; nothing is retried but the deletion of what has expired.
+decides; nothing is retried but the upkeep (see `storage_upkeep`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from zope.interface import implementer
 
 from empath.errors import StorageError, StorageFull
 from empath.interfaces import InThread, IStorage
+from empath.modules import storage_upkeep
 from empath.modules.storage_file import Operation, StorageFile
+from empath.modules.storage_upkeep import MOST_KEYS
 
 LONGEST_KEY: Final = 1000  # characters
 LONGEST_VALUE: Final = 64 * 1024  # octets
 MOST_WAITING: Final = 10_000  # operations
 MOST_OCTETS: Final = 32 * 1024 * 1024  # of keys and values that wait
 UPKEEP_INTERVAL: Final = 60.0
-UPKEEP_STEP: Final = 1000  # rows that one step deletes
 UPKEEP_PAUSE: Final = 0.25  # between steps, while there is more
 
 _GET: Final = "SELECT value FROM item WHERE module = ? AND key = ? AND (expires IS NULL OR expires > ?)"
@@ -45,11 +46,6 @@ _KEYS_BELOW: Final = """
     SELECT key FROM item WHERE module = ? AND key >= ? AND key < ? AND (expires IS NULL OR expires > ?)
     ORDER BY key LIMIT ?
 """
-_EXPIRE: Final = """
-    DELETE FROM item WHERE rowid IN (
-        SELECT rowid FROM item INDEXED BY item_expires WHERE expires IS NOT NULL AND expires <= ? LIMIT ?)
-"""
-
 log = Logger()
 
 
@@ -57,10 +53,10 @@ class Storages:
     """
     Gives each module its storage, all of it in one SQLite file at `path`, or in memory for None.
 
-    `in_thread` runs one call at a time, in the order given.
+    `in_thread` runs one call at a time, in the order given. `most` is how many keys of one module may stay that expire.
     """
 
-    def __init__(self, path: str | None, in_thread: InThread[Any], clock: IReactorTime) -> None:
+    def __init__(self, path: str | None, in_thread: InThread[Any], clock: IReactorTime, most: int = MOST_KEYS) -> None:
         self._file = StorageFile(path)
         self._in_thread = in_thread
         self._clock = clock
@@ -70,6 +66,8 @@ class Storages:
         self._idle: list[Deferred[None]] = []
         self._closed = True
         self._upkeep: IDelayedCall | None = None
+        self._most = most
+        self._surplus: tuple[tuple[str, int], ...] = ()
 
     def open(self) -> None:
         """
@@ -157,16 +155,25 @@ class Storages:
 
     def _keep_up(self) -> None:
         """
-        Delete some of what has expired, soon again while there is more.
+        Delete some of what is to go, soon again while there is more.
         """
-        step = partial(_expire, self._clock.seconds())
+        step = partial(storage_upkeep.step, self._clock.seconds(), self._surplus, self._most)
         self.submit(step, True, 0).addCallbacks(self._kept_up, self._not_kept_up)
 
-    def _kept_up(self, deleted: int) -> None:
-        self._keep_up_in(UPKEEP_PAUSE if deleted >= UPKEEP_STEP else UPKEEP_INTERVAL)
+    def _kept_up(self, did: storage_upkeep.Step) -> None:
+        self._surplus = did.surplus
+        for module, keys in did.found:
+            log.warn(
+                "{module} stores {keys} keys more than {most}: those that expire first are forgotten",
+                module=module,
+                keys=keys,
+                most=self._most,
+            )
+        more = did.surplus or did.deleted >= storage_upkeep.STEP
+        self._keep_up_in(UPKEEP_PAUSE if more else UPKEEP_INTERVAL)
 
     def _not_kept_up(self, failure: Failure) -> None:
-        log.warn("what modules stored and has expired is not deleted: {error}", error=failure.getErrorMessage())
+        log.warn("the upkeep of what modules store failed: {error}", error=failure.getErrorMessage())
         self._keep_up_in(UPKEEP_INTERVAL)
 
 
@@ -267,7 +274,3 @@ def _after(prefix: str) -> str | None:
         return None
     following = ord(prefix[-1]) + 1
     return prefix[:-1] + chr(0xE000 if following == 0xD800 else following)  # no surrogates in UTF-8
-
-
-def _expire(now: float, connection: sqlite3.Connection) -> int:
-    return connection.execute(_EXPIRE, (now, UPKEEP_STEP)).rowcount

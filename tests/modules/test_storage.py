@@ -23,9 +23,10 @@ from empath.modules.storage import (
     MOST_OCTETS,
     MOST_WAITING,
     UPKEEP_INTERVAL,
-    UPKEEP_STEP,
+    UPKEEP_PAUSE,
     Storages,
 )
+from empath.modules.storage_upkeep import STEP
 
 
 class OneThread:
@@ -169,7 +170,7 @@ class FileTests(StorageCase):
         Upkeep deletes a bounded number a step, soon again while there is more, else once a minute.
         """
         self.thread.busy = True
-        for number in range(UPKEEP_STEP + 1):
+        for number in range(STEP + 1):
             self.storage.put(str(number), "v", self.clock.seconds() + 1)
         self.thread.go()
         self.thread.go()
@@ -184,6 +185,64 @@ class FileTests(StorageCase):
         self.assertEqual(self.thread.ran, ran)
         self.clock.advance(1)
         self.assertEqual(self.thread.ran, ran + 1)
+
+    def test_what_expires_first_goes_where_a_module_stores_too_much(self) -> None:
+        """
+        Who floods one module makes neither the file nor the others' share grow without end; what never expires stays.
+        """
+        self.close()
+        self.storages = Storages(self.path, self.thread, self.clock, most=3)
+        self.storages.open()
+        self.storage, other = self.storages.of("greylist"), self.storages.of("other")
+        now = self.clock.seconds()
+        self.put("forever")
+        for number in range(5):
+            self.put(f"late {number}", "v", now + 10_000 + number)
+            self.put(f"early {number}", "v", now + 5_000 + number)
+        for key in "abc":
+            self.successResultOf(other.put(key, "v", now + 2_000))
+        self.clock.advance(UPKEEP_INTERVAL)
+        self.assertEqual(self.successResultOf(self.storage.keys()), ["forever", "late 3", "late 4"])
+        self.assertEqual(self.successResultOf(other.keys()), ["a", "b", "c"])
+        for key in "wxyz":
+            self.put(key)
+        for _ in range(3):
+            self.clock.advance(UPKEEP_INTERVAL)
+        self.assertEqual(self.successResultOf(self.storage.keys()), ["forever", "w", "x", "y", "z"])
+
+    def test_too_much_is_forgotten_in_small_steps(self) -> None:
+        """
+        Of several modules too, and what comes meanwhile is counted afterwards.
+        """
+        self.close()
+        self.storages = Storages(self.path, self.thread, self.clock, most=100)
+        self.storages.open()
+        self.fill("greylist", 2 * STEP + 100)
+        self.fill("recipients", 110)
+        self.clock.advance(UPKEEP_INTERVAL)
+        self.assertEqual(self.rows(), STEP + 210)
+        self.fill("other", 120)
+        self.clock.advance(UPKEEP_PAUSE)
+        self.assertEqual(self.rows(), 100 + 110 + 120)
+        self.clock.advance(UPKEEP_PAUSE)
+        self.assertEqual(self.rows(), 100 + 100 + 120)
+        ran = self.thread.ran
+        self.clock.advance(UPKEEP_PAUSE)
+        self.assertEqual(self.thread.ran, ran)
+        self.clock.advance(UPKEEP_INTERVAL)
+        self.assertEqual(self.rows(), 300)
+
+    def fill(self, module: str, keys: int) -> None:
+        """
+        Store so many keys that expire, in one group.
+        """
+        storage = self.storages.of(module)
+        self.thread.busy = True
+        for number in range(keys):
+            storage.put(str(number), "v", self.clock.seconds() + 5_000)
+        self.thread.go()
+        self.thread.go()
+        self.thread.busy = False
 
     def rows(self) -> int:
         """
