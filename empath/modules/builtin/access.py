@@ -59,7 +59,7 @@ class Access:
         Judge what the client calls itself.
         """
         rules = self.rules
-        rule = rules.ehlo.find(name)
+        rule = rules.find_ehlo(name)
         if rule is None or (rules.lasting and _allows(rules.client.find(session.peer))):
             return None
         return self._judge(rule, name)

@@ -114,6 +114,8 @@ class Rules:
         self._known[act, subject, text] = rule  # a list of a million has few different ones
         if subject in ("ehlo", "login") and len(pattern.split()) > 1:
             raise ValueError(f"a name has no blanks: {pattern!r}")
+        if subject == "ehlo":
+            _check_greeting(pattern)
         table: Table[Rule] = getattr(self, subject)
         table.add(pattern, rule)
         if subject in OF_SESSION and rule.act in LASTING and subject not in self.lasting:
@@ -125,7 +127,15 @@ class Rules:
         """
         if subject == "client":
             return self.client.find(value)
-        return (self.ehlo if subject == "ehlo" else self.login).find(value) if value else None
+        if not value:
+            return None
+        return self.find_ehlo(value) if subject == "ehlo" else self.login.find(value)
+
+    def find_ehlo(self, name: str) -> Rule | None:
+        """
+        Find the rule about what a client calls itself, with a final dot or without.
+        """
+        return self.ehlo.find(name.removesuffix("."))
 
 
 def read_rules(lines: Iterable[tuple[int, str]], own: Iterable[str] = ()) -> Rules:
@@ -138,6 +148,16 @@ def read_rules(lines: Iterable[tuple[int, str]], own: Iterable[str] = ()) -> Rul
         rules.add(line)
     each_line(lines, rules.add)
     return rules
+
+
+def _check_greeting(pattern: str) -> None:
+    """
+    Raise ValueError for a pattern of EHLO names that would match none.
+    """
+    if not pattern.isascii():
+        raise ValueError(f"clients spell their names in ASCII (xn--…): {pattern!r}")
+    if pattern.endswith("."):
+        raise ValueError(f"names are compared without their final dot: {pattern!r}")
 
 
 def _rule(act: str, subject: str, text: str) -> Rule:

@@ -220,6 +220,8 @@ def read_target(text: str) -> Target:
     if text.startswith('"') or "@" in text:
         local, _, domain = text.rpartition("@")
         return parse_address(f"{local}@{canonical_domain(domain)}", utf8=True)
+    if text.startswith(("/", "|")):  # local parts as any other, but never what is meant by them
+        raise ValueError(f"{text!r} is a file or a program, to which nothing is delivered; {DISCARD} discards")
     if spelled(text, "example.org") is None or text != parse_address(f"{text}@example.org", utf8=True).local:
         raise ValueError(f"no name: {text!r}")
     return text

@@ -71,6 +71,7 @@ class AccessTests(SynchronousTestCase):
         self.assertEqual(told(module.connect(session("192.0.2.9"))), denied)
         self.assertIsNone(module.connect(session("192.0.3.9")))
         self.assertEqual(told(module.ehlo(session(), "a.DYNAMIC.example")), denied)
+        self.assertEqual(told(module.ehlo(session(), "a.dynamic.example.")), denied)
         self.assertIsNone(module.ehlo(session(), "mail.example"))
         self.assertEqual(told(module.auth(session(), "Mallory")), denied)
         self.assertIsNone(module.auth(session(), "alice"))
@@ -196,6 +197,8 @@ class AccessTests(SynchronousTestCase):
             ("deny sender *@example.org", '"@example.org" is all of a domain'),
             ("deny sender a@example.org # why", ""),
             ("deny ehlo a b", "no blanks"),
+            ("deny ehlo b\u00fccher.example", "in ASCII"),
+            ("deny ehlo *.", "without their final dot"),
             ('deny sender a@example.org "go away"', "no reply: 'go away'"),
             ('deny sender a@example.org "450 4.7.1 later"', "deny needs a 5yz reply"),
             ('tempfail sender a@example.org "550 5.7.1 no"', "tempfail needs a 4yz reply"),
