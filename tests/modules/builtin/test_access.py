@@ -80,7 +80,7 @@ class AccessTests(SynchronousTestCase):
         self.assertIsNone(module.mail_from(session(), transaction(None)))
         self.assertEqual(told(module.rcpt_to(session(), transaction(), recipient("SECRET@example.org"))), denied)
         self.assertIsNone(module.rcpt_to(session(), transaction(), recipient()))
-        self.assertEqual(self.services.counted, {"deny": 5})
+        self.assertEqual(self.services.counted, {"deny": 6})
 
     def test_actions(self) -> None:
         """
