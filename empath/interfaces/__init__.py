@@ -144,6 +144,16 @@ class IJudgedContent(IContent):
         Give what looks the same, and whose changes count for nothing.
         """
 
+    def mark() -> object:
+        """
+        Remember how it is.
+        """
+
+    def put_back(mark: object) -> None:
+        """
+        Undo what was done since `mark`. Where that is not possible, the message will not be taken.
+        """
+
 
 class IAuthenticator(Interface):
     """

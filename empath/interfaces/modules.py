@@ -206,7 +206,8 @@ class IContent(Interface):
 
     def open() -> IBodyReader:
         """
-        Read the body from its first octet on, wherever it is.
+        Read the body as it is now from its first octet on, wherever it lies. After `replace_body` such a reader fails
+        with SpoolError: open another one.
         """
 
     def append(data: bytes) -> Awaitable[None] | None:

@@ -15,8 +15,8 @@ from zope.interface import implementer
 from empath.errors import SpoolError
 from empath.interfaces import IBodyReader, IContent, IContentWriter, IJudgedContent
 from empath.mail.reply import Reply
-from empath.receive.fields import Fields, check_lines
-from empath.receive.replies import TOO_LARGE
+from empath.receive.fields import Fields, are_lines, check_lines
+from empath.receive.replies import LOCAL_ERROR, TOO_LARGE
 
 ENDED: Final = "the message has been judged: its content cannot be changed any more"
 
@@ -28,21 +28,21 @@ class Content(Fields):
     it is 128 or greater. What is not ASCII stays so in fields that are added if `utf8`. `limit` bounds the whole in
     octets, 0 does not.
 
-    `fault` is why the message cannot be taken as it was made, `replaced` tells that nothing of the client's body is
-    left. After `close` nothing changes any more.
+    `fault` is why the message cannot be taken as it was made. After `close` nothing changes any more.
     """
 
-    __slots__ = ("_body_eight", "_closed", "_limit", "_readers", "_writer", "fault", "replaced")
+    __slots__ = ("_body_eight", "_changes", "_closed", "_limit", "_readers", "_replaced", "_writer", "fault")
 
     def __init__(self, block: bytes, writer: IContentWriter, body_eight: bool, utf8: bool, limit: int) -> None:
         super().__init__(block, utf8)
         self._writer = writer
         self._body_eight = body_eight
-        self._limit = limit
+        self._limit = max(limit, self.size) if limit else 0  # what was mended in it counts for nobody else
         self._readers: list[IBodyReader] | None = None
+        self._changes = 0  # to the body
+        self._replaced = False
         self._closed = False
         self.fault: Reply | SpoolError | None = None
-        self.replaced = False
 
     @property
     def size(self) -> int:
@@ -92,11 +92,37 @@ class Content(Fields):
         except SpoolError as error:
             self.fault = error
             raise
+        self._let_readers_go()
+        self._changes += 1
         self._body_eight = False
-        self.replaced = True
+        self._replaced = True
         if waiting is None:
             return self._write(data)
         return Deferred.fromCoroutine(self._written(waiting, data))
+
+    @property
+    def lines(self) -> bool:
+        """
+        Whether binary content has become text: another body is in its place, and the header block is no binary.
+        """
+        return self._replaced and are_lines(self.header)
+
+    def mark(self) -> object:
+        """
+        As `IJudgedContent.mark`.
+        """
+        return self.header, self._changes, self.fault
+
+    def put_back(self, mark: object) -> None:
+        """
+        As `IJudgedContent.put_back`: the header block. Of a body that was changed nothing is kept to put back, so the
+        message is not taken.
+        """
+        assert isinstance(mark, tuple)
+        header, changes, fault = mark
+        super().put_back(header)
+        if not isinstance(self.fault, SpoolError):
+            self.fault = fault if changes == self._changes else fault or LOCAL_ERROR
 
     def shadow(self) -> IContent:
         """
@@ -110,6 +136,9 @@ class Content(Fields):
         """
         self._block, self._header, self._stale = self.header, None, False
         self._closed = True
+        self._let_readers_go()
+
+    def _let_readers_go(self) -> None:
         readers, self._readers = self._readers, None
         for reader in readers or ():
             reader.close()
@@ -140,6 +169,7 @@ class Content(Fields):
             data = b"\r\n" + data
         if not data or not self._measure(len(data)):
             return None
+        self._changes += 1
         self._body_eight = self._body_eight or not data.isascii()
         try:
             waiting: Awaitable[None] | None = self._writer.write(data)

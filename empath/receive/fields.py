@@ -4,6 +4,7 @@ The fields of a message that has come in, and what may be added to its body.
 
 from __future__ import annotations
 
+from empath.mail.encoded import encode_value
 from empath.mail.header import Header
 
 
@@ -52,7 +53,7 @@ class Fields:
         As `IContent.add`.
         """
         header = self._parsed()
-        header.add(name, value, at, self._utf8)
+        header.add(name, value, at, self._as_it_is(name, value))
         self._changed()
 
     def remove(self, name: str, number: int | None = None) -> int:
@@ -70,7 +71,7 @@ class Fields:
         As `IContent.replace`.
         """
         header = self._parsed()
-        header.replace(name, value, number, self._utf8)
+        header.replace(name, value, number, self._as_it_is(name, value))
         self._changed()
 
     def rename(self, name: str, new: str) -> int:
@@ -88,6 +89,32 @@ class Fields:
             self._header = Header(self._block)
         return self._header
 
+    def mark(self) -> object:
+        """
+        As `IJudgedContent.mark`.
+        """
+        return self.header
+
+    def put_back(self, mark: object) -> None:
+        """
+        As `IJudgedContent.put_back`.
+        """
+        if isinstance(mark, bytes) and mark != self.header:
+            self._block, self._header, self._stale = mark, None, False
+
+    def _as_it_is(self, name: str, value: str) -> bool:
+        """
+        Tell whether a value that is not ASCII is not to be encoded: where that cannot be done, or the header block is
+        not ASCII anyway. Hosts without SMTPUTF8 can be given any other message that came with it.
+        """
+        if not self._utf8 or value.isascii() or not self.header.isascii():
+            return self._utf8
+        try:
+            encode_value(name, value)
+        except ValueError:
+            return True
+        return False
+
     def _header_size(self) -> int:
         return len(self._block) if self._header is None else self._header.size
 
@@ -99,8 +126,13 @@ def check_lines(data: bytes) -> None:
     """
     Let pass what lines can be made of; ValueError for a CR or an LF that stands alone, or a NUL.
     """
+    if not are_lines(data):
+        raise ValueError("there is a NUL, or a CR or an LF that stands alone, in what was to be added to the message")
+
+
+def are_lines(data: bytes) -> bool:
+    """
+    Tell whether it can go out after DATA: no CR and no LF stands alone, and there is no NUL.
+    """
     line_ends = data.count(b"\r\n")
-    if data.count(b"\n") != line_ends or data.count(b"\r") != line_ends:
-        raise ValueError("a CR or an LF stands alone in what was to be added to the message")
-    if b"\0" in data:
-        raise ValueError("there is a NUL in what was to be added to the message")
+    return data.count(b"\n") == line_ends == data.count(b"\r") and b"\0" not in data

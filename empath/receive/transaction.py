@@ -172,7 +172,7 @@ class Intake(Incoming):
         if content is None:
             header, eight_bit, binary = self._header, event.eight_bit, event.binary
         else:
-            header, eight_bit, binary = content.header, content.eight_bit, event.binary and not content.replaced
+            header, eight_bit, binary = content.header, content.eight_bit, event.binary and not content.lines
         now = self._around.clock.seconds()
         hostname = self._around.hostname
         return make_message(hostname, now, self._session, self._transaction, header, self._writer, eight_bit, binary)

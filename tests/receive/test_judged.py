@@ -142,7 +142,8 @@ class HeaderTests(JudgedCase):
 
     def test_what_is_not_ascii(self) -> None:
         """
-        Is encoded, unless the message came with SMTPUTF8: then it stays, and the message is known to have octets ≥ 128.
+        Is encoded, unless the message came with SMTPUTF8 and such a header block: then it stays, and the message is
+        known to have octets ≥ 128.
         """
 
         def judge(transaction: Transaction, content: IJudgedContent) -> None:
@@ -155,8 +156,25 @@ class HeaderTests(JudgedCase):
         client.say(b"EHLO x\r\nMAIL FROM:<a@b.example> SMTPUTF8\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
         client.say(MAIL)
         message = self.world.stored[-1][0]
+        self.assertTrue(message.header.endswith(b"X-Color: =?utf-8?b?Z3LDvG4=?=\r\n"))
+        client.say(b"MAIL FROM:<a@b.example> SMTPUTF8\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        client.say("Subject: ä\r\n\r\n.\r\n".encode())
+        message = self.world.stored[-1][0]
         self.assertTrue(message.header.endswith("X-Color: grün\r\n".encode()))
         self.assertTrue(message.eight_bit)
+
+    def test_an_address_that_is_not_ascii(self) -> None:
+        """
+        Cannot be encoded: it stays, and takes the message to hosts with SMTPUTF8 only; without it is no field.
+        """
+        self.world.decisions.judge = lambda transaction, content: content.replace("reply-to", "grün@x.example")
+        client = self.world.connect()
+        client.say(b"EHLO x\r\nMAIL FROM:<a@b.example> SMTPUTF8\r\nRCPT TO:<c@d.example>\r\nDATA\r\n" + MAIL)
+        message = self.stored()
+        self.assertTrue(message.header.endswith("reply-to: grün@x.example\r\n".encode()))
+        self.assertTrue(message.eight_bit)
+        self.world = World()
+        self.made(lambda _, content: self.assertRaises(ValueError, content.add, "To", "grün@x.example"))
 
     def test_a_new_message_is_complete_before_it_is_judged(self) -> None:
         """
@@ -301,6 +319,64 @@ class BodyTests(JudgedCase):
             self.assertEqual((message.body, message.envelope.parameters.get("BODY")), (body, declared))
             self.assertEqual(message.size, len(message.header) + len(body))
 
+    def test_a_header_block_that_is_binary(self) -> None:
+        """
+        Needs BODY=BINARYMIME by itself, whatever body is put behind it.
+        """
+        for block, declared in ((b"A: b\r\n", None), (b"A: b\nc\r\n", "BINARYMIME"), (b"A: \0\r\n", "BINARYMIME")):
+            self.world = World()
+            self.world.decisions.judge = lambda transaction, content: content.replace_body(b"new\r\n")
+            data = block + b"\r\na\nb"
+            client = self.world.connect()
+            client.say(b"EHLO x\r\nMAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<c@d.example>\r\n")
+            client.say(b"BDAT %d LAST\r\n" % len(data) + data)
+            message = self.stored()
+            self.assertEqual(message.envelope.parameters.get("BODY"), declared)
+            self.assertEqual((message.body, message.header[-len(block) :]), (b"\r\nnew\r\n", block))
+
+    def test_a_body_that_was_replaced_is_not_read_on(self) -> None:
+        """
+        A reader says so: it would give parts of two bodies, and the end of one would look like its whole.
+        """
+        heard = []
+
+        def judge(transaction: Transaction, content: IJudgedContent) -> None:
+            reader = content.open()
+            content.replace_body(b"\r\nnew\r\n")
+            heard.append(self.successResultOf(Deferred.fromCoroutine(_read(reader))))
+            heard.append(self.successResultOf(Deferred.fromCoroutine(_read(content.open()))))
+
+        self.made(judge)
+        self.assertEqual(heard, [b"failed", b"\r\nnew\r\n"])
+
+    def test_what_a_hook_that_failed_did(self) -> None:
+        """
+        Is undone in the header block; nobody gets a message whose body is half of something.
+        """
+        huge = "\r\n ".join(["x" * 900] * 1200)
+        for way, taken in (
+            (lambda content: content.remove("Subject"), True),
+            (lambda content: content.add("A", huge), True),
+            (lambda content: content.append(b""), True),
+            (lambda content: content.append(b"x"), False),
+            (lambda content: content.replace_body(b""), False),
+            (lambda content: content.append(b"x" * 10**6), True),
+        ):
+            self.world = World(changed(max_message_size=1_000_000))
+
+            def judge(transaction: Transaction, content: IJudgedContent, way: Callable[..., object] = way) -> None:
+                content.add("Before", "1")
+                mark = content.mark()
+                way(content)
+                content.put_back(mark)
+                content.add("Behind", "2")
+
+            said = self.judged(judge)
+            if taken:
+                self.assertTrue(self.stored().header.endswith(b"Subject: x\r\nX-Old: 1\r\nBefore: 1\r\nBehind: 2\r\n"))
+            else:
+                self.assertEqual((said, self.world.stored), (LOCAL, []))
+
     def test_a_slow_spool(self) -> None:
         """
         Whoever adds waits while the spool writes, and the answer to the client with it.
@@ -398,6 +474,20 @@ class LimitTests(JudgedCase):
                 else:
                     self.assertEqual(said, b"552 5.3.4 message too large\r\n")
                     self.assertLessEqual(self.world.spool.writers[0].size, size)
+
+    def test_what_we_mended_is_no_fault_of_a_module(self) -> None:
+        """
+        A message that is as large as it may be is taken with the Date that we add, if no module makes it larger.
+        """
+        smtp = changed(max_message_size=len(MAIL) - 3)
+        self.world = World(smtp, Listener(kind="submission", auth_cleartext=True))
+        self.world.decisions.judge = lambda transaction, content: content.replace("X-Old", "2")
+        client = self.world.connect()
+        client.say(b"EHLO x\r\nAUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n" + BEGIN.partition(b"\r\n")[2])
+        self.assertTrue(client.say(MAIL).startswith(QUEUED))
+        self.world.decisions.judge = lambda transaction, content: content.append(b"x")
+        client.say(BEGIN.partition(b"\r\n")[2])
+        self.assertEqual(client.say(MAIL), b"552 5.3.4 message too large\r\n")
 
     def test_nothing_changes_after_the_verdict(self) -> None:
         """
