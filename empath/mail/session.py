@@ -25,9 +25,9 @@ class Session:
     `peer` is the client's IP address as text (IPv4-mapped IPv6 as IPv4), or "unix". `name` is what it called itself
     in EHLO or HELO, "" before. `protocol` is what `Received` says after `with` ("SMTP", "ESMTP", "ESMTPS" …, RFC 3848).
     `tls` is the protocol's version ("TLSv1.3"), `cipher` its suite, `tls_client_subject` the subject of a client
-    certificate that was verified; all "" without. `login` is "" until AUTH. `trusted` means that relay is allowed by
-    network or login. `metadata` is copied into each transaction at MAIL, as are `decisions`, what modules said of the
-    session so far.
+    certificate that was verified; all "" without. `login` is "" until AUTH, `mechanism` ("PLAIN", RFC 4954) what it
+    was last tried with. `trusted` means that relay is allowed by network or login. `metadata` is copied into each
+    transaction at MAIL, as are `decisions`, what modules said of the session so far.
     """
 
     session_id: str
@@ -42,6 +42,7 @@ class Session:
     cipher: str = ""
     tls_client_subject: str = ""
     login: str = ""
+    mechanism: str = ""
     trusted: bool = False
     metadata: dict[str, str] = attrs.field(factory=dict)
     decisions: tuple[Decision, ...] = ()
@@ -76,7 +77,7 @@ class Transaction:
     routes: dict[Address | None, str] | None = None
     decisions: tuple[Decision, ...] = ()
     _rewritten: dict[Address, tuple[Recipient, ...]] | None = None
-    _present: Present | None = attrs.field(default=None, init=False)
+    _present: Present | None = attrs.field(default=None, init=False, repr=False)
 
     def hold(self, why: str) -> None:
         """

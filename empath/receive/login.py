@@ -68,6 +68,7 @@ class LoginConnection(SecuredConnection):
 
     def _auth_begun(self, event: AuthBegun) -> None:
         self._step = None
+        self.session.mechanism = event.mechanism
         self._take(begin(event.mechanism, event.initial, self._binding(), self._around.secret_chance))
 
     def _auth_answered(self, event: AuthAnswered) -> None:

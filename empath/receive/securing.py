@@ -95,7 +95,7 @@ class SecuredConnection(JudgedConnection):
         session.metadata |= {"tls": "true", "protocol": session.tls, "cipher": session.cipher}
         if session.tls_client_subject:
             session.metadata["tls_client_subject"] = session.tls_client_subject
-        session.name = session.login = ""
+        session.name = session.login = session.mechanism = ""
         session.protocol = "SMTP"
         session.trusted = self._around.trusts(session.peer)
         smtp.standing = Standing(secure=True, trusted=session.trusted, xclient=xclient)

@@ -54,6 +54,7 @@ class LoginTests(SynchronousTestCase):
         self.assertFalse(self.session.trusted)
         self.assertEqual(self.client.say(RIGHT), WELCOME)
         self.assertEqual((self.session.login, self.session.trusted, self.session.protocol), ("tim", True, "ESMTPA"))
+        self.assertEqual(self.session.mechanism, "PLAIN")
         self.assertEqual(self.world.decisions.asked[-1], ("auth", "tim"))
         self.client.say(BEGIN + b".\r\n")
         self.assertIn(b"with ESMTPA", self.world.spool.committed[0][0].header)

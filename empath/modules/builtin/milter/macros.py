@@ -1,7 +1,7 @@
 """
 The macros that a milter can ask for, as far as we know their values: Sendmail's names for what Postfix tells, too.
 
-"{auth_type}" is not among them, nor what Sendmail knows of its own queue: a milter takes an absent macro as not known.
+What Sendmail knows of its own queue is not among them: a milter takes an absent macro as not known.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 from empath.mail.address import Address
 from empath.mail.session import Session, Transaction
 
+_BY_PROXY: Final = "XCLIENT"  # who logged in at a proxy, as Postfix says it
 _AES: Final = re.compile(r"(?:AES|CAMELLIA|ARIA)[_-]?(128|256)")
 
 
@@ -38,7 +39,7 @@ def session_macros(session: Session, hostname: str, client: str, pointer: str) -
     if session.tls_client_subject:
         known["{cert_subject}"] = session.tls_client_subject
     if session.login:
-        known["{auth_authen}"] = session.login
+        known |= {"{auth_authen}": session.login, "{auth_type}": session.mechanism or _BY_PROXY}
     return known
 
 
