@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.session import Transaction
-from empath.modules.builtin.milter.changes import IN_MEMORY, MOST, Changes
+from empath.modules.builtin.milter.changes import LARGEST, MOST, MOST_INSERTED, Changes
 from empath.modules.builtin.milter.codec import MilterError
+from empath.modules.builtin.milter.message import header_fields
+from empath.modules.builtin.milter.new_body import IN_MEMORY
 from empath.modules.builtin.milter.said import (
     AddHeader,
     AddRecipient,
@@ -125,6 +127,7 @@ class ChangesTests(SynchronousTestCase):
             ),
             ((b"a\r",), b"\r\na\r\n"),
             ((b"a\r\n",), b"\r\na\r\n"),
+            ((b"a\0\r\0\nb",), b"\r\na\r\nb\r\n"),
         ):
             self.assertEqual(self.made(*map(ReplaceBody, pieces)).body, body)
         self.assertEqual(self.services.threads, 0)
@@ -152,7 +155,11 @@ class ChangesTests(SynchronousTestCase):
         for change in (
             AddHeader(b"no name", b"x"),
             AddHeader(b"X", b"a\nInjected: x"),
-            AddHeader(b"X", b"x" * 1000),
+            AddHeader(b"X", b"a\n\nInjected: x"),
+            AddHeader(b"X", b"a\r\n \r\nInjected: x"),
+            AddHeader(b"X", b"a\0b"),
+            AddHeader(b"X" * 1000, b"x"),
+            AddHeader(b"From", "ü@one.test".encode()),
             InsertHeader(0, b"", b"x"),
             ChangeHeader(1, b"X", b"a\n\nb"),
             AddRecipient(b"<nobody>"),
@@ -161,18 +168,70 @@ class ChangesTests(SynchronousTestCase):
             DeleteRecipient(b""),
             DeleteRecipient(b"a b"),
             ChangeSender(b"<a@b@c>"),
-            ReplaceBody(b"a\0b"),
             ReplaceBody(b"x" * 2000),
         ):
             with self.assertRaises(MilterError):
                 Changes(self.services, 1000).take(change)
 
+    def test_a_field_that_the_client_made_odd(self) -> None:
+        """
+        A milter that gives back what it was told is not to blame for it: lines without anything, a CR that stands
+        alone, words that no line can hold.
+        """
+        content = self.made(
+            ChangeHeader(1, b"A", b"[SPAM] one\n \n\t\n\ttwo\n "),
+            ChangeHeader(1, b"B", b"a\rb"),
+            AddHeader(b"C", b"x" * 2000),
+            AddHeader(b"D", b"y" * 1200 + b"\n " + b"z"),
+        )
+        self.assertEqual(content.get("A"), "[SPAM] one\ttwo")
+        self.assertEqual(content.get("B"), "a b")
+        self.assertEqual(content.get("C"), " ".join(("x" * 900, "x" * 900, "x" * 200)))
+        self.assertEqual(content.get("D"), f"{'y' * 900} {'y' * 300} z")
+        self.assertTrue(all(len(line) <= 998 for line in content.header.split(b"\r\n")))
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.text("a \t\r\nü", max_size=12), st.integers(0, 1500), st.booleans())
+    def test_what_the_milter_was_told_it_may_give_back(self, value: str, length: int, utf8: bool) -> None:
+        """
+        Whatever the client wrote in a field, and however the milter was told of it.
+        """
+        long = f"X-Odd:{value}{'ö' * length}\r\n".encode()
+        for told in header_fields(long, leading_space=True):
+            name, _, back = told.removesuffix(b"\0").partition(b"\0")
+            kept = Changes(self.services, 1000, utf8)
+            if name == b"X-Odd" and back:
+                kept.take(ChangeHeader(1, name, b" [SPAM]" + back))
+                field = self.made(AddHeader(name, back)).header
+                self.assertNotIn(b"\n[", field)
+
+    def test_many_changes(self) -> None:
+        """
+        As many as a client can make a milter want are made, in linear time.
+        """
+        many = 20_000
+        header = b"X-A:1\r\n" * many
+        self.transaction.recipients = [recipient(f"u{number}@one.test") for number in range(5000)]
+        content = self.made(
+            *(ChangeHeader(number, b"X-A", b"") for number in range(many, 0, -1)),
+            *(DeleteRecipient(f"<u{number}@one.test>".encode()) for number in range(5000)),
+            *(AddRecipient(f"<n{number}@one.test>".encode()) for number in range(5000)),
+            content=FakeContent(header + b"To: a\r\n"),
+        )
+        self.assertEqual(content.header, b"To: a\r\n")
+        self.assertEqual((len(self.transaction.recipients), self.addresses()[-1]), (5000, "n4999@one.test"))
+
     def test_changes_are_bounded(self) -> None:
         """
-        So many and no more.
+        So many and no more, and so many octets.
         """
-        kept = Changes(self.services, 1000)
-        for _ in range(MOST):
-            kept.take(Quarantine(b""))
-        with self.assertRaises(MilterError):
-            kept.take(Quarantine(b""))
+        for change, most in (
+            (Quarantine(b""), MOST),
+            (InsertHeader(1, b"X", b"y"), MOST_INSERTED),
+            (AddHeader(b"X", b"y" * 65_535), LARGEST // 65_536),
+        ):
+            kept = Changes(self.services, 1000)
+            for _ in range(most):
+                kept.take(change)
+            with self.assertRaises(MilterError):
+                kept.take(change)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.modules.builtin.milter.codec import (
+    CHUNK,
     MAX_PACKET,
     Actions,
     Command,
@@ -50,8 +51,29 @@ class PacketTests(SynchronousTestCase):
         """
         for length in (0, MAX_PACKET + 1, 0xFFFFFFFF):
             with self.assertRaises(MilterError):
-                list(Packets().feed(struct.pack("!I", length)))
-        self.assertEqual(list(Packets().feed(struct.pack("!I", MAX_PACKET))), [])
+                list(Packets().feed(struct.pack("!I", length) + b"h"))
+        self.assertEqual(list(Packets().feed(struct.pack("!I", MAX_PACKET) + b"h")), [])
+
+    def test_a_new_body_of_any_length(self) -> None:
+        """
+        It is given in the pieces that come, and not kept until all of it is there; an empty one is given as well.
+        """
+        packets, size = Packets(), 3 * MAX_PACKET
+        wire = (
+            struct.pack("!I", 1 + size) + b"b" + b"x" * size + struct.pack("!I", 1) + b"b" + struct.pack("!I", 1) + b"c"
+        )
+        found = [each for at in range(0, len(wire), 50_000) for each in packets.feed(wire[at : at + 50_000])]
+        self.assertEqual(b"".join(piece for name, piece in found if name == b"b"), b"x" * size)
+        self.assertTrue(all(len(piece) <= 50_000 for _, piece in found))
+        self.assertEqual(found[-2:], [(b"b", b""), (b"c", b"")])
+
+    def test_octet_by_octet(self) -> None:
+        """
+        A packet of the largest size takes no more time in small pieces than in large ones.
+        """
+        packets, wire = Packets(), struct.pack("!I", MAX_PACKET) + b"h" + b"x" * (MAX_PACKET - 1)
+        found = [each for at in range(0, len(wire), 3) for each in packets.feed(wire[at : at + 3])]
+        self.assertEqual(found, [(b"h", b"x" * (MAX_PACKET - 1))])
 
 
 class WritingTests(SynchronousTestCase):
@@ -80,6 +102,15 @@ class WritingTests(SynchronousTestCase):
         """
         written = macro_packet(Command.MAIL, [("i", "Q1"), ("{mail_addr}", "")])
         self.assertEqual(written, struct.pack("!I", 20) + b"DMi\0Q1\0{mail_addr}\0\0")
+
+    def test_macros_that_no_packet_can_hold(self) -> None:
+        """
+        They are left out: libmilter would hang up.
+        """
+        rest = "y" * (CHUNK - len(b"Ei\0Q1\0v\0\0"))
+        values = [("i", "Q1"), ("{msg_id}", "x" * CHUNK), ("v", rest), ("j", "")]
+        written = macro_packet(Command.END_OF_MESSAGE, values)
+        self.assertEqual(written, struct.pack("!I", 1 + CHUNK) + b"DEi\0Q1\0v\0" + rest.encode() + b"\0")
 
     def test_each_version_offers_what_it_knows(self) -> None:
         """

@@ -44,10 +44,12 @@ class TellingTests(SynchronousTestCase):
 
     def test_a_field_fits_a_packet(self) -> None:
         """
-        What libmilter could not read is cut.
+        What libmilter could not read is cut, and what has a name that is too long for it is not told.
         """
         [field] = header_fields(b"X-Long: " + b"x" * 100_000 + b"\r\n", True)
         self.assertEqual(len(field), CHUNK)
+        fitting = b"X" * (CHUNK - 2)
+        self.assertEqual(header_fields(fitting + b":y\r\n" + fitting + b"Y: z\r\n", True), [fitting + b"\0\0"])
 
     def test_bodies(self) -> None:
         """

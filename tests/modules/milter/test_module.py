@@ -141,7 +141,8 @@ class TellingTests(MilterCase):
         What is known, and what the operator gives in its place.
         """
         self.module = self.made(macros={"daemon_name": "ORIGINATING", "{x_site}": "north"})
-        self.session.tls, self.session.cipher, self.session.login = "TLSv1.3", "TLS_AES_256_GCM_SHA384", "robot"
+        self.session.tls, self.session.cipher = "TLSv1.3", "TLS_AES_256_GCM_SHA384"
+        self.session.login, self.session.mechanism = "robot", "PLAIN"
         self.content = FakeContent(b"Message-ID: <1@a.test>\r\n")
         self.whole()
         told = dict(self.milter.macros)
@@ -150,10 +151,22 @@ class TellingTests(MilterCase):
         self.assertEqual((told["C"]["_"], told["C"]["{client_name}"]), ("[192.0.2.7]", "unknown"))
         tls = {"{tls_version}": "TLSv1.3", "{cipher}": "TLS_AES_256_GCM_SHA384", "{cipher_bits}": "256"}
         self.assertEqual(told["H"], tls)
-        self.assertEqual((told["M"]["i"], told["M"]["{auth_authen}"]), ("QUEUE-1", "robot"))
+        self.assertEqual(told["M"]["i"], "QUEUE-1")
+        self.assertEqual((told["M"]["{auth_authen}"], told["M"]["{auth_type}"]), ("robot", "PLAIN"))
         self.assertEqual((told["M"]["{mail_addr}"], told["M"]["{mail_host}"]), ("me@one.test", "one.test"))
         self.assertEqual((told["R"]["{rcpt_addr}"], told["R"]["{rcpt_mailer}"]), ("you@ours.test", "local"))
         self.assertEqual(told["E"], {"i": "QUEUE-1", "{msg_id}": "<1@a.test>"})
+
+    def test_a_login_at_a_proxy(self) -> None:
+        """
+        Its mechanism is not known, but that there was one; what was tried in vain is none.
+        """
+        self.session.login = "robot"
+        self.whole()
+        self.assertEqual(dict(self.milter.macros)["M"]["{auth_type}"], "XCLIENT")
+        self.session = session(number=2, name="client.test", mechanism="PLAIN")
+        self.whole()
+        self.assertNotIn("{auth_type}", self.milter.macros[-4][1])
 
     def test_a_macro_that_was_asked_for(self) -> None:
         """
@@ -499,7 +512,7 @@ class TroubleTests(MilterCase):
             ("M", b"hX\0b\0"),
             ("E", b"hX y\0b\0"),
             ("E", b"+nobody\0"),
-            ("E", b"b\0"),
+            ("E", b"e<a@b@c>\0"),
         ):
             self.setUp()
             self.milter.on(command, answer, b"c")

@@ -52,10 +52,12 @@ class OptionsTests(SynchronousTestCase):
 
     def test_what_was_not_offered(self) -> None:
         """
-        Less talk than was offered is passed over, more changes than were offered are an error.
+        Less talk is granted, as the milter will not answer what it says it does not; more changes than were offered are
+        an error, and that refused recipients be told is passed over.
         """
         agreed = read_options(b"O", options(6, 0x01, 0xFF000880)[1:], offer(6))
         self.assertEqual((agreed.flags, agreed.actions), (0x80, 1))
+        self.assertEqual(read_options(b"O", options(2, 0x01, 0x1000C0)[1:], offer(2)).flags, 0x1000C0)
         self.refused(options(6, 0x200)[1:])
 
     def test_macros_by_stage(self) -> None:
@@ -66,6 +68,15 @@ class OptionsTests(SynchronousTestCase):
         asked += struct.pack("!I", 99) + b"x\0"
         agreed = read_options(b"O", options(macros=asked)[1:], offer(6))
         self.assertEqual(agreed.macros, {MacroStage.CONNECT: ("j", "{client_addr}", "_"), MacroStage.MAIL: ()})
+
+    def test_lists_of_macros_are_bounded(self) -> None:
+        """
+        Each name counts once, and there is an end to them.
+        """
+        names = b"i " * 100_000 + b"j\0"
+        agreed = read_options(b"O", options(macros=b"\0\0\0\0" + names)[1:], offer(6))
+        self.assertEqual(agreed.macros, {MacroStage.CONNECT: ("i", "j")})
+        self.refused(options(macros=b"\0\0\0\0" + b" ".join(b"%d" % number for number in range(1001)) + b"\0")[1:])
 
     def test_no_answer_to_an_offer(self) -> None:
         """
@@ -104,11 +115,19 @@ class ReplyTests(SynchronousTestCase):
         self.assertEqual(self.said(b"550 no\0"), "550 5.7.1 no\r\n")
         self.assertEqual(self.said(b"450 5.1.1 no\0"), "450 4.7.1 5.1.1 no\r\n")
 
+    def test_endless_replies(self) -> None:
+        """
+        They are cut.
+        """
+        lines = b"\r\n".join([b"550-5.7.1 " + b"x" * 100_000] * 200)
+        reply = read_reply(lines)
+        self.assertEqual((len(reply.lines), {len(line) for line in reply.lines}), (32, {980 - len("550-5.7.1 ")}))
+
     def test_what_is_no_refusal(self) -> None:
         """
         A refusal is said all the same, for good where the milter began with a 5.
         """
-        for said in (b"", b"250 fine\0", b"4", b"450 a\r\n550 b\0", b"450-a\r\nb\0", b"\xff\xff"):
+        for said in (b"", b"250 fine\0", b"4", b"450 a\r\n550 b\0", b"450-a\r\nb\0", b"\xff\xff", "4५५ no".encode()):
             self.assertEqual(self.said(said), "451 4.7.1 service unavailable, try again later\r\n")
         self.assertEqual(self.said(b"5xx no\0"), "550 5.7.1 command rejected\r\n")
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Final
+from typing import Any, Final
 
-from empath.mail.header import field
-from empath.mail.xtext import original_recipient
+import attrs
+
 from empath.modules import Address, IContent, IServices, Recipient, Transaction, parse_address
-from empath.modules.builtin.milter.codec import (
-    MilterError,
-)
+from empath.modules.builtin.milter.codec import MilterError
+from empath.modules.builtin.milter.fields import read_field
+from empath.modules.builtin.milter.new_body import NewBody
+from empath.modules.builtin.milter.recipients import Recipients
 from empath.modules.builtin.milter.said import (
     AddHeader,
     AddRecipient,
@@ -29,26 +29,29 @@ from empath.modules.builtin.milter.said import (
     ReplaceBody,
 )
 
-IN_MEMORY: Final = 64 * 1024  # octets of a new body; more goes to a temporary file
-MOST: Final = 10_000  # changes besides the body
-_PIECE: Final = 64 * 1024
+MOST: Final = 50_000  # changes besides the body: more than a client can make a milter want
+MOST_INSERTED: Final = 1000  # of them, those in the middle of the header
+LARGEST: Final = 4 * 1024 * 1024  # octets of all of them
 _NOTIFY: Final = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}")
 _ORCPT: Final = re.compile(r"[A-Za-z0-9-]+;[!-~]{1,500}")
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
-Done = Callable[[Transaction, IContent], object]
+Done = Callable[[Transaction, IContent, Recipients], object]
 
 
 class Changes:
     """
-    The changes to one message. A new body may have up to `limit` octets.
+    The changes to one message. A new body may have up to `limit` octets; `utf8` tells that the message came with
+    SMTPUTF8.
     """
 
-    def __init__(self, services: IServices, limit: int) -> None:
+    def __init__(self, services: IServices, limit: int, utf8: bool = False) -> None:
         self._services = services
         self._limit = limit
+        self._utf8 = utf8
         self._done: list[Done] = []
-        self._body: _NewBody | None = None
+        self._inserted = 0
+        self._octets = 0
+        self._body: NewBody | None = None
 
     def take(self, change: Change) -> Awaitable[None] | None:
         """
@@ -56,22 +59,26 @@ class Changes:
         """
         if isinstance(change, ReplaceBody):
             if self._body is None:
-                self._body = _NewBody(self._services.in_thread, self._limit)
+                self._body = NewBody(self._services.in_thread, self._limit)
             return self._body.take(change.piece)
-        if len(self._done) >= MOST:
-            raise MilterError(f"wants more than {MOST} changes to one message")
-        self._done.append(_READERS[type(change)](change))
+        self._inserted += isinstance(change, InsertHeader)
+        self._octets += sum(len(each) for each in attrs.astuple(change, recurse=False) if isinstance(each, bytes))
+        if len(self._done) >= MOST or self._inserted > MOST_INSERTED or self._octets > LARGEST:
+            raise MilterError("wants more changes to one message than there may be")
+        self._done.append(_READERS[type(change)](change, self._utf8))
         return None
 
     async def apply(self, transaction: Transaction, content: IContent) -> None:
         """
         Make them all, in their order; the body is last.
         """
+        recipients = Recipients(transaction)
         try:
             for done in self._done:
-                done(transaction, content)
+                done(transaction, content, recipients)
         except ValueError as error:
             raise MilterError(f"wants a change that cannot be made: {error}") from error
+        recipients.give()
         if self._body is not None:
             await self._body.give(content)
 
@@ -81,92 +88,6 @@ class Changes:
         """
         if self._body is not None:
             self._body.close()
-
-
-class _NewBody:
-    """
-    A body as it comes in, with all line ends made CRLF.
-    """
-
-    def __init__(self, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]], limit: int) -> None:
-        self._in_thread = in_thread
-        self._limit = limit
-        self._size = 0
-        self._kept = b""  # a CR whose LF may come with the next piece
-        self._last = b""
-        self._file: IO[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - `close` closes it
-
-    def take(self, piece: bytes) -> Awaitable[None] | None:
-        """
-        Keep the next piece.
-        """
-        piece = self._kept + piece
-        self._kept = piece[-1:] if piece.endswith(b"\r") else b""
-        return self._write(_crlf(piece.removesuffix(b"\r")))
-
-    async def give(self, content: IContent) -> None:
-        """
-        Put it in the place of the body there is.
-        """
-        ended = self._write((b"\r\n" if self._kept else b"") or (b"\r\n" if self._last not in (b"", b"\n") else b""))
-        if ended is not None:
-            await ended
-        await self._read(lambda: self._file.seek(0))
-        waiting = content.replace_body(b"\r\n")
-        kept = b""
-        while True:
-            if waiting is not None:
-                await waiting
-            piece = await self._read(lambda: self._file.read(_PIECE))
-            if not piece:
-                return
-            whole = kept + piece
-            kept = b"\r" if whole.endswith(b"\r") else b""
-            waiting = content.append(whole.removesuffix(b"\r"))
-
-    def close(self) -> None:
-        """
-        Let go of it.
-        """
-        self._file.close()
-
-    def _write(self, data: bytes) -> Awaitable[None] | None:
-        if b"\0" in data:
-            raise MilterError("wants a body with a NUL")
-        self._size += len(data)
-        if self._size > self._limit:
-            raise MilterError(f"wants a body of more than {self._limit} octets")
-        self._last = data[-1:] or self._last
-        if self._size <= IN_MEMORY:
-            self._file.write(data)
-            return None
-        return self._in_thread(lambda: self._file.write(data))
-
-    async def _read(self, call: Callable[[], Any]) -> Any:
-        return call() if self._size <= IN_MEMORY else await self._in_thread(call)
-
-
-def _crlf(data: bytes) -> bytes:
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-
-
-def _text(raw: bytes) -> str:
-    """
-    Read the value of a field: its lines end in LF or CRLF.
-    """
-    return _LINE_END.sub("\r\n", raw.decode(errors="replace")).removesuffix("\r\n")
-
-
-def _field(name: bytes, value: bytes) -> tuple[str, str]:
-    """
-    Read a field, and be sure that it can be written.
-    """
-    known, text = name.decode(errors="replace"), _text(value)
-    try:
-        field(known, text)
-    except ValueError as error:
-        raise MilterError(str(error)) from error
-    return known, text
 
 
 def _address(raw: bytes) -> Address | None:
@@ -199,72 +120,51 @@ def _parameters(raw: bytes) -> dict[str, str]:
     return found
 
 
-def _add_header(change: AddHeader) -> Done:
-    name, value = _field(change.name, change.value)
-    return lambda _, content: content.add(name, value)
+def _add_header(change: AddHeader, utf8: bool) -> Done:
+    name, value = read_field(change.name, change.value, utf8)
+    return lambda _, content, __: content.add(name, value)
 
 
-def _insert_header(change: InsertHeader) -> Done:
-    name, value = _field(change.name, change.value)
+def _insert_header(change: InsertHeader, utf8: bool) -> Done:
+    name, value = read_field(change.name, change.value, utf8)
     at = max(change.index - 1, 0)  # our Received, which is not there yet, has the index 0
-    return lambda _, content: content.add(name, value, at)
+    return lambda _, content, __: content.add(name, value, at)
 
 
-def _change_header(change: ChangeHeader) -> Done:
+def _change_header(change: ChangeHeader, utf8: bool) -> Done:
     if not change.value:
         known = change.name.decode(errors="replace")
-        return lambda _, content: content.remove(known, change.index - 1)
-    name, value = _field(change.name, change.value)
-    return lambda _, content: content.replace(name, value, change.index - 1)
+        return lambda _, content, __: content.remove(known, change.index - 1)
+    name, value = read_field(change.name, change.value, utf8)
+    return lambda _, content, __: content.replace(name, value, change.index - 1)
 
 
-def _add_recipient(change: AddRecipient) -> Done:
+def _add_recipient(change: AddRecipient, _utf8: bool) -> Done:
     address = _address(change.address)
     if address is None:
         raise MilterError("wants a recipient without an address")
     new = Recipient(address, _parameters(change.parameters))
-
-    def done(transaction: Transaction, _: IContent) -> None:
-        if not any(_same(each.address, address) for each in transaction.recipients):
-            transaction.recipients.append(new)
-
-    return done
+    return lambda _, __, recipients: recipients.add(new)
 
 
-def _delete_recipient(change: DeleteRecipient) -> Done:
-    """
-    Remove a recipient, or those that an alias made of it.
-    """
+def _delete_recipient(change: DeleteRecipient, _utf8: bool) -> Done:
     address = _address(change.address)
     if address is None:
         raise MilterError("wants to remove a recipient without an address")
-    original = original_recipient(address.text).lower()
-
-    def done(transaction: Transaction, _: IContent) -> None:
-        transaction.recipients[:] = [
-            each
-            for each in transaction.recipients
-            if not _same(each.address, address) and each.parameters.get("ORCPT", "").lower() != original
-        ]
-
-    return done
+    return lambda _, __, recipients: recipients.remove(address)
 
 
-def _change_sender(change: ChangeSender) -> Done:
+def _change_sender(change: ChangeSender, _utf8: bool) -> Done:
     address = _address(change.address)
-    return lambda transaction, _: setattr(transaction, "reverse_path", address)
+    return lambda transaction, _, __: setattr(transaction, "reverse_path", address)
 
 
-def _quarantine(change: Quarantine) -> Done:
+def _quarantine(change: Quarantine, _utf8: bool) -> Done:
     reason = change.reason.decode(errors="replace")
-    return lambda transaction, _: transaction.hold(reason if reason.isprintable() else ascii(reason))
+    return lambda transaction, _, __: transaction.hold(reason if reason.isprintable() else ascii(reason))
 
 
-def _same(first: Address, second: Address) -> bool:
-    return (first.local, first.domain) == (second.local, second.domain)
-
-
-_READERS: Final[dict[type, Callable[[Any], Done]]] = {
+_READERS: Final[dict[type, Callable[[Any, bool], Done]]] = {
     AddHeader: _add_header,
     InsertHeader: _insert_header,
     ChangeHeader: _change_header,

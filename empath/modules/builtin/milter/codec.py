@@ -17,7 +17,8 @@ import attrs
 from empath.errors import ModuleError
 
 CHUNK: Final = 65535  # octets of body in a packet (MILTER_CHUNK_SIZE)
-MAX_PACKET: Final = 1024 * 1024  # of a milter; libmilter's own are not longer than 64 KiB
+MAX_PACKET: Final = 1024 * 1024  # of a milter, but for a new body; libmilter's own are not longer than 64 KiB
+NEW_BODY: Final = b"b"  # SMFIR_REPLBODY
 NEWEST: Final = 6
 OLDEST: Final = 2
 _LENGTH: Final = struct.Struct("!I")
@@ -174,33 +175,59 @@ def connect_content(hostname: str, peer: str, port: int) -> bytes:
 
 def macro_packet(command: Command, values: Iterable[tuple[str, str]]) -> bytes:
     """
-    Write the macros that go before a command.
+    Write the macros that go before a command, without those that a packet of libmilter's has no room for: it would hang
+    up, and the length of some is the client's choice.
     """
-    return packet(Command.MACRO, command.value + b"".join(texts(name, value) for name, value in values))
+    written, room = [command.value], CHUNK - len(command.value)
+    for each in (texts(name, value) for name, value in values):
+        if len(each) <= room:
+            written.append(each)
+            room -= len(each)
+    return packet(Command.MACRO, b"".join(written))
 
 
 class Packets:
     """
-    Cuts what a milter sends into packets.
+    Cuts what a milter sends into packets. A new body may come in a packet of any length, as rspamd sends it: it is
+    given in the pieces that come, each as a packet of its own, and means the same.
     """
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_buffer", "_left")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._left = 0  # octets that are to come of a new body
 
     def feed(self, received: bytes) -> Iterator[tuple[bytes, bytes]]:
         """
         Give the name and the data of each packet that is complete now.
         """
-        buffer, at = self._buffer + received, 0
-        while len(buffer) - at >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(buffer, at)
-            if not 1 <= length <= MAX_PACKET:
-                raise MilterError(f"a packet of {length} octets")
-            begin = at + _LENGTH.size
-            if len(buffer) < begin + length:
+        buffer, at = self._buffer, 0
+        buffer += received
+        while len(buffer) - at > (0 if self._left else _LENGTH.size):
+            if self._left:
+                end = min(at + self._left, len(buffer))
+                self._left -= end - at
+                yield NEW_BODY, bytes(buffer[at:end])
+                at = end
+                continue
+            begin, end = self._bounds(at)
+            name = bytes(buffer[begin - 1 : begin])
+            if name == NEW_BODY and end > len(buffer):
+                at, self._left = begin, end - begin
+            elif end > len(buffer):
                 break
-            at = begin + length
-            yield buffer[begin : begin + 1], buffer[begin + 1 : at]
-        self._buffer = buffer[at:]
+            else:
+                yield name, bytes(buffer[begin:end])
+                at = end
+        del buffer[:at]
+
+    def _bounds(self, at: int) -> tuple[int, int]:
+        """
+        Tell where the data of the packet begin and end that begins there; its name is known.
+        """
+        (length,) = _LENGTH.unpack_from(self._buffer, at)
+        begin = at + _LENGTH.size + 1
+        if length < 1 or (length > MAX_PACKET and self._buffer[begin - 1] != NEW_BODY[0]):
+            raise MilterError(f"a packet of {length} octets")
+        return begin, begin + length - 1

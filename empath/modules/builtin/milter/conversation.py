@@ -135,7 +135,7 @@ class Conversation:
         """
         Tell of the message, and make the changes that the milter wants.
         """
-        changes = Changes(self._services, self._terms.max_body)
+        changes = Changes(self._services, self._terms.max_body, "SMTPUTF8" in transaction.parameters)
         try:
             verdict = await self._catch_up(transaction, transaction.recipients)
             if verdict is None and not self._done(transaction):

@@ -51,16 +51,17 @@ def header_fields(block: bytes, leading_space: bool) -> list[bytes]:
     Write what HEADER says of each field of a header block: name and value as the client wrote them, lines divided by
     LF. Without `leading_space` the blank behind the colon is left out, as Sendmail did it before its 8.14.
 
-    What is no field is not told. A value that a packet of libmilter cannot hold is cut.
+    What is no field is not told, nor one whose name alone is too long for a packet of libmilter's. A value that is too
+    long for it is cut.
     """
     told = []
     for raw in _BETWEEN.split(block):
         match = _FIELD.match(raw)
-        if match is not None:
-            name, value = match[1], match[2].removesuffix(b"\r").removesuffix(b"\n").removesuffix(b"\r")
+        if match is not None and (room := CHUNK - len(match[1]) - 2) >= 0:
+            value = match[2].removesuffix(b"\r").removesuffix(b"\n").removesuffix(b"\r")
             value = value.replace(b"\r\n", b"\n")
             value = value if leading_space else value.removeprefix(b" ")
-            told.append(texts(name, value[: max(0, CHUNK - len(name) - 2)]))
+            told.append(texts(match[1], value[:room]))
     return told
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from empath.mail.reply import Reply
 from empath.modules.builtin.milter.codec import (
+    NEW_BODY,
     OLDEST,
     Actions,
     Command,
@@ -39,14 +40,21 @@ TRY_LATER: Final = Reply.of("451 4.7.1 service unavailable, try again later")
 _INDEX: Final = struct.Struct("!I")
 _OPTIONS: Final = struct.Struct("!III")
 _MAX_INDEX: Final = 0x7FFFFFFF
-_REPLY_LINE: Final = re.compile(r"([45]\d\d)(?:[ -](.*))?", re.S)
+_MOST_LINES: Final = 32  # of a reply, and
+_LONGEST_LINE: Final = 980  # characters: libmilter's own bounds
+_MOST_NAMES: Final = 1000  # of macros, in all lists
+_LONGEST_REASON: Final = 500  # characters
+_REPLY_LINE: Final = re.compile(r"([45][0-9][0-9])(?:[ -](.*))?", re.S)
+_REPLY_END: Final = re.compile(r"\r\n|\n|\r")
+_KNOWN_FLAGS: Final = ~Flags.REFUSED_RCPT & 0x1FFFFF
 _MACRO_NAMES: Final = re.compile(r"[\s,]+")
 
 
 def read_options(name: bytes, content: bytes, offered: Negotiated) -> Negotiated:
     """
-    Read the answer to our offer, without what we did not offer: such a wish of the milter's is ignored where it is for
-    less talk, and an error where it is for a change (as in Postfix).
+    Read the answer to our offer. As in Postfix, a wish for less talk is fulfilled even where our version of the
+    protocol did not offer that: who says so neither hears nor answers. A wish for a change that was not offered is an
+    error; that refused recipients be told is passed over.
     """
     if name != Command.NEGOTIATE.value or len(content) < _OPTIONS.size:
         raise MilterError(f"no answer to the offer: {name!r}, {len(content)} octets")
@@ -56,7 +64,7 @@ def read_options(name: bytes, content: bytes, offered: Negotiated) -> Negotiated
     more = actions & ~int(offered.actions)
     if more:
         raise MilterError(f"wants to make changes that were not offered: {more:#x}")
-    return Negotiated(version, Actions(actions), Flags(flags) & offered.flags, _macros(content[_OPTIONS.size :]))
+    return Negotiated(version, Actions(actions), Flags(flags & _KNOWN_FLAGS), _macros(content[_OPTIONS.size :]))
 
 
 def read_answer(name: bytes, content: bytes) -> Answer | Progress | Change:
@@ -78,10 +86,11 @@ def read_answer(name: bytes, content: bytes) -> Answer | Progress | Change:
 def read_reply(content: bytes) -> Reply:
     """
     Read what is to be said to the client, of one line or more. What is no 4yz or 5yz reply becomes one: temporary, if
-    it does not begin with a 5. A "%" comes doubled.
+    it does not begin with a 5. A "%" comes doubled. What is longer than libmilter sends is cut.
     """
     text = content.rstrip(b"\0").decode(errors="replace").replace("%%", "%")
-    lines = [_REPLY_LINE.fullmatch(each) for each in re.split(r"\r\n|\n|\r", text.rstrip("\r\n"))]
+    said = _REPLY_END.split(text.rstrip("\r\n"), _MOST_LINES)[:_MOST_LINES]
+    lines = [_REPLY_LINE.fullmatch(each[:_LONGEST_LINE]) for each in said]
     found = [each for each in lines if each is not None]
     codes = {each[1] for each in found}
     if len(found) != len(lines) or len(codes) != 1:
@@ -101,8 +110,10 @@ def _macros(content: bytes) -> dict[MacroStage, tuple[str, ...]]:
         stage, content = _number(content)
         names, content = _text(content)
         if stage <= max(MacroStage):
-            asked = _MACRO_NAMES.split(names.decode(errors="replace"))
-            found[MacroStage(stage)] = tuple(each for each in asked if each)
+            asked = dict.fromkeys(_MACRO_NAMES.split(names.decode(errors="replace")))
+            found[MacroStage(stage)] = tuple(filter(None, asked))
+    if sum(map(len, found.values())) > _MOST_NAMES:
+        raise MilterError(f"asks for more than {_MOST_NAMES} macros")
     return found
 
 
@@ -165,7 +176,7 @@ _CHANGES: Final[dict[bytes, Callable[[bytes], Change]]] = {
     b"2": lambda content: AddRecipient(*_with_parameters(content)),
     b"-": lambda content: DeleteRecipient(*_only(content, 1)),
     b"e": lambda content: ChangeSender(*_with_parameters(content)),
-    b"b": lambda content: ReplaceBody(content),
-    b"q": lambda content: Quarantine(content.rstrip(b"\0")),
+    NEW_BODY: ReplaceBody,
+    b"q": lambda content: Quarantine(content.rstrip(b"\0")[:_LONGEST_REASON]),
 }
 _BARE: Final = frozenset(kind.value for kind in Kind if kind is not Kind.REPLY)
