@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from empath.modules import Answer, Found, IServices
-from empath.modules.builtin.dnsbl_zones import Meaning, Zone
+from empath.modules.builtin.dnsbl_zones import Meaning, Zone, never_listed
 
 COMPLAINT_INTERVAL: Final = 3600.0
 REFUSALS: Final = {
@@ -21,6 +21,8 @@ REFUSALS: Final = {
     "127.255.255.254": "it does not answer public resolvers",
     "127.255.255.255": "too many questions",
 }
+UNCLEAR: Final = "see what its operator says of this answer"
+EVERYBODY: Final = "it lists everybody (RFC 5782, section 5), as lists do that are closed"
 
 log = Logger()
 
@@ -61,13 +63,13 @@ class Lists:
         inquiry.begin()
         return inquiry
 
-    def complain(self, zone: str, question: str, address: str) -> None:
+    def complain(self, zone: str, question: str, address: str, why: str) -> None:
         """
         Log, at most once an hour for each list, that its answer is none.
         """
         self.services.count(f"error:{zone}")
         now = self.clock.seconds()
-        if now - self._complained.get(zone, -COMPLAINT_INTERVAL) < COMPLAINT_INTERVAL:
+        if 0.0 <= now - self._complained.get(zone, -COMPLAINT_INTERVAL) < COMPLAINT_INTERVAL:
             return
         self._complained[zone] = now
         log.warn(
@@ -75,7 +77,7 @@ class Lists:
             zone=zone,
             address=address,
             question=question,
-            why=REFUSALS.get(address, "see what its operator says of this answer"),
+            why=why,
         )
 
 
@@ -139,9 +141,38 @@ class Inquiry:
         meanings = {(zone.meaning(address), address) for zone in zones for address in answer.addresses}
         for meaning, address in meanings:
             if meaning is Meaning.ERROR and (Meaning.LISTED, address) not in meanings:
-                self._lists.complain(name, answer.name, address)
+                self._lists.complain(name, answer.name, address, REFUSALS.get(address, UNCLEAR))
         if any(meaning is Meaning.LISTED for meaning, _ in meanings):
             self._lists.services.count(f"listed:{name}")
+            self._doubt(name)
+
+    def _doubt(self, name: str) -> None:
+        """
+        Ask whether a list that names the subject names what no list names: then it has everybody.
+        """
+        found = self._lists.services.lookup(f"{never_listed(self.label)}.{name}", "A")
+        if isinstance(found, Answer):
+            self._check(found, name)
+        else:
+            self.pending += 1
+            later(found).addCallbacks(self._checked, self._unchecked, callbackArgs=(name,))
+
+    def _check(self, answer: Answer, name: str) -> None:
+        zones = [zone for zone in self._lists.zones if zone.name == name]
+        for address in answer.addresses:
+            if any(zone.meaning(address) is Meaning.LISTED for zone in zones):
+                self._answers[name] = ()
+                self._lists.complain(name, answer.name, address, EVERYBODY)
+                return
+
+    def _checked(self, answer: Answer, name: str) -> None:
+        if self.pending:
+            self._check(answer, name)
+            self._answered()
+
+    def _unchecked(self, _: object) -> None:
+        if self.pending:
+            self._answered()
 
     def _heard(self, answer: Answer, name: str) -> None:
         if self.pending:

@@ -19,6 +19,8 @@ from empath.modules import options
 _ONE: Final = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 _KEYS: Final = frozenset({"zone", "answers", "weight"})
 _LONGEST: Final = 253  # characters of a name in the DNS
+_NEVER_IPV4: Final = "1.0.0.127"
+_NEVER_IPV6: Final = IPv6Address("::ffff:7f00:1").reverse_pointer.removesuffix(".ip6.arpa")
 _HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.(?!\d+\Z)[a-z0-9-]{2,63}")
 
 Answers = tuple[tuple[int, int], ...]
@@ -127,6 +129,17 @@ def client_label(peer: str) -> str:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return address.reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
+
+
+def never_listed(label: str) -> str:
+    """
+    Give the label of the same kind, a client's or a domain's, that no list has if it is in working order: 127.0.0.1,
+    ::ffff:7f00:1, or the name "invalid" (RFC 5782 §5).
+    """
+    parts = label.split(".")
+    if parts[-1].isdigit() and label.count(".") == _NEVER_IPV4.count("."):
+        return _NEVER_IPV4
+    return _NEVER_IPV6 if len(label) == len(_NEVER_IPV6) and all(len(part) == 1 for part in parts) else "invalid"
 
 
 def domain_label(domain: str, zones: Iterable[Zone]) -> str:

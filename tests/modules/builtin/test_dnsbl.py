@@ -93,7 +93,8 @@ class VerdictTests(DnsblCase):
         self.lists()
         module = self.module(zones=["bl.example", "other.example"])
         self.assertIsNone(module.connect(self.session))
-        self.assertEqual(len(self.services.questions), 2)
+        names = [name for name, _ in self.services.questions]
+        self.assertEqual(names, [LISTED, "1.0.0.127.bl.example", "1.113.0.203.other.example"])
         self.assertIsNone(module.mail_from(self.session, self.transaction))
         verdict = module.rcpt_to(self.session, self.transaction, recipient())
         assert isinstance(verdict, Verdict)
@@ -101,7 +102,7 @@ class VerdictTests(DnsblCase):
         self.assertEqual(verdict.why, f"score 1: {PEER} bl.example 127.0.0.2 (+1)")
         self.assertEqual(self.transaction.metadata, {"dnsbl": "bl.example"})
         self.assertIs(module.rcpt_to(self.session, self.transaction, recipient()), verdict)
-        self.assertEqual(len(self.services.questions), 2)
+        self.assertEqual(len(self.services.questions), 3)
         self.assertEqual(self.services.counted, {"listed:bl.example": 1, "refused": 1})
 
     def test_who_is_on_no_list_passes_without_a_wait(self) -> None:
@@ -192,7 +193,78 @@ class VerdictTests(DnsblCase):
         mail = transaction()
         self.assertEqual(self.judge(module, session(PEER), mail), "")
         self.assertEqual(mail.metadata, {"dnsbl": "bl.example wl.example"})
-        self.assertEqual(len(self.services.questions), 6)
+        clients = [name for name, _ in self.services.questions if not name.startswith("1.0.0.127.")]
+        self.assertEqual(len(clients), 6)
+
+    def test_a_list_that_names_everybody_names_nobody(self) -> None:
+        """
+        As lists do that are closed: what no list has shows it, by IPv4, IPv6 and name; and it is told.
+        """
+        nobody6 = ".".join("100000f7ffff" + 20 * "0")
+        for nobody, peer, listed in (
+            ("1.0.0.127", PEER, LISTED),
+            (nobody6, "2001:db8::1", f"{client_label('2001:db8::1')}.bl.example"),
+            ("invalid", "203.0.113.9", "example.com.dbl.example"),
+        ):
+            self.services = ListServices()
+            module = self.module(domains=["dbl.example"])
+            self.lists(listed)
+            client = session(peer, name="client.example.net")
+            self.assertIn("is listed at", self.judge(module, client, transaction()))
+            zone = listed[listed.index(".bl.") + 1 :] if ".bl." in listed else "dbl.example"
+            self.lists(f"{nobody}.{zone}")
+            self.assertEqual(self.judge(module, session(peer), transaction()), "", nobody)
+            self.assertEqual(self.services.counted[f"error:{zone}"], 1)
+
+    def test_who_does_not_say_whether_it_names_everybody_names_whom_it_names(self) -> None:
+        """
+        An answer that fails, comes late, or means nothing here changes nothing; a list of friends is asked, too.
+        """
+        nobody = "1.0.0.127.bl.example"
+        self.lists()
+        module = self.module(zones=[{"zone": "bl.example", "answers": "127.0.0.2"}])
+        self.lists(nobody, "127.0.0.1", "127.255.255.254")
+        self.assertIn("is listed", self.judge(module))
+        self.services.failing.add(nobody)
+        self.assertIn("is listed", self.judge(module, session(PEER), transaction()))
+        self.services.failing.clear()
+        self.services.silent.add(nobody)
+        for silent in ((), (LISTED,)):
+            self.services.silent.update(silent)
+            client, mail = session(PEER), transaction()
+            module.connect(client)
+            asked = module.rcpt_to(client, mail, recipient())
+            told: Deferred[Verdict | None] = Deferred.fromCoroutine(asked)  # type: ignore[arg-type]
+            self.services.clock.advance(3)
+            if silent:
+                self.services.tell(LISTED)
+            self.assertNoResult(told)
+            self.services.clock.advance(1)
+            verdict = self.verdict(told)
+            self.assertIn("is listed", str(verdict and verdict.reply))
+            self.services.tell(nobody)
+
+    def test_it_says_late_that_it_names_everybody(self) -> None:
+        """
+        The verdict waits for that, and for a failure of the look-up.
+        """
+        nobody = "1.0.0.127.bl.example"
+        self.lists()
+        self.lists(nobody)
+        self.services.silent.add(nobody)
+        module = self.module()
+        for fails, told in ((False, ""), (True, f"554 5.7.1 {PEER} is listed at bl.example")):
+            client, mail = session(PEER), transaction()
+            module.connect(client)
+            asked = module.rcpt_to(client, mail, recipient())
+            waiting: Deferred[Verdict | None] = Deferred.fromCoroutine(asked)  # type: ignore[arg-type]
+            self.assertNoResult(waiting)
+            if fails:
+                self.services.asked.pop((nobody, "A"))[0].errback(RuntimeError("bug"))
+            else:
+                self.services.tell(nobody)
+            verdict = self.verdict(waiting)
+            self.assertEqual(str(verdict.reply) if verdict else "", told)
 
     def test_without_a_reply_the_lists_are_only_noted(self) -> None:
         """
