@@ -216,7 +216,8 @@ class EmpathService(MultiService):
             emit=self.events.emit,
             on_stored=self.queue.fresh,
             command_took=self.metrics.command_took,
-            authenticator=authenticator_of(config.auth, self._threads.in_thread, reactor, secret),
+            authenticator=self._machine.authenticator
+            or authenticator_of(config.auth, self._threads.in_thread, reactor, secret),
             throttle=Throttle(config.auth.max_failures, config.auth.failure_window),
             secret_chance=secret,
         )

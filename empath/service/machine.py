@@ -14,7 +14,7 @@ from twisted.python.threadpool import ThreadPool
 from empath.config.schema import Spool
 from empath.dns.datagrams import OpenDatagrams, UdpSockets
 from empath.dns.streams import OpenStream, tcp_streams
-from empath.interfaces import InThread, ISpool
+from empath.interfaces import IAuthenticator, InThread, ISpool
 from empath.mail.life import Emit
 from empath.modules.loading import LoadedModule
 from empath.modules.storage import Storages
@@ -43,7 +43,7 @@ class Machine:
 
     `memory_spool` makes the spool of `backend = "memory"`, `memory_storages` what modules store beside it, given what
     runs a call in its one thread, and a clock. `workers` makes the threads of a module, `modules` are those that are
-    made already for their sections.
+    made already for their sections. `authenticator` knows who may log in, in the place of the one that [auth] asks for.
     """
 
     chance: random.Random
@@ -56,6 +56,7 @@ class Machine:
     memory_storages: Callable[[InThread[Any], Any], Any] = _memory_storages
     workers: Callable[[str, Any], Any] = Workers
     modules: Sequence[LoadedModule] = ()
+    authenticator: IAuthenticator | None = None
 
 
 def this_machine(reactor: Any) -> Machine:

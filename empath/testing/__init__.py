@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from empath.testing.mock_smtp import MockServer, MockSmtpServer
     from empath.testing.mta import Mta
     from empath.testing.services import FakeServices
+    from empath.testing.web import WebRequest, WebServer
 
 __all__ = (
     "Client",
@@ -37,6 +38,8 @@ __all__ = (
     "Mta",
     "MtaMixin",
     "NoReply",
+    "WebRequest",
+    "WebServer",
     "address",
     "attempt",
     "content",
@@ -60,6 +63,7 @@ _WHERE: Final = MappingProxyType(
         "mock_smtp": "MockServer MockSmtpServer",
         "mta": "Mta",
         "services": "FakeServices",
+        "web": "WebRequest WebServer",
     }
 )
 

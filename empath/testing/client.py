@@ -4,7 +4,10 @@ A scripted SMTP client in memory: says exactly what it is told to, and waits for
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Any, Final, Protocol
 
 from empath.testing.certificates import anyone
@@ -148,12 +151,27 @@ class Client:
         self._line.wire.startTLS(Creator(context or anyone()))
         self._time.settle()
 
+    def login(self, name: str, password: str) -> str:
+        """
+        Log in with AUTH PLAIN, connecting and saying EHLO first if need be; gives the reply.
+        """
+        if not self.connected or not self._introduced:
+            reply = self.ehlo()
+            if not reply.startswith("250"):
+                return reply
+        return self.command("AUTH PLAIN " + b64encode(f"\0{name}\0{password}".encode()).decode("ascii"))
+
     def send(
-        self, sender: str, recipients: Sequence[str], content: bytes, parameters: str = "", keep: bool = True
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        content: bytes | EmailMessage,
+        parameters: str = "",
+        keep: bool = True,
     ) -> str:
         """
         Send one message as a client does, connecting and saying EHLO first if need be; `sender` "" is the null
-        reverse-path.
+        reverse-path. Bytes are sent as they are, and need line ends of CRLF; a message of Python's `email` gets them.
 
         Gives the reply that ended it: to the content, or the refusal that left nothing to send. `refused` are the
         refusals of single recipients. The session stays open unless `keep` is false.
@@ -162,7 +180,8 @@ class Client:
             reply = self.ehlo()
             if not reply.startswith("250"):
                 return self._leave(reply, False)
-        reply = self._transact(sender, recipients, content, parameters)
+        raw = content if isinstance(content, bytes) else content.as_bytes(policy=SMTP)
+        reply = self._transact(sender, recipients, raw, parameters)
         return self._leave(reply, keep)
 
     def quit(self) -> str:

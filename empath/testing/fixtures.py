@@ -79,5 +79,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     outcome = yield
     report = outcome.get_result()
     if report.failed:
-        for mta in getattr(item, MADE, ()):
+        for mta in (*getattr(item, MADE, ()), *getattr(getattr(item, "instance", None), MADE, ())):
             report.sections.append((f"empath: {mta.config.hostname}", mta.story()))

@@ -5,16 +5,19 @@ The machine on which an MTA in memory runs: threads that run at once, chance by 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
+from empath.interfaces import IAuthenticator
 from empath.mail.life import Emit
 from empath.modules.loading import LoadedModule
 from empath.service.machine import Machine
+from empath.smtp.scram import ScramVerifier
 from empath.testing.fake_dns import DnsSockets
 from empath.testing.kept import KeptSpool, KeptStorages
 
@@ -88,15 +91,50 @@ def make_workers(name: str, reactor: Any) -> Any:
     return WorkersAtOnce(name, reactor)
 
 
+@implementer(IAuthenticator)
+class KnownLogins:
+    """
+    Knows passwords by login, as they stand.
+    """
+
+    def __init__(self, logins: Mapping[str, str]) -> None:
+        self._logins = logins
+
+    def mechanisms(self) -> Collection[str]:
+        """
+        See `IAuthenticator.mechanisms`.
+        """
+        return ("PLAIN", "LOGIN")
+
+    def check_password(self, login: str, password: str) -> Awaitable[str | None]:
+        """
+        See `IAuthenticator.check_password`.
+        """
+        return succeed(login if self._logins.get(login) == password else None)
+
+    def check_token(self, login: str, token: str) -> Awaitable[str | None]:
+        """
+        No token is known.
+        """
+        return succeed(None)
+
+    def scram_verifier(self, login: str) -> ScramVerifier:
+        """
+        Nobody asks: it is not among the mechanisms.
+        """
+        raise NotImplementedError
+
+
 def machine_in(
     reactor: Any,
     chance: random.Random,
     sockets: DnsSockets,
     memory: tuple[Callable[[Any, Emit], KeptSpool], KeptStorages],
     modules: Sequence[LoadedModule],
+    logins: Mapping[str, str],
 ) -> Machine:
     """
-    Describe it to the service.
+    Describe it to the service; `logins` are passwords by name.
     """
     make_spool, storages = memory
     return Machine(
@@ -110,4 +148,5 @@ def machine_in(
         memory_storages=lambda in_thread, clock: storages,
         workers=make_workers,
         modules=modules,
+        authenticator=KnownLogins(logins) if logins else None,
     )

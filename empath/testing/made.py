@@ -4,6 +4,8 @@ Sessions, transactions, contents and messages, for tests that call a hook as a f
 
 from __future__ import annotations
 
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Any, Final
 
 from empath.config.schema import Spool
@@ -60,10 +62,12 @@ def transaction(sender: str = "sender@client.example", *recipients: str | Recipi
     return made
 
 
-def content(raw: bytes = b"Subject: test\r\n\r\ntest\r\n", limit: int = 0) -> Content:
+def content(raw: bytes | EmailMessage = b"Subject: test\r\n\r\ntest\r\n", limit: int = 0) -> Content:
     """
     Make a content of a whole message: what a hook changes can be read from it.
     """
+    if isinstance(raw, EmailMessage):
+        raw = raw.as_bytes(policy=SMTP)
     header, empty, body = raw.partition(b"\r\n\r\n")
     spool = MemorySpool(Spool(backend="memory"), emit=lambda _: None)
     spool.open()

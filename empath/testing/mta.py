@@ -5,7 +5,7 @@ The whole of empath in memory: the real service with a virtual clock, a network,
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -37,7 +37,7 @@ class Mta(Neighbourhood):
     `modules` are instances, factories (a class, a function), pairs of a factory and its options, or sections as
     [[modules]] has them. `domains` are ours: mail for them goes to a peer each, which is there from the start. `config`
     is the text of an empath.toml. What is by chance follows `seed`. Time begins at 2024-01-01 and passes only in
-    `advance`, and as far as a client waits for a reply.
+    `advance`, and as far as a client waits for a reply. `logins` are passwords by name, of those who may log in.
 
     `dns`, `peers` (by host), `events` (life events), `logs` and `faults` may be looked at, and changed, at any time.
     """
@@ -51,6 +51,7 @@ class Mta(Neighbourhood):
         seed: int = 1,
         begins: float = BEGINS,
         folder: Path | None = None,
+        logins: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(begins)
         self.events: list[LifeEvent] = []
@@ -64,7 +65,10 @@ class Mta(Neighbourhood):
         self._crashed: list[object] = []  # what is suspended must not be woken by being collected
         self.spool: KeptSpool | None = None
         self.reactor = self._machine()
-        self.config = settings(config, hostname, domains, self._given.sections, self._folder, self.reactor)
+        self._logins = dict(logins or {})
+        self.config = settings(
+            config, hostname, domains, self._given.sections, self._folder, self.reactor, bool(self._logins)
+        )
         for domain in self.config.relay.domains:
             self.peer(domain)
         self.service: EmpathService
@@ -142,6 +146,13 @@ class Mta(Neighbourhood):
                 return hosted.loaded.module
         raise LookupError(f"no module is called {name!r}; there are: {', '.join(self.service.modules.names)}")
 
+    def counted(self, module: str) -> dict[str, int]:
+        """
+        Tell what a module of that name counted with `services.count`, since the last start.
+        """
+        events: Any = self.service.metrics.modules.of(module).events
+        return dict(events.by_label)
+
     @property
     def logs(self) -> list[str]:
         """
@@ -212,7 +223,7 @@ class Mta(Neighbourhood):
             self.reactor = self._machine()
         sockets = DnsSockets(self.dns, self.reactor)
         memory = (self._make_spool, self.storages)
-        machine = machine_in(self.reactor, self.chance, sockets, memory, self._given.make())
+        machine = machine_in(self.reactor, self.chance, sockets, memory, self._given.make(), self._logins)
         with self._recorder.running():
             self.service = build(self.config, self.reactor, machine, self._folder)
             for event_type in get_args(LifeEvent):

@@ -4,10 +4,12 @@ Who else is there in the world of an MTA: SMTP servers by domain and host, DNS, 
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 from empath.testing.fake_dns import FakeDns
 from empath.testing.mock_smtp import MockServer, MockSmtpServer
+from empath.testing.web import Replying, WebReply, WebServer
 from empath.testing.world import Silent, World
 
 
@@ -20,6 +22,7 @@ class Neighbourhood:
         self.world = World(begins)
         self.dns = FakeDns()
         self.peers: dict[str, MockServer] = {}
+        self.webs: dict[str, WebServer] = {}
 
     def settle(self) -> None:
         """
@@ -39,6 +42,8 @@ class Neighbourhood:
             server = self.peers[host] = (behaviour or MockSmtpServer()).build(self.world)
             if not self.dns.texts(host, "A"):
                 self.dns.a(host, self._address())
+            if not self.dns.texts(name, "A"):  # who names it as a host, in mx_override, finds it as well
+                self.dns.a(name, *self.dns.texts(host, "A"))
             self.up(host)
         elif behaviour is not None:
             server.behave(behaviour)
@@ -49,21 +54,32 @@ class Neighbourhood:
         Let nobody answer at a peer any more: connections are refused, or `silent` for ever; those that are open break.
         """
         host = self._host_of(name)
-        for address in self.dns.texts(host, "A"):
+        for address in self._addresses(host):
             self.world.places.pop((address, 0), None)
             if silent:
                 self.world.places[address, 0] = Silent
-        if host in self.peers:
-            self.peers[host].close()
-            self.settle()
+        for server in (self.peers.get(host), self.webs.get(host)):
+            if server is not None:
+                server.close()
+        self.settle()
 
     def up(self, name: str) -> None:
         """
         Let a peer answer again.
         """
         host = self._host_of(name)
-        for address in self.dns.texts(host, "A"):
-            self.world.places[address, 0] = self.peers[host]
+        for address in self._addresses(host):
+            self.world.places[address, 0] = self.webs.get(host) or self.peers[host]
+
+    def web(self, name: str, reply: WebReply | Replying = 200) -> WebServer:
+        """
+        Give the HTTP server of a host, with a DNS record if there is none: it answers on all ports as `reply` says.
+        """
+        server = self.webs[name] = WebServer(self.world, reply)
+        if not self._addresses(name):
+            self.dns.a(name, self._address())
+        self.up(name)
+        return server
 
     def serve(self, address: str, port: int, factory: Any) -> None:
         """
@@ -75,6 +91,8 @@ class Neighbourhood:
         """
         Tell which host serves a name: itself, or its most preferred MX host, which is made up if there is none.
         """
+        if name in self.webs:
+            return name
         records = self.dns.texts(name, "MX")
         if not records and (self.dns.texts(name, "A") or name in self.dns.mx_hosts()):
             return name
@@ -83,5 +101,11 @@ class Neighbourhood:
             records = self.dns.texts(name, "MX")
         return min(records, key=lambda text: int(text.split()[0])).split()[1].rstrip(".")
 
+    def _addresses(self, host: str) -> tuple[str, ...]:
+        try:
+            return (str(ip_address(host)),)
+        except ValueError:
+            return self.dns.texts(host, "A")
+
     def _address(self) -> str:
-        return f"198.51.100.{len(self.peers)}"
+        return f"198.51.100.{len(self.peers) + len(self.webs)}"

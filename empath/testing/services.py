@@ -17,11 +17,13 @@ from empath.mail.address import Address
 from empath.mail.answer import Answer, Found, MxRecord
 from empath.mail.reply import Reply
 from empath.modules.services import Services, Surroundings
-from empath.testing.fake_dns import SERVFAIL, FakeDns
+from empath.testing.fake_dns import SERVFAIL
 from empath.testing.kept import FakeStorage, KeptStorages
 from empath.testing.machine import make_workers
+from empath.testing.neighbourhood import Neighbourhood
 from empath.testing.reactor import FakeReactor
-from empath.testing.world import BEGINS, World
+from empath.testing.web import Replying, WebReply, WebServer
+from empath.testing.world import BEGINS
 
 
 class FakeServices(Services):
@@ -42,8 +44,8 @@ class FakeServices(Services):
         folder: Path | None = None,
         begins: float = BEGINS,
     ) -> None:
-        self.world = World(begins)
-        self.dns = FakeDns()
+        self._around_it = around_it = Neighbourhood(begins)
+        self.world, self.dns = around_it.world, around_it.dns
         self.counted: Counter[str] = Counter()
         self.replies: dict[str, Reply] = {}
         self._reactor = reactor = FakeReactor(self.world, lambda name: list(self.dns.texts(name, "A")))
@@ -76,6 +78,12 @@ class FakeServices(Services):
         self._reactor.crash()
         if left:
             raise AssertionError("left behind by the module: " + ", ".join(map(str, left)))
+
+    def web(self, name: str, reply: WebReply | Replying = 200) -> WebServer:
+        """
+        Give the HTTP server of a host, as `Mta.web` does.
+        """
+        return self._around_it.web(name, reply)
 
     def serve(self, address: str, port: int, factory: Any) -> None:
         """

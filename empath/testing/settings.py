@@ -14,7 +14,7 @@ import attrs
 from twisted.internet.endpoints import serverFromString
 
 from empath.config.load import parse_config
-from empath.config.schema import Config, Health, Metrics, Module
+from empath.config.schema import Config, Health, Metrics, Module, Smtp
 from empath.config.units import HOUR, seconds
 from empath.config.values import Surroundings
 
@@ -23,12 +23,18 @@ RARELY: Final = seconds(12 * HOUR)  # the timers of the queue and the spool are 
 
 
 def settings(
-    text: str, hostname: str, domains: Sequence[str], modules: tuple[Module, ...], folder: Path, reactor: Any
+    text: str,
+    hostname: str,
+    domains: Sequence[str],
+    modules: tuple[Module, ...],
+    folder: Path,
+    reactor: Any,
+    logins: bool = False,
 ) -> Config:
     """
     Read `text` as empath.toml, and fill in what it leaves open so that nothing outside of memory is touched.
 
-    Modules that the text names come first, then `modules`.
+    Modules that the text names come first, then `modules`. With `logins` each listener takes them, in the clear too.
     """
     around = Surroundings(folder, os.environ, lambda: hostname, lambda endpoint: serverFromString(reactor, endpoint))
     config = parse_config(text, "the test's configuration", around)
@@ -36,12 +42,21 @@ def settings(
     return attrs.evolve(
         config,
         modules=(*config.modules, *modules),
+        smtp=_taking_logins(config.smtp) if logins else config.smtp,
         relay=_filled(config.relay, said.get("relay", {}), domains=tuple(domains), recipients="any"),
         spool=attrs.evolve(config.spool, backend="memory"),
         metrics=Metrics(enabled=False),
         health=Health(enabled=False),
         delivery=_delivery(config, said.get("delivery", {})),
     )
+
+
+def _taking_logins(section: Smtp) -> Smtp:
+    listeners = [
+        attrs.evolve(each, auth=True if each.auth is None and each.kind == "mta" else each.auth, auth_cleartext=True)
+        for each in section.listeners
+    ]
+    return attrs.evolve(section, listeners=tuple(listeners))
 
 
 def _delivery(config: Config, said: Mapping[str, Any]) -> Any:

@@ -51,6 +51,18 @@ def test_passes_too(empath_mta):
 def test_leaves_something(empath_services):
     empath_services().clock.callLater(10, print)
 """
+CASES: Final = """
+from twisted.trial.unittest import SynchronousTestCase
+from empath.testing import MtaMixin
+
+class ItTests(MtaMixin, SynchronousTestCase):
+    def test_fails(self):
+        self.mta().client().send("a@b.example", ["c@elsewhere.example"], b"x\\r\\n")
+        self.fail()
+
+    def test_passes(self):
+        self.mta().client().send("a@b.example", ["c@example.org"], b"x\\r\\n")
+"""
 
 
 class FixtureTests(SynchronousTestCase):
@@ -81,6 +93,27 @@ class FixtureTests(SynchronousTestCase):
         self.assertIn("reject: RCPT from unknown[192.0.2.7]", said)
         self.assertIn("KeyError: 'bug'", said)
         self.assertIn("left behind by the module", said)
+
+    def test_the_mixin_shows_them_too(self) -> None:
+        """
+        Under pytest, and under trial, which has no plugin of ours; of a test that fails only.
+        """
+        said = self.outcome(CASES)
+        self.assertIn("1 failed, 1 passed", said)
+        self.assertEqual(
+            (said.count("S: 550 5.7.1 relay access denied"), said.count("S: 250 2.0.0 Ok: queued")), (1, 0)
+        )
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        (folder / "test_it.py").write_text(CASES)
+        command = [sys.executable, "-m", "twisted.trial", "test_it"]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
+        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+        said = ended.stdout
+        self.assertIn("failures=1, successes=1", said)
+        self.assertEqual(
+            (said.count("S: 550 5.7.1 relay access denied"), said.count("S: 250 2.0.0 Ok: queued")), (1, 0)
+        )
 
     def test_the_package_declares_them(self) -> None:
         """

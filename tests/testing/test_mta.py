@@ -4,6 +4,7 @@ Requirements on the MTA in memory: the real one, in virtual time, alone in its w
 
 from __future__ import annotations
 
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,29 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import DNSLookupError
 from twisted.internet.protocol import ClientFactory, Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from empath.errors import ConfigError
 from empath.mail.life import AttemptEnded, CommandAnswered, MessageReceived
-from empath.testing import Disconnected, MockSmtpServer, Mta, MtaMixin, self_signed
+from empath.modules import IModule, IServices
+from empath.modules.http import HttpClient
+from empath.testing import Disconnected, MockSmtpServer, Mta, MtaMixin, content, self_signed
 
 CONTENT = b"Subject: x\r\n\r\nhi\r\n"
 GREY = MockSmtpServer().with_rcpt_to_response(450, "4.2.0 later")
+
+
+@implementer(IModule)
+class Asking:
+    """
+    Asks whatever a test wants to know.
+    """
+
+    name = "asking"
+
+    def start(self, services: IServices) -> None:
+        self.services = services
+        self.http = HttpClient(services)
 
 
 class ReceptionTests(MtaMixin, SynchronousTestCase):
@@ -85,6 +102,33 @@ class ReceptionTests(MtaMixin, SynchronousTestCase):
         self.assertEqual(implicit.send("", ["c@example.org"], CONTENT, keep=False)[:3], "250")
         self.assertFalse(implicit.connected)
 
+    def test_logins(self) -> None:
+        """
+        Whoever the test says may log in; the module sees the login, and who did not log in may not relay.
+        """
+        mta = self.mta(domains=["example.org"], logins={"me@acme.example": "secret"})
+        client = mta.client()
+        self.assertEqual(client.login("me@acme.example", "wrong")[:9], "535 5.7.8")
+        self.assertEqual(client.login("you@acme.example", "secret")[:3], "535")
+        self.assertEqual(client.send("me@acme.example", ["you@example.com"], CONTENT)[:9], "550 5.7.1")
+        self.assertEqual(client.login("me@acme.example", "secret")[:9], "235 2.7.0")
+        self.assertEqual(client.send("me@acme.example", ["you@example.com"], CONTENT)[:9], "250 2.0.0")
+        mta.restart()
+        self.assertEqual(mta.client().login("me@acme.example", "secret")[:9], "235 2.7.0")
+
+    def test_messages_of_python(self) -> None:
+        """
+        They get the line ends of SMTP.
+        """
+        mta = self.mta(domains=["example.org"])
+        written = EmailMessage()
+        written["Subject"] = "hello"
+        written.set_content("one\ntwo\n")
+        self.assertEqual(mta.client().send("a@b.example", ["c@example.org"], written)[:9], "250 2.0.0")
+        mta.settle()
+        self.assertIn(b"\r\n\r\none\r\ntwo\r\n", mta.peer("example.org").messages[0].content)
+        self.assertEqual(content(written).get("Subject"), "hello")
+
     def test_refusals_and_limits(self) -> None:
         """
         The configuration is the real one, whatever it says; who may not relay hears so.
@@ -138,6 +182,17 @@ class DeliveryTests(MtaMixin, SynchronousTestCase):
         mta.up("mx1.d.example")
         mta.advance(minutes=30)
         self.assertEqual([each.recipients for each in first.messages], [("e@d.example",)])
+
+    def test_a_host_that_the_configuration_names(self) -> None:
+        """
+        A peer answers as a domain's mail server, and under its own name.
+        """
+        config = '[delivery.domains."*"]\nmx_override = "smtp.example.com:587"'
+        mta = self.mta(domains=["example.org"], config=config)
+        peer = mta.peer("smtp.example.com")
+        mta.client().send("a@b.example", ["c@example.org"], CONTENT)
+        mta.settle()
+        self.assertEqual(len(peer.messages), 1)
 
     def test_dns_as_it_can_be(self) -> None:
         """
@@ -260,6 +315,45 @@ class LifeTests(MtaMixin, SynchronousTestCase):
         first, second, third = map(story, several)
         self.assertEqual(first, second)
         self.assertNotEqual(first, third)
+
+    def test_what_modules_counted(self) -> None:
+        """
+        By module, since the last start.
+        """
+
+        mta = self.mta([Asking])
+        mta.module("asking").services.count("one")
+        mta.module("asking").services.count("three", 3)
+        self.assertEqual(mta.counted("asking"), {"one": 1, "three": 3})
+        self.assertEqual(mta.counted("another"), {})
+
+    def test_web_servers(self) -> None:
+        """
+        By name or address, on all ports; they can be away, and come back, and outlast a restart.
+        """
+        mta = self.mta([Asking])
+        server = mta.web("policy.example", (200, b"yes"))
+        mta.web("192.0.2.80", lambda request: 404 if request.path == "/x" else 200)
+
+        def code(url: str) -> int:
+            asking = mta.module("asking").http.get(url)
+            mta.advance(10)
+            return int(self.successResultOf(asking).code)
+
+        self.assertEqual(code("http://policy.example/a?b=c"), 200)
+        self.assertEqual(code("http://policy.example:8000/"), 200)
+        self.assertEqual([code("http://192.0.2.80/x"), code("http://192.0.2.80/y")], [404, 200])
+        for name in ("policy.example", "192.0.2.80"):
+            mta.down(name)
+            self.assertEqual(code(f"http://{name}/"), 0)
+            mta.up(name)
+            self.assertEqual(code(f"http://{name}/"), 200)
+        mta.down("policy.example", silent=True)
+        self.assertEqual(code("http://policy.example/"), 0)
+        mta.up("policy.example")
+        mta.restart()
+        self.assertEqual(code("http://policy.example/"), 200)
+        self.assertEqual(server.requests[0].query, {"b": "c"})
 
     def test_other_servers(self) -> None:
         """
