@@ -20,11 +20,13 @@ from empath.policy.verdict import Action, Verdict
 @attrs.define(slots=True, eq=False)
 class Call:
     """
-    One call of a hook: what it was about, and how that stood before; `began` is in seconds of the clock.
+    One call of a hook: what it was about, and how that stood before; `began` is in seconds of the clock, `admitted` as
+    its breaker told.
     """
 
     session: Session
     began: float
+    admitted: int
     metadata: dict[str, str]
     transaction: Transaction | None = None
     transaction_metadata: dict[str, str] = attrs.field(factory=dict)
@@ -52,25 +54,37 @@ class Call:
         Look at what the module left behind, and take back what is too much metadata; tells what was wrong, "" for
         nothing. `routed` tells whether mail can be redirected to a name.
         """
-        why = ""
-        for subject, before in ((self.session, self.metadata), (self.transaction, self.transaction_metadata)):
-            if subject is None or subject.metadata == before:
-                continue
-            if isinstance(subject.metadata, dict):
-                why = metadata.mend(subject.metadata, before) or why
-            else:
-                why = f"metadata is no dict but {type(subject.metadata).__name__}"
-                subject.metadata = before
+        why = _mended(self.session, self.metadata)
         if self.transaction is not None:
-            why = envelope.unusable(self.transaction, self.recipients, self.state, routed) or why
+            why = _mended(self.transaction, self.transaction_metadata) or why
+            try:
+                why = envelope.unusable(self.transaction, self.recipients, self.state, routed) or why
+            except Exception as error:  # an attribute is gone, or what is there cannot be looked at
+                why = f"an envelope that cannot be used: {text_of(error)}"
         return why
 
     def put_back(self) -> None:
         """
         Put the envelope back to what it was: half of a change is none.
         """
-        if self.transaction is not None and self.state:
+        if self.transaction is not None:
             envelope.put_back(self.transaction, self.recipients, self.state)
+
+
+def _mended(subject: Session | Transaction, before: dict[str, str]) -> str:
+    """
+    Take back from metadata what is too much, or no text; tells what was wrong.
+    """
+    try:
+        if subject.metadata == before:
+            return ""
+        if isinstance(subject.metadata, dict):
+            return metadata.mend(subject.metadata, before)
+        why = f"metadata is no dict but {type(subject.metadata).__name__}"
+    except Exception as error:  # it is gone, or holds what cannot be looked at
+        why = f"metadata that cannot be used: {text_of(error)}"
+    subject.metadata = before.copy()
+    return why
 
 
 def unusable(came: Any) -> str:

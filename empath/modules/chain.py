@@ -8,6 +8,7 @@ Nothing is fatal, nothing retried, nothing ignored.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from itertools import groupby
 from math import inf
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from empath.interfaces import IDecisions, IJudgedContent, MaybeVerdict
 from empath.mail.envelope import Recipient
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
+from empath.modules.row import Row, TransactionGuard
 from empath.policy.verdict import Action, Verdict
 
 FAULT: Final = Verdict(Action.REFUSE, Reply.of("451 4.3.0 local error, try again later"), "chain")
@@ -191,7 +193,12 @@ def _changed(*_: object) -> Verdict:
 
 
 def _judging(checks: tuple[object, ...], stage: str) -> tuple[_Check, ...]:
-    return tuple(getattr(check, stage) for check in checks if hasattr(check, stage))
+    """
+    List who judges a stage; guards that stand side by side are one row.
+    """
+    judging = [getattr(check, stage) for check in checks if hasattr(check, stage)]
+    rows = groupby(judging, lambda check: isinstance(check, TransactionGuard))
+    return tuple(check for guards, row in rows for check in ((Row(tuple(row)),) if guards else row))
 
 
 def _ask(checks: tuple[_Check, ...], *subject: Any) -> _Answer:

@@ -8,23 +8,39 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any, Final
 
-from empath.mail.address import Address
+from empath.mail.address import PRINTABLE, Address
 from empath.mail.envelope import Recipient
 from empath.mail.session import Transaction
+from empath.modules.metadata import is_text
 
 PRIORITIES: Final = range(-9, 10)  # RFC 6710
 
-STATE: Final = ("reverse_path", "priority", "release", "held", "routes", "_rewritten")
+STATE: Final = (
+    "reverse_path",
+    "priority",
+    "release",
+    "held",
+    "routes",
+    "_rewritten",
+    "queue_id",
+    "started",
+    "parameters",
+    "declared_size",
+    "accepted",
+    "decisions",
+)
 """
-What a module may change of a transaction, beside its recipients and metadata.
+What is put back of a transaction if a hook fails, beside its recipients and metadata.
 """
+
+FIXED: Final = STATE.index("queue_id")  # nothing from there on is a module's to change
 
 
 def put_back(transaction: Transaction, recipients: list[Recipient], state: tuple[Any, ...]) -> None:
     """
     Put a transaction back to these `recipients` (a copy) and this `state` (what STATE names).
     """
-    transaction.recipients = recipients
+    transaction.recipients = recipients.copy()
     for name, value in zip(STATE, state, strict=True):
         setattr(transaction, name, value)
 
@@ -36,8 +52,11 @@ def unusable(
     Tell what in a transaction nobody could go on with, "" for nothing; `routed` tells whether there is a way to a name.
     Nobody looks again at recipients that are as `before`, and routes that are still those of `state`.
     """
+    for name, value in zip(STATE[FIXED:], state[FIXED:], strict=True):
+        if getattr(transaction, name) != value:
+            return f"{name} is not a module's to change"
     reverse_path, recipients = transaction.reverse_path, transaction.recipients
-    if not (reverse_path is None or isinstance(reverse_path, Address)):
+    if not (reverse_path is None or _is_address(reverse_path)):
         return f"reverse_path is no Address but {_kind(reverse_path)}: parse_address() makes one"
     if not isinstance(recipients, list) or not (recipients == before or all(map(_is_recipient, recipients))):
         return "recipients is no list of Recipients: Recipient(parse_address(…)) makes one"
@@ -45,9 +64,9 @@ def unusable(
         return f"priority is no whole number from -9 to 9 but {_kind(transaction.priority)}"
     if not _is_time(transaction.release):
         return f"release is no time in seconds but {_kind(transaction.release)}"
-    if not isinstance(transaction.held, str):
+    if not is_text(transaction.held):
         return f"held is no text but {_kind(transaction.held)}"
-    known = state and transaction.routes is state[STATE.index("routes")]
+    known = transaction.routes is state[STATE.index("routes")]
     return (not known and _unusable_routes(transaction.routes, routed)) or _unusable_rewriting(transaction._rewritten)
 
 
@@ -56,7 +75,7 @@ def _unusable_routes(routes: object, routed: Callable[[str], bool]) -> str:
         return ""
     if not isinstance(routes, dict):
         return f"routes is no dict but {_kind(routes)}"
-    if not all((key is None or isinstance(key, Address)) and isinstance(name, str) for key, name in routes.items()):
+    if not all((key is None or isinstance(key, Address)) and is_text(name) for key, name in routes.items()):
         return "a recipient was redirected to what is no name of a route"
     missing = next((name for name in routes.values() if not routed(name)), None)
     return "" if missing is None else f'redirected to "{missing}", and there is no [delivery.domains."{missing}"]'
@@ -69,7 +88,17 @@ def _unusable_rewriting(rewritten: dict[Address, tuple[Recipient, ...]] | None) 
 
 
 def _is_recipient(value: object) -> bool:
-    return isinstance(value, Recipient) and isinstance(value.address, Address) and isinstance(value.parameters, dict)
+    return isinstance(value, Recipient) and _is_address(value.address) and isinstance(value.parameters, dict)
+
+
+def _is_address(value: object) -> bool:
+    """
+    Tell whether it is an Address that can be sent: who makes one without `parse_address` may have put anything into it.
+    """
+    if not isinstance(value, Address):
+        return False
+    texts = value.local, value.domain, value.text
+    return all(isinstance(text, str) and PRINTABLE.fullmatch(text) for text in texts)
 
 
 def _is_time(value: object) -> bool:

@@ -22,6 +22,7 @@ from empath.mail.decision import Decision
 from empath.mail.reply import Reply
 from empath.mail.session import Session
 from empath.modules.blocking import is_blocking
+from empath.modules.breaker import ADMITTED
 from empath.modules.calls import Call, text_of, unusable
 from empath.modules.waiting import LATE, Wait, discard
 from empath.modules.watch import Watch
@@ -30,7 +31,6 @@ from empath.policy.verdict import Action, Verdict
 QUICK: Final = 0.0001  # seconds; the first bound of what is counted by duration
 SLOW: Final = 0.1  # seconds in which a hook that waits for nothing has held up every session
 SLOW_INTERVAL: Final = 60.0  # seconds between two warnings of it
-IN_TRANSACTION: Final = frozenset({"mail_from", "rcpt_to", "data"})
 LOCAL_ERROR: Final = Reply.of("451 4.3.0 local error, try again later")
 NOT_STORED: Final = Reply.of("451 4.3.0 the message could not be stored, try again later")
 NO_ROOM: Final = Reply.of("452 4.3.1 not enough room to store the message")
@@ -47,49 +47,50 @@ class Guard:
     the module waits for. A hook that waits for nothing costs a plain call (hot-path rule P1).
     """
 
-    __slots__ = ("_ask", "_breaker", "_budget", "_counts", "_observe", "_seconds", "_warned", "_watch", "hook")
+    __slots__ = ("_budget", "_observe", "_warned", "_watch", "ask", "breaker", "counts", "hook", "seconds")
 
     def __init__(self, watch: Watch, hook: str, ask: Callable[..., Any]) -> None:
         self.hook = hook
+        self.ask = partial(_threaded, watch.in_thread, ask) if is_blocking(ask) else ask
+        self.breaker = watch.breaker
+        self.counts = watch.counts.hook(hook)
+        self.seconds = watch.clock.seconds
         self._watch = watch
-        self._ask = partial(_threaded, watch.in_thread, ask) if is_blocking(ask) else ask
         self._budget = watch.data_timeout if hook == "data" else watch.timeout
-        self._breaker = watch.breaker
-        self._counts = watch.counts.hook(hook)
-        self._observe = self._counts.observe
-        self._seconds = watch.clock.seconds
+        self._observe = self.counts.observe
         self._warned = 0.0
 
     def __call__(self, session: Session, *subject: Any) -> _Answer:
         """
         Ask about a session.
         """
-        breaker, counts = self._breaker, self._counts
-        if breaker.failures and not breaker.admits():
-            return self._unasked(Call(session, 0.0, {}))
-        before = session.metadata.copy()
-        began = self._seconds()
+        breaker, counts, before = self.breaker, self.counts, session.metadata.copy()
+        admitted = breaker.admits(self.hook) if breaker.failures else ADMITTED
+        if not admitted:
+            return self.unasked(Call(session, 0.0, admitted, before))
+        began = self.seconds()
         try:
-            answer = self._ask(session, *subject)
+            answer = self.ask(session, *subject)
+            took = self.seconds() - began
+            if answer is None and 0.0 <= took < QUICK and not breaker.failures and session.metadata == before:
+                counts.quick += 1
+                counts.quick_seconds += took
+                return None
         except BaseException:  # SystemExit is no way out for a module either
-            answer = Failure()
-        took = self._seconds() - began
-        if answer is None and 0.0 <= took < QUICK and not breaker.failures and session.metadata == before:
-            counts.quick += 1
-            counts.quick_seconds += took
-            return None
-        return self._look(Call(session, began, before), answer, took)
+            return self.look(Call(session, began, admitted, before), Failure())
+        return self.look(Call(session, began, admitted, before), answer)
 
-    def _look(self, call: Call, answer: Any, took: float) -> _Answer:
+    def look(self, call: Call, answer: Any) -> _Answer:
         """
         See what a hook returned (what it raised is a Failure).
         """
+        took = self.seconds() - call.began
         if took >= SLOW:
             self._warn(took)
         if answer is None or isinstance(answer, (Verdict, Failure)) or not isinstance(answer, Awaitable):
-            return self._settled(call, answer)
+            return self._settled_safely(call, answer)
         waits = self._watch.waits
-        told: Deferred[MaybeVerdict] = Deferred(lambda _: self._released(wait))
+        told: Deferred[MaybeVerdict] = Deferred(lambda _: self._released(call, wait))
 
         def ended(came: Any) -> None:
             waits.discard(wait)
@@ -100,13 +101,20 @@ class Guard:
         wait.begin(answer)
         return told.result if told.called else told  # type: ignore[return-value]  # what `callback` was given
 
-    def _released(self, wait: Wait) -> None:
+    def unasked(self, call: Call) -> MaybeVerdict:
+        """
+        Answer for a module that is not to be asked now.
+        """
+        self._count("unasked")
+        return self._answered(call, f"not asked, as it failed {self.breaker.failures} times in a row")
+
+    def _released(self, call: Call, wait: Wait) -> None:
         """
         The session has gone away: its question counts for nothing.
         """
         self._watch.waits.discard(wait)
         wait.let_go()
-        self._breaker.released()
+        self.breaker.released(call.admitted)
 
     def _settled_safely(self, call: Call, came: Any) -> MaybeVerdict:
         """
@@ -116,13 +124,15 @@ class Guard:
             return self._settled(call, came)
         except Exception:
             log.failure("module {module}: {hook} could not be judged", module=self._watch.name, hook=self.hook)
-            return Verdict(Action.REFUSE, LOCAL_ERROR)
+            self.counts.failed()
+            self.breaker.failed(self.hook, call.admitted)
+            return None if self._watch.ignore else Verdict(Action.REFUSE, LOCAL_ERROR, self._watch.name)
 
     def _settled(self, call: Call, came: Any) -> MaybeVerdict:
         """
         The hook is done: judge what came of it.
         """
-        self._observe(max(0.0, self._seconds() - call.began))
+        self._observe(max(0.0, self.seconds() - call.began))
         left = call.mend(self._watch.routed)
         if isinstance(came, Failure):
             return self._raised(call, came)
@@ -131,8 +141,8 @@ class Guard:
         if reason := left or unusable(came):
             discard(came)
             return self._failed(call, reason)
-        if self._breaker.failures:
-            self._breaker.succeeded()
+        if self.breaker.failures:
+            self.breaker.succeeded(self.hook, call.admitted)
         return None if came is None else self._decided(call, came)
 
     def _decided(self, call: Call, verdict: Verdict) -> MaybeVerdict:
@@ -145,7 +155,7 @@ class Guard:
     def _raised(self, call: Call, failure: Failure) -> MaybeVerdict:
         error = failure.value
         if isinstance(error, SpoolError) and self.hook == "data":  # the disk's fault, not the module's
-            self._breaker.released()
+            self.breaker.released(call.admitted)
             return Verdict(Action.REFUSE, NO_ROOM if isinstance(error, SpoolFull) else NOT_STORED, why=str(error))
         reason = text_of(error)
         return self._failed(call, reason, None if isinstance(error, ModuleError) else failure)
@@ -155,7 +165,8 @@ class Guard:
         The module did not do what it should have done.
         """
         name = self._watch.name
-        self._counts.failed()
+        self.counts.failed()
+        call.put_back()
         says: dict[str, Any] = {} if failure is None else {"log_failure": failure}
         log.emit(
             LogLevel.error,
@@ -166,13 +177,8 @@ class Guard:
             reason=reason,
             **says,
         )
-        self._breaker.failed()
-        call.put_back()
+        self.breaker.failed(self.hook, call.admitted)
         return self._answered(call, reason)
-
-    def _unasked(self, call: Call) -> MaybeVerdict:
-        self._count("unasked")
-        return self._answered(call, f"not asked, as it failed {self._breaker.failures} times in a row")
 
     def _answered(self, call: Call, reason: str) -> MaybeVerdict:
         """
@@ -183,13 +189,13 @@ class Guard:
         return None if ignore else Verdict(Action.REFUSE, LOCAL_ERROR, name, reason)
 
     def _count(self, verdict: str) -> None:
-        self._counts.decided(f"shadow-{verdict}" if self._watch.shadow else verdict)
+        self.counts.decided(f"shadow-{verdict}" if self._watch.shadow else verdict)
 
     def _warn(self, took: float) -> None:
         """
         Tell of a hook that held up all other sessions, now and then.
         """
-        now = self._seconds()
+        now = self.seconds()
         if self._warned and 0.0 <= now - self._warned < SLOW_INTERVAL:
             return
         self._warned = now
@@ -199,68 +205,6 @@ class Guard:
             hook=self.hook,
             seconds=took,
         )
-
-
-class TransactionGuard(Guard):
-    """
-    The same for a hook that is asked about a transaction.
-    """
-
-    __slots__ = ()
-
-    def __call__(self, session: Session, *subject: Any) -> _Answer:
-        """
-        Ask about a transaction.
-        """
-        breaker, counts, transaction = self._breaker, self._counts, subject[0]
-        if breaker.failures and not breaker.admits():
-            return self._unasked(Call(session, 0.0, {}, transaction))
-        before = (
-            session.metadata.copy(),
-            transaction.metadata.copy(),
-            transaction.recipients.copy(),
-            transaction.reverse_path,
-            transaction.priority,
-            transaction.release,
-            transaction.held,
-            transaction.routes,
-            transaction._rewritten,
-        )
-        began = self._seconds()
-        try:
-            answer = self._ask(session, *subject)
-        except BaseException:  # SystemExit is no way out for a module either
-            answer = Failure()
-        took = self._seconds() - began
-        if (
-            answer is None
-            and 0.0 <= took < QUICK
-            and not breaker.failures
-            and before
-            == (
-                session.metadata,
-                transaction.metadata,
-                transaction.recipients,
-                transaction.reverse_path,
-                transaction.priority,
-                transaction.release,
-                transaction.held,
-                transaction.routes,
-                transaction._rewritten,
-            )
-        ):
-            counts.quick += 1
-            counts.quick_seconds += took
-            return None
-        call = Call(session, began, before[0], transaction, before[1], before[2], before[3:])
-        return self._look(call, answer, took)
-
-
-def guard_of(watch: Watch, hook: str, ask: Callable[..., Any]) -> Guard:
-    """
-    Put a hook under guard.
-    """
-    return (TransactionGuard if hook in IN_TRANSACTION else Guard)(watch, hook, ask)
 
 
 def _threaded(in_thread: Callable[[Callable[[], Any]], Deferred[Any]], hook: Callable[..., Any], *subject: Any) -> Any:

@@ -14,9 +14,9 @@ from twisted.python.failure import Failure
 
 from empath.errors import ModuleError
 from empath.modules.breaker import Breaker
-from empath.modules.guard import guard_of
 from empath.modules.listening import Listener
 from empath.modules.loading import LoadedModule
+from empath.modules.row import guard_of
 from empath.modules.services import Services, Surroundings
 from empath.modules.shadow import ShadowGuard, Shadows
 from empath.modules.verifying import LISTENERS, VALIDATORS, hooks_of

@@ -17,7 +17,7 @@ def mend(metadata: Any, before: dict[str, str]) -> str:
 
     `before` is what was there before the hook; what it replaced comes back.
     """
-    wrong = [key for key, value in list(metadata.items()) if not (_is_text(key) and _is_text(value))]
+    wrong = [key for key, value in list(metadata.items()) if not (is_text(key) and is_text(value))]
     for key in wrong:
         _take_back(metadata, before, key)
     size = _octets(metadata)
@@ -67,7 +67,10 @@ def _length(text: str) -> int:
     return len(text) if text.isascii() or len(text) > MOST_OCTETS else len(text.encode())
 
 
-def _is_text(value: object) -> bool:
+def is_text(value: object) -> bool:
+    """
+    Tell whether it is a text that can be stored.
+    """
     if not isinstance(value, str):
         return False
     if value.isascii() or len(value) > MOST_OCTETS:

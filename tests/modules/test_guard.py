@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from typing import Any
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred, fail, inlineCallbacks, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
@@ -16,13 +20,16 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.errors import ModuleError, SpoolError, SpoolFull
-from empath.mail.address import parse_address
+from empath.mail.address import Address, parse_address
 from empath.mail.decision import MOST
 from empath.mail.envelope import Recipient
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
+from empath.modules import guard as guard_module
 from empath.modules.blocking import blocking
-from empath.modules.guard import LOCAL_ERROR, Guard, guard_of
+from empath.modules.breaker import ADMITTED, OPEN
+from empath.modules.guard import LOCAL_ERROR, Guard
+from empath.modules.row import guard_of
 from empath.observe.modules import ModulesCounts
 from empath.policy.verdict import Action, Verdict, accept, discard, disconnect, refuse
 from tests.modules.hosting import watch
@@ -178,7 +185,7 @@ class OpinionTests(GuardCase):
         """
         shared: Deferred[Verdict] = Deferred()
         guard = self.guard(lambda *subject: shared)
-        answers = [self.ask(guard), self.ask(guard)]
+        answers: list[Any] = [guard(self.session, self.transaction), guard(session(), transaction())]
         shared.callback(NO)
         self.assertEqual([self.successResultOf(each).reply for each in answers], [NO.reply, NO.reply])
 
@@ -443,16 +450,116 @@ class HostileTests(GuardCase):
         waiting.callback(None)
         self.assert_failed(self.successResultOf(answer), "reverse_path is no Address but int")
 
+    def test_what_is_gone_or_cannot_be_looked_at(self) -> None:
+        """
+        Is put back as well, and answered as the section says; at once and after a wait, for a session and its
+        transaction.
+        """
+        fields = [each.name for each in attrs.fields(Transaction) if each.init]
+        spoilt = [*[partial(_delete, name=each) for each in fields], *[partial(_spoil, name=each) for each in fields]]
+        for spoil in spoilt:
+            self._spoil_and_ask(spoil, "rcpt_to", lambda: self.transaction)
+        spoilt = [partial(_delete, name="metadata"), partial(_spoil, name="metadata"), partial(_spoil_metadata)]
+        for spoil in spoilt:
+            self._spoil_and_ask(spoil, "connect", lambda: self.session)
+
+    def _spoil_and_ask(self, spoil: Callable[[Any], object], hook: str, subject: Callable[[], Any]) -> None:
+        async def later(*subject: Any) -> None:
+            await waiting
+            spoil(subject[-1])
+
+        for ignore in (False, True):
+            self.setUp()
+            waiting: Deferred[None] = Deferred()
+            before = repr(subject())
+            self.assert_answered(ignore, self.ask(lambda *subject: spoil(subject[-1]), hook, ignore=ignore))
+            answer = self.ask(later, hook, ignore=ignore)
+            waiting.callback(None)
+            self.assert_answered(ignore, self.successResultOf(answer))
+            self.flushLoggedErrors()
+            self.assertEqual([each.verdict for each in subject().decisions], ["error", "error"])
+            subject().decisions = ()
+            self.assertEqual(repr(subject()), before)
+
+    def assert_answered(self, ignore: bool, answer: Any) -> None:
+        """
+        The answer is what the section says for a failure.
+        """
+        if ignore:
+            self.assertIsNone(answer)
+        else:
+            self.assertEqual((answer.reply, answer.decided_by), (LOCAL_ERROR, "test"))
+
+    def test_what_is_not_a_modules_to_change(self) -> None:
+        """
+        Is put back, and the hook has failed.
+        """
+        changes: dict[str, Any] = {
+            "queue_id": "Q2",
+            "started": 5.0,
+            "parameters": {"BODY": "8BITMIME"},
+            "declared_size": 5,
+            "accepted": 5,
+            "decisions": (1,),
+        }
+        for name, value in changes.items():
+            self.setUp()
+            before = repr(self.transaction)
+            self.assert_failed(self.ask(lambda session, mail: setattr(mail, name, value)), f"{name} is not a module's")  # noqa: B023 called at once
+            self.transaction.decisions = ()
+            self.assertEqual(repr(self.transaction), before)
+
+    def test_addresses_that_nobody_can_write(self) -> None:
+        """
+        Made without `parse_address`, which would have refused them.
+        """
+        for local, domain, text in (("a", "b", "a@b>\r\nRCPT TO:<c@d"), ("a", "b\n", "a@b"), ("a", "b", None)):
+            evil = Address(local, domain, text)  # type: ignore[arg-type]
+            self.setUp()
+            self.assert_failed(self.ask(lambda session, mail: setattr(mail, "reverse_path", evil)), "no Address")  # noqa: B023 called at once
+            self.setUp()
+            self.assert_failed(self.ask(lambda session, mail: mail.recipients.append(Recipient(evil))), "Recipients")  # noqa: B023 called at once
+
     def test_what_nobody_foresaw(self) -> None:
         """
-        Who waits hears of it as well: here the transaction itself cannot be looked at any more.
+        Who asked hears of it as well, and the breaker, so that it does not wait for ever for the call that finds out.
         """
-        waiting: Deferred[None] = Deferred()
-        answer = self.returning(waiting)
-        del self.transaction.priority
-        waiting.callback(None)
-        self.assertEqual(self.successResultOf(answer).reply, LOCAL_ERROR)
-        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
+        for ignore in (False, True):
+            guard = self.guard(lambda *subject: accept(), "mail_from", ignore=ignore)
+            for _ in range(3):
+                guard.breaker.failed("mail_from", ADMITTED)
+            self.clock.advance(60)
+            self.patch(guard_module, "unusable", lambda came: 1 / 0)
+            self.assert_answered(ignore, guard(session(), transaction()))
+            self.assertEqual(guard.breaker.state, OPEN)
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_leaves_no_cycles(self) -> None:
+        """
+        Memory is free as soon as the session is, without the garbage collector.
+        """
+
+        def at_once(*subject: object) -> None:
+            raise ModuleError("busy")
+
+        async def later(*subject: object) -> None:
+            await waiting
+            raise ModuleError("busy")
+
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for hook in (at_once, later, lambda *subject: waiting):  # noqa: B023 called at once
+            for name in ("mail_from", "connect"):
+                waiting: Deferred[None] = Deferred()
+                mail, client = transaction(), session()
+                left = weakref.ref(mail), weakref.ref(client)
+                guard = self.guard(hook, name)
+                answer = guard(client, mail) if name == "mail_from" else guard(client)
+                waiting.callback(None)
+                del mail, client, answer
+                self.assertEqual([each() for each in left], [None, None], name)
 
     def test_a_slow_plain_hook_is_named(self) -> None:
         """
@@ -608,3 +715,29 @@ class _Odd(BaseException):
 
     def __str__(self) -> str:
         raise ValueError
+
+
+class _Bomb:
+    """
+    Does not let itself be compared or shown.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise ArithmeticError
+
+    def __repr__(self) -> str:
+        raise ArithmeticError
+
+
+def _delete(subject: Any, name: str) -> None:
+    delattr(subject, name)
+
+
+def _spoil(subject: Any, name: str) -> None:
+    setattr(subject, name, _Bomb())
+
+
+def _spoil_metadata(subject: Any) -> None:
+    subject.metadata["service"] = _Bomb()

@@ -21,6 +21,7 @@ from empath.interfaces import IComponent, IServices
 from empath.mail import life
 from empath.mail.session import Session, Transaction
 from empath.modules import loading
+from empath.modules.breaker import ADMITTED
 from empath.modules.chain import CHANGED
 from empath.modules.host import GRACE, Modules
 from empath.modules.hosted import LAST_EVENTS, START_BOUND, STOP_BOUND
@@ -296,7 +297,7 @@ class StartTests(HostCase):
         self.assertEqual(self.asked(modules), ["b"])
         watch = modules._hosted[1].watch
         self.assertEqual((watch.ignore, watch.timeout, watch.data_timeout), (True, 1.0, 60.0))
-        watch.breaker.failed()
+        watch.breaker.failed("mail_from", ADMITTED)
         self.assertEqual([self.counts.of(name).breaker() for name in "ab"], [0, 1])
 
 

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.mail.address import parse_address
 from empath.mail.decision import MOST, Decision
 from empath.mail.session import Session, Transaction
-from empath.modules.guard import guard_of
+from empath.modules.row import guard_of
 from empath.modules.shadow import ShadowGuard, Shadows
 from empath.observe.modules import ModulesCounts
 from empath.policy.verdict import Verdict, accept, discard, refuse
