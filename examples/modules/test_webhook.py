@@ -10,44 +10,12 @@ import json
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Site
 from webhook import Webhook
 
-from empath.testing import MockSmtpServer, Mta
+from empath.testing import MockSmtpServer, Mta, WebRequest
 
-URL = "http://192.0.2.80:8000/events"
+URL = "http://application.example:8000/events"
 CONTENT = b"Subject: hello\r\n\r\nworld\r\n"
-
-
-class Application(Resource):
-    """
-    Takes events; answers `status`, and never if it is 0.
-    """
-
-    isLeaf = True  # noqa: N815 Twisted names it
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.status = 204
-        self.requests = 0
-        self.events: list[dict[str, Any]] = []
-        self.signatures: list[bool] = []
-
-    def render_POST(self, request: Any) -> Any:
-        """
-        Take some.
-        """
-        self.requests += 1
-        if self.status == 0:
-            return NOT_DONE_YET
-        body = request.content.read()
-        if self.status == 204:
-            self.events += json.loads(body)
-        expected = "sha256=" + hmac.new(b"secret", body, hashlib.sha256).hexdigest()
-        self.signatures.append(request.getHeader("X-Signature") == expected)
-        request.setResponseCode(self.status)
-        return b""
 
 
 class WebhookTests(SynchronousTestCase):
@@ -59,8 +27,17 @@ class WebhookTests(SynchronousTestCase):
         section = {"factory": Webhook, "options": {"url": URL, "secret": "secret", "most": 150}, "timeout": 15}
         self.mta = Mta([section], domains=["example.org"])
         self.addCleanup(self.mta.stop)
-        self.application = Application()
-        self.mta.serve("192.0.2.80", 8000, Site(self.application, reactor=self.mta.reactor))
+        self.events: list[dict[str, Any]] = []
+        self.application = self.mta.web("application.example", self.takes)
+
+    def takes(self, request: WebRequest) -> int:
+        """
+        Take events, if they are signed.
+        """
+        if request.headers["x-signature"] != "sha256=" + hmac.new(b"secret", request.body, hashlib.sha256).hexdigest():
+            return 403
+        self.events += json.loads(request.body)
+        return 204
 
     def send(self, *recipients: str) -> None:
         """
@@ -81,11 +58,10 @@ class WebhookTests(SynchronousTestCase):
         )
         self.send("you@example.org", "gone@example.org", "late@example.org")
         self.mta.advance(2)
-        told = {event["recipient"]: event["status"] for event in self.application.events}
+        told = {event["recipient"]: event["status"] for event in self.events}
         expected = {"you@example.org": "completed", "gone@example.org": "failed", "late@example.org": "retry"}
         self.assertEqual({each: told[each] for each in expected}, expected)
-        self.assertEqual(set(self.application.signatures), {True})
-        failed = next(event for event in self.application.events if event["status"] == "failed")
+        failed = next(event for event in self.events if event["status"] == "failed")
         self.assertEqual(failed["reply"], "550 5.1.1 unknown")
         self.assertEqual(failed["id"], f"{failed['queue_id']}/1/gone@example.org")
 
@@ -93,37 +69,37 @@ class WebhookTests(SynchronousTestCase):
         """
         An error, no answer, nobody there.
         """
-        self.application.status = 500
+        self.application.reply = 500
         self.send()
         self.mta.advance(2)
-        self.assertGreater(self.application.requests, 0)
-        self.application.status = 0
+        self.assertGreater(len(self.application.requests), 0)
+        self.application.reply = None
         self.mta.advance(20)
-        del self.mta.world.places["192.0.2.80", 8000]
+        self.mta.down("application.example")
         self.mta.advance(20)
-        self.mta.serve("192.0.2.80", 8000, Site(self.application, reactor=self.mta.reactor))
-        self.application.status = 204
+        self.mta.up("application.example")
+        self.application.reply = self.takes
         self.mta.advance(20)
-        self.assertEqual([event["recipient"] for event in self.application.events], ["you@example.org"])
+        self.assertEqual([event["recipient"] for event in self.events], ["you@example.org"])
 
     def test_a_hundred_events_do_not_wait(self) -> None:
         """
         They are sent as soon as they are there, in one request.
         """
         self.send(*[f"{number}@example.org" for number in range(100)])
-        self.assertEqual((self.application.requests, len(self.application.events)), (1, 100))
+        self.assertEqual((len(self.application.requests), len(self.events)), (1, 100))
 
     def test_memory_is_bounded(self) -> None:
         """
         While the application is away, the newest are kept.
         """
-        self.application.status = 500
+        self.application.reply = 500
         for each in range(4):
             self.send(*[f"{each}-{number}@example.org" for number in range(60)])
             self.mta.advance(2)
-        self.application.status = 204
+        self.application.reply = self.takes
         self.mta.advance(5)
-        told = [event["recipient"] for event in self.application.events]
+        told = [event["recipient"] for event in self.events]
         self.assertEqual(len(told), 150)
         self.assertEqual(told[-1], "3-59@example.org")
 
@@ -133,7 +109,7 @@ class WebhookTests(SynchronousTestCase):
         """
         self.send()
         self.mta.stop()
-        self.assertEqual([event["status"] for event in self.application.events], ["completed"])
+        self.assertEqual([event["status"] for event in self.events], ["completed"])
 
     def test_an_address_that_is_no_url_stops_the_start(self) -> None:
         """

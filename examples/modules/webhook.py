@@ -14,22 +14,13 @@ import hmac
 import json
 from collections import deque
 from typing import Any
-from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred, TimeoutError, succeed
-from twisted.internet.endpoints import quoteStringArgument
-from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.internet.interfaces import IConsumer, IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
-from twisted.web.client import URI, Agent, ResponseFailed
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from empath.modules import Attempt, IModule, IServices, Message
+from empath.modules.http import HttpClient, checked_url
 
-TROUBLE = (ConnectError, ConnectionClosed, ResponseFailed, TimeoutError)
 AT_ONCE = 100
 
 log = Logger()
@@ -46,9 +37,7 @@ class Webhook:
     def __init__(
         self, url: str, secret: str = "", interval: float = 1.0, timeout: float = 10.0, most: int = 10_000
     ) -> None:
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise ValueError(f"url has to begin with http:// or https://, not {url!r}")
-        self.url = url
+        self.url = checked_url(url)
         self.secret = secret.encode()
         self.interval = interval
         self.timeout = timeout
@@ -62,8 +51,7 @@ class Webhook:
         Begin to send.
         """
         self.services = services
-        self.clock = services.clock
-        self.agent: Any = Agent.usingEndpointFactory(self.clock, Endpoints(services))
+        self.http = HttpClient(services, self.timeout)
         services.every(self.interval, self.send)
 
     async def stop(self) -> None:
@@ -117,84 +105,10 @@ class Webhook:
         """
         Make one request.
         """
-        headers = Headers({"Content-Type": ["application/json"]})
+        headers = {"Content-Type": "application/json"}
         if self.secret:
-            headers.addRawHeader("X-Signature", "sha256=" + hmac.new(self.secret, body, hashlib.sha256).hexdigest())
-        try:
-            request = self.agent.request(b"POST", self.url.encode("ascii"), headers, Body(body))
-            response = await request.addTimeout(self.timeout, self.clock)
-        except TROUBLE as trouble:
-            log.warn("{url} does not answer: {trouble}", url=self.url, trouble=trouble)
-            return False
-        response.deliverBody(Protocol())  # which lets the body pass
-        if response.code // 100 != 2:
-            log.warn("{url} answered {code}", url=self.url, code=response.code)
-        return bool(response.code // 100 == 2)
-
-
-@implementer(IBodyProducer)
-class Body:
-    """
-    The body of a request, in one piece.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.length = len(body)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """
-        Write it.
-        """
-        consumer.write(self.body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """
-        It is written already.
-        """
-
-    def resumeProducing(self) -> None:
-        """
-        It is written already.
-        """
-
-    def stopProducing(self) -> None:
-        """
-        It is written already.
-        """
-
-
-@implementer(IAgentEndpointFactory)
-class Endpoints:
-    """
-    Lets Twisted's HTTP client connect as modules do: what a test connects to itself needs no network.
-    """
-
-    def __init__(self, services: IServices) -> None:
-        self.services = services
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """
-        Tell how to reach a server.
-        """
-        kind = "tls" if uri.scheme == b"https" else "tcp"
-        return Endpoint(self.services, f"{kind}:{quoteStringArgument(uri.host.decode('ascii'))}:{uri.port}")
-
-
-@implementer(IStreamClientEndpoint)
-class Endpoint:
-    """
-    One server.
-    """
-
-    def __init__(self, services: IServices, endpoint: str) -> None:
-        self.services = services
-        self.endpoint = endpoint
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
-        """
-        Connect.
-        """
-        connected: Deferred[Any] = self.services.connect(self.endpoint, factory)
-        return connected
+            headers["X-Signature"] = "sha256=" + hmac.new(self.secret, body, hashlib.sha256).hexdigest()
+        answer = await self.http.post(self.url, body, headers)
+        if answer.code // 100 != 2:
+            log.warn("{url} answered {code} {trouble}", url=self.url, code=answer.code, trouble=answer.trouble)
+        return answer.code // 100 == 2
