@@ -9,12 +9,18 @@ from typing import Any
 
 import attrs
 
+from empath.interfaces import IJudgedContent
 from empath.mail.decision import MOST, Decision
 from empath.mail.envelope import Recipient
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 from empath.modules import envelope, metadata
 from empath.policy.verdict import Action, Verdict
+
+Marked = tuple[IJudgedContent, object] | None
+"""
+Content, and the mark of how it was.
+"""
 
 
 @attrs.define(slots=True, eq=False)
@@ -32,6 +38,7 @@ class Call:
     transaction_metadata: dict[str, str] = attrs.field(factory=dict)
     recipients: list[Recipient] = attrs.field(factory=list)
     state: tuple[Any, ...] = ()
+    marked: Marked = None
 
     @property
     def name(self) -> str:
@@ -65,8 +72,11 @@ class Call:
 
     def put_back(self) -> None:
         """
-        Put the envelope back to what it was: half of a change is none.
+        Put envelope and header block back to what they were: half of a change is none.
         """
+        if self.marked is not None:
+            content, mark = self.marked
+            content.put_back(mark)
         if self.transaction is not None:
             envelope.put_back(self.transaction, self.recipients, self.state)
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from empath.interfaces import MaybeVerdict
 from empath.mail.session import Session, Transaction
 from empath.modules.breaker import ADMITTED
-from empath.modules.calls import Call
+from empath.modules.calls import Call, Marked
 from empath.modules.guard import QUICK, Guard
 from empath.modules.watch import Watch
 from empath.policy.verdict import Verdict
@@ -38,7 +38,9 @@ class TransactionGuard(Guard):
         """
         breaker, before = self.breaker, _copied(session, subject[0])
         admitted = breaker.admits(self.hook) if breaker.failures else ADMITTED
-        call = _call(session, subject[0], before, self.seconds(), admitted)
+        content = subject[1] if self.hook == "data" else None
+        marked = None if content is None else (content, content.mark())
+        call = _call(session, subject[0], before, self.seconds(), marked, admitted)
         if not admitted:
             return self.unasked(call)
         try:
@@ -53,37 +55,61 @@ class Row:
     Asks guards about a transaction in their order; the first verdict wins.
     """
 
-    __slots__ = ("_guards", "_seconds")
+    __slots__ = ("_guards", "_hook", "_seconds")
 
     def __init__(self, guards: tuple[TransactionGuard, ...]) -> None:
         self._guards = guards
+        self._hook = guards[0].hook
         self._seconds = guards[0].seconds
 
     def __call__(self, session: Session, transaction: Transaction, *subject: Any) -> _Answer:
         """
-        Ask all, until one of them has to be waited for.
+        Ask all, until one of them has to be waited for. (How the transaction stands is written out: hot path.)
         """
-        before = _copied(session, transaction)
+        mail, before = transaction, _copied(session, transaction)
+        content = subject[0] if self._hook == "data" else None
         began = self._seconds()
         for number, guard in enumerate(self._guards, 1):
             breaker = guard.breaker
             if breaker.failures:
-                return self._then(number, guard(session, transaction, *subject), session, transaction, *subject)
+                return self._then(number, guard(session, mail, *subject), session, mail, *subject)
+            marked = None if content is None else (content, content.mark())
             try:
-                answer = guard.ask(session, transaction, *subject)
+                answer = guard.ask(session, mail, *subject)
                 ended = self._seconds()
                 took = ended - began
-                if answer is None and 0.0 <= took < QUICK and before == _as_is(session, transaction):
+                if (
+                    answer is None
+                    and 0.0 <= took < QUICK
+                    and before
+                    == (
+                        session.metadata,
+                        mail.metadata,
+                        mail.recipients,
+                        mail.reverse_path,
+                        mail.priority,
+                        mail.release,
+                        mail.held,
+                        mail.routes,
+                        mail._rewritten,
+                        mail.queue_id,
+                        mail.started,
+                        mail.parameters,
+                        mail.declared_size,
+                        mail.accepted,
+                        mail.decisions,
+                    )
+                ):
                     counts = guard.counts
                     counts.quick += 1
                     counts.quick_seconds += took
                     began = ended
                     continue
             except BaseException:  # SystemExit is no way out for a module either
-                told = guard.look(_call(session, transaction, before, began), Failure())
+                told = guard.look(_call(session, mail, before, began, marked), Failure())
             else:
-                told = guard.look(_call(session, transaction, before, began), answer)
-            return self._then(number, told, session, transaction, *subject)
+                told = guard.look(_call(session, mail, before, began, marked), answer)
+            return self._then(number, told, session, mail, *subject)
         return None
 
     def _then(self, number: int, told: _Answer, *subject: Any) -> _Answer:
@@ -104,41 +130,38 @@ async def _later(told: Awaitable[MaybeVerdict], others: Row, subject: tuple[Any,
     return later if later is None or isinstance(later, Verdict) else await later
 
 
-def _as_is(session: Session, transaction: Transaction) -> tuple[Any, ...]:
+def _copied(session: Session, mail: Transaction) -> tuple[Any, ...]:
     """
-    Tell how everything stands that a hook might change; from the fourth on, what envelope.STATE names.
+    Keep how everything stands that a hook might change; from the fourth on, what envelope.STATE names.
     """
     return (
-        session.metadata,
-        transaction.metadata,
-        transaction.recipients,
-        transaction.reverse_path,
-        transaction.priority,
-        transaction.release,
-        transaction.held,
-        transaction.routes,
-        transaction._rewritten,
-        transaction.queue_id,
-        transaction.started,
-        transaction.parameters,
-        transaction.declared_size,
-        transaction.accepted,
-        transaction.decisions,
+        session.metadata.copy(),
+        mail.metadata.copy(),
+        mail.recipients.copy(),
+        mail.reverse_path,
+        mail.priority,
+        mail.release,
+        mail.held,
+        mail.routes,
+        mail._rewritten,
+        mail.queue_id,
+        mail.started,
+        mail.parameters,
+        mail.declared_size,
+        mail.accepted,
+        mail.decisions,
     )
 
 
-def _copied(session: Session, transaction: Transaction) -> tuple[Any, ...]:
-    """
-    The same, to keep.
-    """
-    of_session, of_transaction, recipients, *state = _as_is(session, transaction)
-    return (of_session.copy(), of_transaction.copy(), recipients.copy(), *state)
-
-
 def _call(
-    session: Session, transaction: Transaction, before: tuple[Any, ...], began: float, admitted: int = ADMITTED
+    session: Session,
+    transaction: Transaction,
+    before: tuple[Any, ...],
+    began: float,
+    marked: Marked,
+    admitted: int = ADMITTED,
 ) -> Call:
-    return Call(session, began, admitted, before[0], transaction, before[1], before[2], before[3:])
+    return Call(session, began, admitted, before[0], transaction, before[1], before[2], before[3:], marked)
 
 
 def guard_of(watch: Watch, hook: str, ask: Callable[..., Any]) -> Guard:

@@ -29,9 +29,10 @@ from empath.modules import guard as guard_module
 from empath.modules.blocking import blocking
 from empath.modules.breaker import ADMITTED, OPEN
 from empath.modules.guard import LOCAL_ERROR, Guard
-from empath.modules.row import guard_of
+from empath.modules.row import Row, guard_of
 from empath.observe.modules import ModulesCounts
 from empath.policy.verdict import Action, Verdict, accept, discard, disconnect, refuse
+from empath.testing import content
 from tests.modules.hosting import watch
 from tests.modules.support import recipient, session, transaction
 
@@ -48,6 +49,7 @@ class GuardCase(SynchronousTestCase):
         self.counts = ModulesCounts().of("test")
         self.session = session(metadata={"service": "smtp"})
         self.transaction = transaction(metadata={"service": "smtp"}, recipients=[recipient("first@example.org")])
+        self.content = content(b"Subject: x\r\n\r\nbody\r\n")
 
     def guard(self, ask: Callable[..., Any], hook: str = "mail_from", **also: Any) -> Guard:
         """
@@ -61,7 +63,8 @@ class GuardCase(SynchronousTestCase):
         """
         guard = ask if isinstance(ask, Guard) else self.guard(ask, hook, **also)
         in_transaction = guard.hook in ("mail_from", "rcpt_to", "data")
-        return guard(self.session, self.transaction) if in_transaction else guard(self.session)
+        content = (self.content,) if guard.hook == "data" else ()
+        return guard(self.session, self.transaction, *content) if in_transaction else guard(self.session)
 
     def returning(self, answer: Any, **also: Any) -> Any:
         """
@@ -402,6 +405,31 @@ class HostileTests(GuardCase):
             self.transaction.decisions = ()
             self.assertEqual(repr(self.transaction), before)
             self.flushLoggedErrors()
+
+    def test_content_of_a_hook_that_failed(self) -> None:
+        """
+        Has the header block that it had before; one whose body was changed is not taken, whatever the section says.
+        """
+
+        def honest(session: Session, mail: Transaction, content: Any) -> None:
+            content.add("X-Honest", "1")
+            content.append(b"footer\r\n")
+
+        def failing(session: Session, mail: Transaction, content: Any) -> None:
+            content.remove("Subject")
+            raise ModuleError("no")
+
+        async def emptying(session: Session, mail: Transaction, content: Any) -> None:
+            content.replace_body(b"")
+            raise ModuleError("no")
+
+        for hook, fault in ((failing, ""), (emptying, "451 4.3.0")):
+            self.content = content(b"Subject: x\r\n\r\nbody\r\n")
+            guards: Any = [self.guard(each, "data", ignore=True) for each in (honest, hook, honest)]
+            self.assertIsNone(Row(tuple(guards))(self.session, self.transaction, self.content))
+            self.assertEqual(self.content.header, b"Subject: x\r\nX-Honest: 1\r\nX-Honest: 1\r\n")
+            self.assertEqual(str(self.content.fault or "")[:9], fault)
+        self.flushLoggedErrors()
 
     def test_a_route_that_is_not_there(self) -> None:
         """

@@ -45,6 +45,11 @@ class Content:
         """
         return Content(self)
 
+    def mark(self) -> None:
+        """
+        There is nothing to remember.
+        """
+
 
 class ShadowTests(SynchronousTestCase):
     """
