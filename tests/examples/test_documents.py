@@ -214,6 +214,25 @@ class PagesTests(SynchronousTestCase):
                 exec(compile(source, f"{name}.md", "exec", dont_inherit=True), namespace)
             self.passed([each for each in namespace.values() if is_case(each)])
 
+    def test_the_cookbook_works(self) -> None:
+        """
+        Each module there is configured as shown, and each test passes.
+        """
+        page = DOCS / "cookbook.md"
+        namespace: dict[str, Any] = {"__name__": "cookbook"}
+        for _, source in blocks(page, "python"):
+            exec(compile(source, page.name, "exec", dont_inherit=True), namespace)
+        tests = [each for name, each in namespace.items() if name.startswith("test_")]
+        self.assertEqual(len(tests), 3)
+        for test in tests:
+            made: list[Mta] = []
+            test(lambda *given, made=made, **named: made.append(Mta(*given, **named)) or made[0])
+            made[0].stop()
+            self.assertEqual(made[0].faults, [])
+        for _, config in blocks(page, "toml"):
+            [section] = read(config, machine("/etc/empath")).modules
+            namespace[section.factory.partition(":")[2]](**section.options)
+
     def passed(self, cases: list[type[SynchronousTestCase]]) -> None:
         """
         Run test cases.
