@@ -7,13 +7,13 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 from typing import Any, Final
 
-from zope.interface import Interface, Invalid
+from zope.interface import Interface
 from zope.interface.interface import Method
-from zope.interface.verify import verifyObject
 
 from empath.interfaces import ILifecycle, IListener, IModule, IValidator
 from empath.modules.blocking import MARK, is_blocking
@@ -40,11 +40,11 @@ def faults_of(module: Any) -> Iterator[str]:
     """
     Tell everything for which an object cannot be used as a module, each with the hook that it is about.
     """
-    try:
-        verifyObject(IModule, module)
-    except Invalid as error:
-        told = " ".join(str(error).split())
-        yield f"is no IModule (put @implementer(IModule) above its class, and give it a name): {told}"
+    if not IModule.providedBy(module):
+        yield f"is no IModule: put @implementer(IModule) above its class ({_origin(type(module))})"
+        return
+    if not hasattr(module, "name"):
+        yield 'is no IModule: it needs a name, such as name = "no-monday-mail"'
         return
     yield from _of_name(module.name)
     for hook, given in HOOKS.items():
@@ -52,6 +52,14 @@ def faults_of(module: Any) -> Iterator[str]:
     for name in dir(module):
         if name not in HOOKS and not name.startswith("_"):
             yield from _of_stranger(module, name)
+
+
+def _origin(kind: type) -> str:
+    """
+    Tell where a class is written: it may not be the one that was meant.
+    """
+    written = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return f"{kind.__qualname__} of {written or kind.__module__}"
 
 
 def _of_name(name: object) -> Iterator[str]:

@@ -5,6 +5,7 @@ Modules are made from their sections; whatever is wrong with any of them is told
 from __future__ import annotations
 
 import sys
+import trace
 import types
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -236,8 +237,12 @@ class VerifyingTests(SynchronousTestCase):
         """
         With a name that can be one.
         """
-        self.assertIn("is no IModule", self.faults(object())[0])
-        self.assertIn("is no IModule", self.faults(Nameless())[0])
+        self.assertEqual(
+            self.faults(object())[0],
+            "object: is no IModule: put @implementer(IModule) above its class (object of builtins)",
+        )
+        self.assertIn(f"(Trace of {trace.__file__})", self.faults(trace.Trace())[0])
+        self.assertIn("is no IModule: it needs a name", self.faults(Nameless())[0])
         for name in ("", "Upper", "with space", "9th", "x" * 64, 5, None, "ä"):
             self.assertTrue(any("name: found" in fault for fault in self.faults(Named(name))), name)  # type: ignore[arg-type]
         self.assertIn("our own checks", self.faults(Named("core"))[0])
