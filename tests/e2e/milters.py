@@ -1,21 +1,25 @@
 """
-Milters that we did not write: Debian's rspamd and OpenDKIM, each in a folder of its own, by TCP or UNIX socket.
+Milters that we did not write: Debian's rspamd and OpenDKIM, and libmilter doing what a test says; each in a folder of
+its own, by TCP or UNIX socket.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pwd
 import shutil
 import socket
+import subprocess
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.e2e.ports import free_port
-from tests.e2e.processes import Program, require_program
+from tests.e2e.processes import Program, require, require_program
 
 RSPAMD_STARTS = 120.0  # seconds: it compiles its patterns, on however slow a machine
 RSPAMD_CONFIGURATION = "/etc/rspamd/rspamd.conf"
@@ -56,6 +60,8 @@ Socket {socket}
 UserID {user}
 """
 SELECTOR = "first"
+DEBIANS_PYTHON = "/usr/bin/python3"
+SCRIPTED = Path(__file__).with_name("scripted_milter.py")
 
 
 def listens(port: int) -> bool:
@@ -178,3 +184,62 @@ class OpenDkim:
         """
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Scripted:
+    """
+    libmilter, by Debian's python3-milter: it calls what `script` has for each of its hooks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        tried = [require_program(DEBIANS_PYTHON), "-c", "import Milter"]
+        require(subprocess.run(tried, check=False).returncode == 0, "python3-milter is not installed")
+        self._folder = folder
+        self._port = free_port()
+        self._program: Program | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """
+        Where it listens.
+        """
+        return f"tcp:127.0.0.1:{self._port}"
+
+    def does(self, **script: Any) -> None:
+        """
+        Tell what it is to do from now on: {"eom": [["addheader", "X-A", "b"]]}.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        new = self._folder / "script.new"
+        new.write_text(json.dumps(script))
+        new.replace(self._folder / "script.json")
+
+    def heard(self, hook: str) -> list[list[Any]]:
+        """
+        What one of its hooks was called with, so far.
+        """
+        file = self._folder / "heard"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [words[1:] for words in map(json.loads, lines) if words[0] == hook]
+
+    def start(self) -> None:
+        """
+        Start, or start again, and wait until it listens.
+        """
+        command = [DEBIANS_PYTHON, str(SCRIPTED), f"inet:{self._port}@127.0.0.1", str(self._folder)]
+        self._program = Program(command, self._folder / "milter.log", self._folder)
+        self._program.wait_for(lambda: listens(self._port))
+
+    def signal(self, number: int) -> None:
+        """
+        Send a signal.
+        """
+        if self._program is not None:
+            self._program.signal(number)
+
+    def kill(self) -> None:
+        """
+        End it by SIGKILL; harmless when repeated.
+        """
+        if self._program is not None:
+            self._program.kill()
