@@ -229,6 +229,9 @@ class Program(MultiService):
         Read the configuration again, and use what can be used while we run; if anything is wrong with it, say so and go
         on as before.
         """
+        if self._stopping:
+            log.info("{signal}: already stopping, so the configuration is not read again", signal=name)
+            return
         try:
             loaded = self._reread()
             restart = self._service.reconfigure(loaded.config)

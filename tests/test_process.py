@@ -241,6 +241,16 @@ class SignalTests(ProcessCase):
         (_, (level, text)) = self.hang_up()
         self.assertEqual((level, "smtp.max_errors, spool.path" in text), (LogLevel.warn, True))
 
+    def test_reads_nothing_any_more_while_it_stops(self) -> None:
+        """
+        Modules that begin then would end at once.
+        """
+        self.handlers[signal.SIGTERM](signal.SIGTERM, None)
+        with capturedLogs() as events:
+            self.handlers[signal.SIGHUP](signal.SIGHUP, None)
+        self.assertEqual([event["log_level"] for event in events], [LogLevel.info])
+        self.assertEqual(self.service.configs, [])
+
     def test_goes_on_with_a_configuration_that_cannot_be_used(self) -> None:
         """
         Each fault is logged, whoever found it.

@@ -61,9 +61,9 @@ class Call:
         Look at what the module left behind, and take back what is too much metadata; tells what was wrong, "" for
         nothing. `routed` tells whether mail can be redirected to a name.
         """
-        why = _mended(self.session, self.metadata)
+        why = mended(self.session, self.metadata)
         if self.transaction is not None:
-            why = _mended(self.transaction, self.transaction_metadata) or why
+            why = mended(self.transaction, self.transaction_metadata) or why
             try:
                 why = envelope.unusable(self.transaction, self.recipients, self.state, routed) or why
             except Exception as error:  # an attribute is gone, or what is there cannot be looked at
@@ -81,7 +81,7 @@ class Call:
             envelope.put_back(self.transaction, self.recipients, self.state)
 
 
-def _mended(subject: Session | Transaction, before: dict[str, str]) -> str:
+def mended(subject: Session | Transaction, before: dict[str, str]) -> str:
     """
     Take back from metadata what is too much, or no text; tells what was wrong.
     """

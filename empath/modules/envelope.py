@@ -53,7 +53,8 @@ def unusable(
     Nobody looks again at recipients that are as `before`, and routes that are still those of `state`.
     """
     for name, value in zip(STATE[FIXED:], state[FIXED:], strict=True):
-        if getattr(transaction, name) != value:
+        now = getattr(transaction, name)
+        if now is not value and now != value:
             return f"{name} is not a module's to change"
     reverse_path, recipients = transaction.reverse_path, transaction.recipients
     if not (reverse_path is None or _is_address(reverse_path)):

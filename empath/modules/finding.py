@@ -92,5 +92,5 @@ def _callable(found: Any) -> Factory:
 def _guarded(load: Callable[[], Any]) -> Any:
     try:
         return load()
-    except (Exception, SystemExit) as error:  # importing runs foreign code
+    except BaseException as error:  # importing runs foreign code
         raise ModuleError(f"cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}") from error

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from math import inf
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +23,7 @@ from empath.errors import ConfigError, EmpathError, ModuleError
 from empath.interfaces import IComponent
 from empath.modules.chain import Chain
 from empath.modules.hosted import Hosted
+from empath.modules.lifecycle import all_started, start_all, stop_all
 from empath.modules.listening import Listeners, Subscribe
 from empath.modules.loading import LoadedModule, load_modules
 from empath.modules.services import Surroundings
@@ -83,9 +84,9 @@ class Modules:
         """
         try:
             self._open_storage(self._hosted)
-            waiting = _start(self._hosted)
+            waiting = start_all(self._hosted)
         except EmpathError:
-            self._retire(_stop(self._hosted))
+            self._retire(stop_all(self._hosted, self._around.clock))
             raise
         if not waiting:
             self._begin()
@@ -97,8 +98,8 @@ class Modules:
             return starting
         if isinstance(starting.result, Failure):
             error = starting.result.value
-            starting.addErrback(_nothing)
-            self._retire(_stop(self._hosted))
+            starting.addErrback(lambda _: None)
+            self._retire(stop_all(self._hosted, self._around.clock))
             raise error or ModuleError("modules did not start")
         return None
 
@@ -129,7 +130,7 @@ class Modules:
         for each in (self._starting, self._replacing, *self._pauses):
             if each is not None:
                 each.cancel()
-        await _stop(self._hosted)
+        await stop_all(self._hosted, self._around.clock)
         self._listeners.use(())
         for each in (self._replacing, *self._retiring):
             if each is not None:
@@ -156,7 +157,7 @@ class Modules:
 
     async def _begin_later(self, waiting: list[Deferred[None]]) -> None:
         try:
-            await _all(waiting)
+            await all_started(waiting)
         finally:
             self._starting = None
         if not self._stopped:
@@ -173,9 +174,9 @@ class Modules:
         gone = [each for each in self._hosted if each not in hosted]
         try:
             self._open_storage(new)
-            await _all(_start(new))
+            await all_started(start_all(new))
         except BaseException:
-            await _stop(new)
+            await stop_all(new, self._around.clock)
             raise
         self._hosted = hosted
         mark = self.decisions.use(self._checks(hosted), self._around.clock.seconds())
@@ -210,15 +211,21 @@ class Modules:
         Stop modules that were replaced, once the transactions are over that began with them.
         """
         given = 0.0
-        while given < GRACE and (self._oldest() <= mark or any(each.watch.waits for each in gone)):
+        while given < GRACE and (self._remain(mark) or any(each.watch.waits for each in gone)):
             if not await self._pause():
                 break
             given += LOOK_INTERVAL
         self.decisions.refuse_before(mark)
-        await _stop(gone)
-        while self._oldest() <= mark and await self._pause():
+        await stop_all(gone, self._around.clock)
+        while self._remain(mark) and await self._pause():
             pass
         self.decisions.forget(mark)
+
+    def _remain(self, mark: float) -> bool:
+        """
+        Tell whether there are transactions that began before; nobody knows once the clock was set back.
+        """
+        return self._oldest() <= mark <= self._around.clock.seconds()
 
     async def _pause(self) -> bool:
         """
@@ -241,53 +248,3 @@ class Modules:
         self._retiring.add(ending)
         ending.addErrback(lambda failure: log.failure("modules did not stop as they should", failure))
         ending.addCallback(lambda _: self._retiring.discard(ending))
-
-
-def _start(hosted: Iterable[Hosted]) -> list[Deferred[None]]:
-    """
-    Start modules in their order; tells for whom to wait. ModuleError if one does not start, and nobody is waited for.
-    """
-    waiting: list[Deferred[None]] = []
-    for each in hosted:
-        try:
-            begun = each.start()
-        except ModuleError:
-            _let_go(waiting)
-            raise
-        if begun is not None:
-            waiting.append(begun)
-    return waiting
-
-
-def _let_go(waiting: list[Deferred[None]]) -> None:
-    for each in waiting:
-        each.addErrback(_nothing).cancel()
-
-
-async def _all(waiting: list[Deferred[None]]) -> None:
-    """
-    Wait for all; the first that fails ends the wait for the others.
-    """
-    try:
-        for each in waiting:
-            await each
-    except BaseException:
-        _let_go(waiting)
-        raise
-
-
-async def _stop(hosted: Iterable[Hosted]) -> None:
-    """
-    Let modules hear what they were told last, all at once; then stop them, the last one first. Each does what it can.
-    """
-    stopping = list(hosted)
-    await gatherResults([Deferred.fromCoroutine(each.quiet()) for each in stopping])
-    for each in reversed(stopping):
-        try:
-            await each.stop()
-        except Exception:
-            log.failure("module {module} did not stop as it should", module=each.name)
-
-
-def _nothing(_: object) -> None:
-    return None

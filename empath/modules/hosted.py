@@ -66,16 +66,16 @@ class Hosted:
             section.mode == "shadow",
             around.routed,
         )
-        self.checks = Checks(self._guards())
-        self.listener = Listener(self.watch, hooks_of(loaded.module, LISTENERS))
+        shadows = Shadows() if self.watch.shadow else None
+        self.checks = Checks(self._guards(shadows))
+        self.listener = Listener(self.watch, hooks_of(loaded.module, LISTENERS), shadows)
 
-    def _guards(self) -> dict[str, Callable[..., Any]]:
+    def _guards(self, shadows: Shadows | None) -> dict[str, Callable[..., Any]]:
         guards = {
             hook: guard_of(self.watch, hook, ask) for hook, ask in hooks_of(self.loaded.module, VALIDATORS).items()
         }
-        if not self.watch.shadow:
+        if shadows is None:
             return {**guards}
-        shadows = Shadows()
         return {hook: ShadowGuard(self.name, guard, shadows) for hook, guard in guards.items()}
 
     def start(self) -> Deferred[None] | None:
@@ -120,19 +120,12 @@ class Hosted:
         self.services.stop_rounds()
         await self.listener.stop(LAST_EVENTS)
 
-    async def stop(self) -> None:
+    async def stop(self, bound: float = STOP_BOUND) -> None:
         """
-        Stop it within a bound, and let go of what it had; never fails.
+        Stop it, once, if it did start; what it awaits gets `bound` seconds. Never fails.
         """
         for wait in tuple(self.watch.waits):
             wait.give_up()
-        await self._stop_module()
-        await self.services.stop()
-
-    async def _stop_module(self) -> None:
-        """
-        Stop it, once, if it did start.
-        """
         end = getattr(self.loaded.module, "stop", None)
         if end is None or not self._runs:
             return
@@ -141,11 +134,17 @@ class Hosted:
             answer = end()
         except BaseException:  # SystemExit is no way out for a module
             answer = Failure()
-        came = await within(answer, STOP_BOUND, self._clock) if isinstance(answer, Awaitable) else answer
+        came = await within(answer, bound, self._clock) if isinstance(answer, Awaitable) else answer
         if came is LATE:
-            log.warn("module {module}: stop: not done within {bound:g} s", module=self.name, bound=STOP_BOUND)
+            log.warn("module {module}: stop: not done within {bound:g} s", module=self.name, bound=bound)
         elif isinstance(came, Failure):
             log.emit(LogLevel.error, "module {module}: stop failed", module=self.name, log_failure=came)
+
+    async def let_go(self) -> None:
+        """
+        Let go of what it had, its threads last.
+        """
+        await self.services.stop()
 
 
 async def within(answer: Awaitable[Any], bound: float, clock: IReactorTime) -> Any:

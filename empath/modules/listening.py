@@ -17,10 +17,11 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from empath.mail import life
-from empath.mail.message import Status
+from empath.mail.message import Message, Status
 from empath.mail.session import Session
-from empath.modules import metadata
 from empath.modules.blocking import is_blocking
+from empath.modules.calls import mended
+from empath.modules.shadow import Shadows
 from empath.modules.waiting import LATE, Wait, discard
 from empath.modules.watch import Watch
 
@@ -38,13 +39,15 @@ log = Logger()
 
 class Listener:
     """
-    One module that listens with `hooks`.
+    One module that listens with `hooks`; in shadow mode, to what happens to the copies of `shadows`.
     """
 
-    __slots__ = ("_logged", "_running", "_waits", "_watch", "hooks")
+    __slots__ = ("_counts", "_logged", "_running", "_shadows", "_waits", "_watch", "hooks")
 
-    def __init__(self, watch: Watch, hooks: dict[str, Callable[..., Any]]) -> None:
+    def __init__(self, watch: Watch, hooks: dict[str, Callable[..., Any]], shadows: Shadows | None = None) -> None:
         self._watch = watch
+        self._shadows = shadows
+        self._counts = {name: watch.counts.hook(name) for name in hooks}
         self.hooks = {
             name: partial(_threaded, watch.in_thread, hook) if is_blocking(hook) else hook
             for name, hook in hooks.items()
@@ -60,22 +63,22 @@ class Listener:
         hook = self.hooks.get(name)
         if hook is None:
             return
-        counts = self._watch.counts.hook(name)
         if name in self._running or len(self._waits) >= MOST_PENDING:  # running: it does what it is told of
-            counts.decided(DROPPED)
+            self._counts[name].decided(DROPPED)
             return
         began = self._watch.clock.seconds()
         self._running.add(name)
         try:
-            answer = hook(*subject)
+            answer = hook(*(subject if self._shadows is None else map(self._copied, subject)))
+            if isinstance(answer, Awaitable):
+                self._wait(name, began, answer)
+                return
         except BaseException:  # SystemExit is no way out for a module either
-            answer = Failure()
+            self._ended(name, began, Failure())
+            return
         finally:
             self._running.discard(name)
-        if isinstance(answer, Awaitable):
-            self._wait(name, began, answer)
-        else:
-            self._ended(name, began, answer)
+        self._ended(name, began, answer)
 
     def tell_of_session(self, name: str, session: Session, *subject: Any) -> None:
         """
@@ -83,15 +86,12 @@ class Listener:
         """
         if name not in self.hooks:
             return
+        if self._shadows is not None:
+            self.tell(name, session, *subject)
+            return
         before = session.metadata.copy()
         self.tell(name, session, *subject)
-        if session.metadata == before:
-            return
-        if not isinstance(session.metadata, dict):
-            session.metadata, why = before, "metadata is no dict"
-        else:
-            why = metadata.mend(session.metadata, before)
-        if why:
+        if why := mended(session, before):
             self._failed(name, why)
 
     async def stop(self, bound: float) -> None:
@@ -105,9 +105,18 @@ class Listener:
             await ended
             if timer.active():
                 timer.cancel()
+        self.hooks = {}
         for wait in list(self._waits):
             wait.let_go()
         self._waits.clear()
+
+    def _copied(self, each: Any) -> Any:
+        """
+        Give the copy of a session, or of a message, that the module may change.
+        """
+        if isinstance(each, Session) and self._shadows is not None:
+            return self._shadows.of(each)
+        return attrs.evolve(each, metadata=each.metadata.copy()) if isinstance(each, Message) else each
 
     def _wait(self, name: str, began: float, answer: Awaitable[Any]) -> None:
         ended: Deferred[None] = Deferred()
@@ -122,7 +131,7 @@ class Listener:
         wait.begin(answer)
 
     def _ended(self, name: str, began: float, came: Any) -> None:
-        self._watch.counts.hook(name).observe(max(0.0, self._watch.clock.seconds() - began))
+        self._counts[name].observe(max(0.0, self._watch.clock.seconds() - began))
         if came is LATE:
             self._failed(name, f"not done within {self._watch.timeout:g} s")
         elif isinstance(came, Failure):
@@ -134,8 +143,8 @@ class Listener:
         """
         Count it, and log it unless the hook has just been logged.
         """
-        counts, now = self._watch.counts.hook(name), self._watch.clock.seconds()
-        counts.failed()
+        now = self._watch.clock.seconds()
+        self._counts[name].failed()
         if 0.0 <= now - self._logged.get(name, -LOG_INTERVAL) < LOG_INTERVAL:
             return
         self._logged[name] = now
@@ -178,7 +187,10 @@ class Listeners:
 
     def _tell(self, told: Callable[[Listener, Any], None], event: Any) -> None:
         for listener in self._listeners:
-            told(listener, event)
+            try:
+                told(listener, event)
+            except Exception:  # what is told of was spoilt before
+                log.failure("a module could not be told of {event_type}", event_type=type(event).__name__)
 
 
 def _opened(listener: Listener, event: life.ConnectionOpened) -> None:

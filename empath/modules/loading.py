@@ -93,7 +93,7 @@ def made_by(factory: Factory, section: Module) -> LoadedModule:
         module = factory(**section.options)
     except (ValueError, TypeError) as error:  # how a factory says what is wrong with its options
         raise ConfigError([f"{section.factory}: {line}" for line in str(error).splitlines()]) from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         told = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ConfigError([f"{section.factory}: failed: {told}"]) from error
     return adopt(module, section)

@@ -4,6 +4,7 @@ What a module has called again and again: rounds never overlap, and none of them
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -40,7 +41,8 @@ class Rounds:
         if self._loop.running:
             self._loop.stop()
         if self._round is not None:
-            self._round.cancel()
+            with contextlib.suppress(BaseException):  # a canceller is the module's code
+                self._round.cancel()
 
     def _begin(self) -> Deferred[object] | None:
         try:

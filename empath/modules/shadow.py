@@ -8,6 +8,7 @@ meanwhile, happens to the copy.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -20,10 +21,15 @@ from empath.mail.decision import MOST, Decision
 from empath.mail.envelope import Recipient
 from empath.mail.session import Session, Transaction
 from empath.modules.guard import Guard
+from empath.modules.row import Row, TransactionGuard
 
 T = TypeVar("T", Session, Transaction)
 
 _GROWING: Final = frozenset({"metadata", "decisions", "recipients", "accepted"})
+_SESSION: Final = tuple(field.name for field in attrs.fields(Session) if field.init)
+_TRANSACTION: Final = tuple(field.name for field in attrs.fields(Transaction) if field.init)
+_of_session: Final = attrgetter(*_SESSION)
+_of_transaction: Final = attrgetter(*_TRANSACTION)
 
 log = Logger()
 
@@ -35,7 +41,7 @@ class _Copy:
     """
 
     subject: Any
-    seen: dict[str, Any]
+    seen: tuple[Any, ...]
 
 
 class Shadows:
@@ -54,11 +60,17 @@ class Shadows:
         """
         copy = self._copies.get(original)
         if copy is None:
-            copy = self._copies[original] = _Copy(_copied(original), _values(original))
+            copy = self._copies[original] = _Copy(_copied(original), _kept(_values(original)))
         else:
             _follow(original, copy)
         copy.subject.decisions = ()
         return copy.subject  # type: ignore[no-any-return]  # of the original's type
+
+    def forget(self, original: Session | Transaction) -> None:
+        """
+        Make another copy next time: this one cannot be used any more.
+        """
+        self._copies.pop(original, None)
 
 
 class ShadowGuard:
@@ -66,41 +78,62 @@ class ShadowGuard:
     Asks a guarded hook about copies. Whatever comes of it is noted with the original, and is no opinion.
     """
 
-    __slots__ = ("_guard", "_module", "_shadows")
+    __slots__ = ("_ask", "_guard", "_module", "_shadows")
 
     def __init__(self, module: str, guard: Guard, shadows: Shadows) -> None:
         self._module = module
         self._guard = guard
+        self._ask = Row((guard,)) if isinstance(guard, TransactionGuard) else guard
         self._shadows = shadows
 
     def __call__(self, session: Session, *subject: Any) -> MaybeVerdict | Awaitable[MaybeVerdict]:
         """
-        Ask, in its place in the order: who asks waits as it would for any module.
+        Ask, in its place in the order: who asks waits as it would for any module. Never raises.
         """
-        ours = self._shadows.of(session)
-        if self._guard.hook == "data":
-            theirs: tuple[Any, ...] = (self._shadows.of(subject[0]), subject[1].shadow())
-        elif subject and isinstance(subject[0], Transaction):
-            theirs = (self._shadows.of(subject[0]), *subject[1:])
-        else:
-            theirs = subject
-        answer = self._guard(ours, *theirs)
         original = subject[0] if subject and isinstance(subject[0], Transaction) else session
-        copy = theirs[0] if original is not session else ours
+        try:
+            ours = self._shadows.of(session)
+            theirs = self._copied(*subject)
+            answer = self._ask(ours, *theirs)
+        except Exception:  # what the module made of a copy when nobody looked
+            self._fault(session, original)
+            return None
+        copy = ours if original is session else theirs[0]
         if isinstance(answer, Deferred):
-            return answer.addCallback(self._noted, original, copy)
-        return self._noted(None, original, copy)
+            return answer.addCallback(self._noted, session, original, copy)
+        return self._noted(None, session, original, copy)
 
-    def _noted(self, _: object, original: Session | Transaction, copy: Session | Transaction) -> MaybeVerdict:
+    def _copied(self, *subject: Any) -> tuple[Any, ...]:
+        """
+        Give what the module is asked about, but nothing that is anybody else's.
+        """
+        if not subject or not isinstance(subject[0], Transaction):
+            return subject
+        transaction = self._shadows.of(subject[0])
+        if self._guard.hook == "data":
+            return transaction, subject[1].shadow()
+        return (transaction, *[Recipient(each.address, each.parameters.copy()) for each in subject[1:]])
+
+    def _noted(
+        self, _: object, session: Session, original: Session | Transaction, copy: Session | Transaction
+    ) -> MaybeVerdict:
         """
         Hand on what the guard noted with the copy.
         """
-        for decision in copy.decisions:
-            if decision.verdict in ("refuse", "disconnect", "discard"):
-                self._tell(original, decision)
-            if len(original.decisions) < MOST:
-                original.decisions = (*original.decisions, attrs.evolve(decision, shadow=True))
+        try:
+            for decision in copy.decisions:
+                if decision.verdict in ("refuse", "disconnect", "discard"):
+                    self._tell(original, decision)
+                if len(original.decisions) < MOST:
+                    original.decisions = (*original.decisions, attrs.evolve(decision, shadow=True))
+        except Exception:
+            self._fault(session, original)
         return None
+
+    def _fault(self, session: Session, original: Session | Transaction) -> None:
+        log.failure("module {module}: {hook} could not be shadowed", module=self._module, hook=self._guard.hook)
+        self._shadows.forget(session)
+        self._shadows.forget(original)
 
     def _tell(self, original: Session | Transaction, decision: Decision) -> None:
         named = original.queue_id if isinstance(original, Transaction) else f"session {original.session_id}"
@@ -126,15 +159,15 @@ def _copied(original: T) -> T:
     return copy
 
 
-def _values(original: Session | Transaction) -> dict[str, Any]:
-    return {name: _kept(getattr(original, name)) for name in _names(original)}
+def _values(original: Session | Transaction) -> tuple[Any, ...]:
+    return (_of_transaction if isinstance(original, Transaction) else _of_session)(original)
 
 
-def _names(original: Session | Transaction) -> tuple[str, ...]:
-    return tuple(field.name for field in attrs.fields(type(original)) if field.init)
+def _kept(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([_own(value) for value in values])
 
 
-def _kept(value: Any) -> Any:
+def _own(value: Any) -> Any:
     return value.copy() if isinstance(value, (dict, list)) else value
 
 
@@ -142,16 +175,19 @@ def _follow(original: Session | Transaction, copy: _Copy) -> None:
     """
     Let a copy catch up with what has changed since.
     """
-    now = _values(original)
-    subject, seen = copy.subject, copy.seen
+    values = _values(original)
+    if values == copy.seen:
+        return
+    names = _TRANSACTION if isinstance(original, Transaction) else _SESSION
+    subject, seen, now = copy.subject, dict(zip(names, copy.seen, strict=True)), dict(zip(names, values, strict=True))
     for name, value in now.items():
         if name not in _GROWING and value != seen[name]:
-            setattr(subject, name, _kept(value))
+            setattr(subject, name, _own(value))
     _follow_metadata(subject.metadata, seen["metadata"], now["metadata"])
     if isinstance(subject, Transaction):
         _follow_recipients(subject, seen["recipients"], now["recipients"])
         subject.accepted = now["accepted"]
-    copy.seen = now
+    copy.seen = _kept(values)
 
 
 def _follow_metadata(copy: dict[str, str], seen: dict[str, str], now: dict[str, str]) -> None:

@@ -66,9 +66,8 @@ class Workers:
         if self._under_way >= MOST_THREADS + MOST_WAITING:
             return fail(ModuleError(f"all {MOST_THREADS} threads are busy, and {MOST_WAITING} calls wait for one"))
         task = _Task(call)
-        if self._under_way >= self._threads and self._threads < MOST_THREADS:
-            self._threads += 1
-            Thread(target=self._work, name=f"empath-module-{self._name}-{self._threads}", daemon=True).start()
+        if self._under_way >= self._threads < MOST_THREADS and not self._begin() and not self._threads:
+            return fail(ModuleError("no thread can be begun"))
         self._under_way += 1
         self._queue.put(task)
         return task.deferred
@@ -89,6 +88,18 @@ class Workers:
         self._empty = None
         if bound.active():
             bound.cancel()
+
+    def _begin(self) -> bool:
+        """
+        Begin one thread more; where the system has no room for it, those that there are have to do.
+        """
+        thread = Thread(target=self._work, name=f"empath-module-{self._name}-{self._threads + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        self._threads += 1
+        return True
 
     def _work(self) -> None:
         """

@@ -79,9 +79,13 @@ class ModuleCounts:
 
     def event(self, name: str, amount: int = 1) -> None:
         """
-        Count what the module itself finds worth counting.
+        Count what the module itself finds worth counting. ValueError and TypeError for what no counter can be added.
         """
-        self.events.add(str(name)[:MOST_LABEL], amount)
+        if not isinstance(amount, int):
+            raise TypeError(f"the amount is a whole number, not {type(amount).__name__}")
+        if amount < 0:
+            raise ValueError(f"a counter never falls: {amount}")
+        self.events.add(str(name)[:MOST_LABEL].encode("utf-8", "replace").decode(), amount)
 
 
 class ModulesCounts:

@@ -25,6 +25,7 @@ from empath.modules.breaker import ADMITTED
 from empath.modules.chain import CHANGED
 from empath.modules.host import GRACE, Modules
 from empath.modules.hosted import LAST_EVENTS, START_BOUND, STOP_BOUND
+from empath.modules.lifecycle import STOP_ALL
 from empath.modules.loading import LoadedModule
 from empath.observe.life import LifeEvents
 from empath.observe.modules import ModulesCounts
@@ -328,6 +329,20 @@ class StopTests(HostCase):
         self.assertEqual(self.told[4:], ["d stops", "c stops", "b stops", "a stops"])
         self.assertEqual(len(self.flushLoggedErrors(KeyError, SystemExit)), 2)
 
+    def test_is_within_a_bound_for_all(self) -> None:
+        """
+        However many of them hang.
+        """
+        for number in range(20):
+            self.module(f"m{number}", stopping=Deferred())
+        modules = self.host()
+        modules.start()
+        stopped = self.stop(modules)
+        self.clock.pump([1.0] * int(STOP_ALL))
+        self.clock.pump([0.0] * 20)
+        self.successResultOf(stopped)
+        self.assertEqual(sum(line.endswith("stops") for line in self.told), 20)
+
     def test_is_once(self) -> None:
         """
         A second stop does nothing.
@@ -461,6 +476,21 @@ class ReplacingTests(HostCase):
         self.clock.advance(1)
         self.assertIsNone(modules.decisions.data(session(), mail, content))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_clock_that_is_set_back(self) -> None:
+        """
+        Does not have mail refused that came after it was.
+        """
+        self.module("a")
+        modules = self.host()
+        modules.start()
+        self.clock.advance(3600)
+        self.adding(modules, Recording("b", self.told))([self.section("b")])
+        self.clock.rightNow -= 3000
+        self.oldest = self.clock.seconds()
+        self.clock.advance(1)
+        self.assertEqual(self.told[2:], ["a stops"])
+        self.assertEqual((self.asked(modules), self.clock.getDelayedCalls()), (["b"], []))
 
     def test_who_waits_for_a_module_that_goes(self) -> None:
         """

@@ -18,6 +18,7 @@ from empath.mail.message import Message, RecipientState, Status, deliveries_of
 from empath.mail.reply import Reply
 from empath.modules.blocking import blocking
 from empath.modules.listening import MOST_PENDING, Listener, Listeners
+from empath.modules.shadow import Shadows
 from empath.modules.verifying import LISTENERS
 from empath.observe.life import LifeEvents
 from empath.observe.modules import ModulesCounts
@@ -247,6 +248,55 @@ class ContainmentTests(ListeningCase):
         self.hear(hook)
         self.assertEqual((len(calls), self.errors()), (1, 0))
 
+    def test_nor_when_it_is_a_coroutine(self) -> None:
+        """
+        Whose first part runs at once as well.
+        """
+        calls: list[Answer] = []
+
+        async def hook(lookup: Answer) -> None:
+            calls.append(lookup)
+            self.events.emit(life.LookedUp(LOOKUP, 0.0, True))
+
+        self.hear(hook)
+        self.assertEqual((len(calls), self.errors()), (1, 0))
+
+    def test_what_was_spoilt_is_the_trouble_of_one_session(self) -> None:
+        """
+        The metadata of which is gone, say: it is as before, or the others are told of all the same.
+        """
+        for spoil in (lambda session: delattr(session, "metadata"), lambda session: session.metadata.update(a=_Bomb())):
+            self.listen(on_connection_opened=spoil)
+            self.events.emit(life.ConnectionOpened(self.session))
+            self.assertEqual(self.session.metadata, {"service": "smtp"})
+        told = Listener(watch(self.clock), self.recording("on_connection_closed"))
+        self.listeners.use([Listener(self.watch, {"on_connection_opened": spoil}), told])
+        del self.session.metadata
+        self.events.emit(life.ConnectionOpened(self.session))
+        self.events.emit(life.ConnectionClosed(self.session, 1.0, "quit"))
+        self.assertEqual((len(self.flushLoggedErrors(AttributeError)), len(self.told)), (1, 1))
+
+    def test_in_shadow_mode_it_hears_of_copies(self) -> None:
+        """
+        Those that its hooks that judge know; what it makes of them is nobody else's.
+        """
+
+        def opened(session: Any) -> None:
+            session.metadata["seen"] = "x"
+
+        def received(message: Message) -> None:
+            message.metadata["seen"] = "x"
+
+        shadows = Shadows()
+        self.watch = watch(self.clock, self.counts, shadow=True)
+        self.listeners.use(
+            [Listener(self.watch, {"on_connection_opened": opened, "on_message_received": received}, shadows)]
+        )
+        self.events.emit(life.ConnectionOpened(self.session))
+        self.assertEqual((self.session.metadata, shadows.of(self.session).metadata["seen"]), ({"service": "smtp"}, "x"))
+        self.events.emit(life.MessageReceived(MESSAGE, self.session, 0.0))
+        self.assertEqual((MESSAGE.metadata, self.errors()), ({}, 0))
+
     def test_blocking_listeners_run_in_a_thread(self) -> None:
         """
         As hooks that judge do.
@@ -306,8 +356,28 @@ class StopTests(ListeningCase):
         self.assertTrue(waiting[2].called)
         self.assertEqual((self.counts.hook("on_dns_lookup").errors, self.clock.getDelayedCalls()), (0, []))
 
+    def test_hears_of_nothing_any_more(self) -> None:
+        """
+        Its module is stopped next.
+        """
+        listener = self.listen(**self.recording("on_dns_lookup"))
+        self.successResultOf(Deferred.fromCoroutine(listener.stop(2.0)))
+        self.events.emit(life.LookedUp(LOOKUP, 0.0, True))
+        self.assertEqual(self.told, [])
+
     def test_with_nothing_under_way_it_is_at_once(self) -> None:
         """
         There is nothing to wait for.
         """
         self.successResultOf(Deferred.fromCoroutine(self.listen().stop(2.0)))
+
+
+class _Bomb:
+    """
+    Does not let itself be compared.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        raise ArithmeticError
+
+    __hash__ = None  # type: ignore[assignment]

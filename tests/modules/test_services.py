@@ -91,6 +91,15 @@ class ServicesTests(SynchronousTestCase):
         self.assertEqual([each[:2] for each in self.reactor.tcpClients], [("192.0.2.1", 11332)])
         self.assertEqual([each[0] for each in self.reactor.unixClients], ["/run/milter"])
 
+    def test_counts_that_are_none(self) -> None:
+        """
+        Its author hears of them; whoever reads the page of metrics does not.
+        """
+        for amount, error in (("5", TypeError), (1j, TypeError), (0.5, TypeError), (-1, ValueError)):
+            self.assertRaises(error, self.services.count, "hits", amount)
+        self.services.count("\ud800")
+        self.assertEqual(self.counts.of("test").events.by_label, {"?": 1})
+
 
 class EveryTests(SynchronousTestCase):
     """
@@ -155,6 +164,20 @@ class EveryTests(SynchronousTestCase):
         self.assertEqual(self.after(1, 1, 1), [1, 1, 1])
         waiting.callback(None)
         self.assertEqual(self.after(1, 1), [2, 3])
+
+    def test_ends_even_if_the_round_does_not_let_itself_be_cancelled(self) -> None:
+        """
+        The stop of the module goes on.
+        """
+
+        def canceller(_: object) -> None:
+            raise SystemExit
+
+        self.answers = [Deferred(canceller)]
+        self.services.every(1.0, self.call)
+        self.after(1)
+        self.services.stop_rounds()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_ends_with_the_module(self) -> None:
         """

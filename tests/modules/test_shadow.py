@@ -196,6 +196,43 @@ class ShadowTests(SynchronousTestCase):
         self.ask_of_mail(lambda session, mail: seen.extend(mail.recipients))
         self.assertEqual([each.address for each in seen], [other])
 
+    def test_whatever_it_makes_of_a_copy(self) -> None:
+        """
+        At once or when nobody looks: nobody notices, and the next step has another copy.
+        """
+        kept: list[Any] = []
+        for name in ("metadata", "recipients", "decisions", "queue_id", "accepted"):
+            for spoil in (partial(_delete, name), partial(_spoil, name)):
+                self.setUp()
+                self.assertIsNone(self.ask_of_mail(lambda session, mail: kept.extend([mail])))
+                spoil(kept.pop())
+                self.transaction.metadata["more"] = name
+                self.assertIsNone(self.ask_of_mail(lambda session, mail: None))
+                self.assertIsNone(self.ask_of_mail(lambda session, mail: spoil(mail)))  # noqa: B023 called at once
+                self.assertIsNone(self.ask_of_mail(lambda session, mail: NO))
+                self.assertEqual(self.transaction.decisions[-1].verdict, "refuse")
+                waiting: Deferred[None] = Deferred()
+                self.assertIsNone(self.ask_of_mail(lambda session, mail: kept.extend([mail])))
+                answer = self.ask_of_mail(lambda session, mail: waiting)  # noqa: B023 called at once
+                spoil(kept.pop())
+                waiting.callback(None)
+                self.assertIsNone(self.successResultOf(answer))
+        self.flushLoggedErrors(AttributeError, ArithmeticError, TypeError)
+
+    def test_the_parameters_of_a_recipient_are_its_own(self) -> None:
+        """
+        As all that it is asked about.
+        """
+        to = recipient()
+        self.ask(
+            "rcpt_to",
+            lambda session, mail, to: to.parameters.update(NOTIFY="NEVER"),
+            self.session,
+            self.transaction,
+            to,
+        )
+        self.assertEqual(to.parameters, {})
+
     def test_copies_end_with_what_they_are_of(self) -> None:
         """
         A session that is over leaves nothing behind.
@@ -205,3 +242,22 @@ class ShadowTests(SynchronousTestCase):
         self.session, self.transaction = session(), transaction()
         gc.collect()
         self.assertEqual(len(self.shadows._copies), 0)
+
+
+class _Bomb:
+    """
+    Does not let itself be compared.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        raise ArithmeticError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _delete(name: str, subject: Any) -> None:
+    delattr(subject, name)
+
+
+def _spoil(name: str, subject: Any) -> None:
+    setattr(subject, name, _Bomb())

@@ -99,6 +99,18 @@ class WorkersTests(SynchronousTestCase):
             self.failureResultOf(ran, error)
         self.assertEqual(len(self.threads()), 1)
 
+    def test_where_the_system_has_no_room_for_a_thread(self) -> None:
+        """
+        The call fails, unless there are other threads, which make it; later there may be room again.
+        """
+        no_room = self.patch(threading.Thread, "start", _no_room)
+        self.failureResultOf(self.workers.run(self.held), ModuleError)
+        no_room.restore()
+        self.gate.set()
+        first = self.workers.run(self.held)
+        self.reactor.take()
+        self.assertEqual(self.successResultOf(first), "empath-module-test-1")
+
     def test_a_deferred_from_a_thread_is_an_error(self) -> None:
         """
         It belongs to the reactor's thread.
@@ -164,3 +176,7 @@ class WorkersTests(SynchronousTestCase):
         self.gate.set()
         self.reactor.take()
         self.assertNotIsInstance(ended[0], Failure)
+
+
+def _no_room(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
