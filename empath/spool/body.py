@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.errors import SpoolError
@@ -117,6 +118,7 @@ class BodyInFile:
         self._reading = False
         if self._closed:
             self._let_go()
+            result = Failure(SpoolError(CLOSED))  # what was read may be another body's
         if not told.called:
             told.callback(result)  # a Failure fails it
 
