@@ -243,6 +243,8 @@ def divide(text: str, separator: str, most: int = -1) -> list[str]:
     """
     Part a text at a separator that is in no quoted string and no address literal, at most so often.
     """
+    if '"' not in text and "[" not in text:
+        return text.split(separator, most)
     parts: list[str] = []
     begin = at = 0
     closing = ""
