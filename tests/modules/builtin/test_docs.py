@@ -16,7 +16,7 @@ import empath
 from empath.modules.finding import factory_of
 
 PAGES: Final = Path(empath.__file__).parent.parent / "docs" / "modules" / "builtin"
-OF_MINE: Final = ("access", "headers", "metrics", "ratelimit")
+ALL: Final = ("access", "alias", "dnsbl", "greylist", "headers", "metrics", "milter", "ratelimit", "recipients")
 _TOML: Final = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 
 
@@ -29,7 +29,7 @@ class PagesTests(SynchronousTestCase):
         """
         Every section makes its module.
         """
-        for name in OF_MINE:
+        for name in ALL:
             text = (PAGES / f"{name}.md").read_text()
             blocks = _TOML.findall(text)
             self.assertTrue(blocks, name)
@@ -41,7 +41,7 @@ class PagesTests(SynchronousTestCase):
         """
         With its name, in a table.
         """
-        for name in OF_MINE:
+        for name in ALL:
             text = (PAGES / f"{name}.md").read_text()
             for option in inspect.signature(factory_of(name)).parameters:
                 self.assertIn(f"`{option}`", text)
