@@ -51,10 +51,12 @@ class Call:
         """
         Keep what was decided with what it was about.
         """
-        if self.transaction is not None:
-            self.transaction.note(decision)
-        elif len(self.session.decisions) < MOST:
-            self.session.decisions = (*self.session.decisions, decision)
+        about = self.session if self.transaction is None else self.transaction
+        kept = getattr(about, "decisions", ())
+        if not isinstance(kept, tuple):  # a module spoilt it
+            kept = ()
+        if len(kept) < MOST:
+            about.decisions = (*kept, decision)
 
     def mend(self, routed: Callable[[str], bool]) -> str:
         """

@@ -491,6 +491,15 @@ class HostileTests(GuardCase):
         for spoil in spoilt:
             self._spoil_and_ask(spoil, "connect", lambda: self.session)
 
+    def test_decisions_that_are_spoilt_begin_anew(self) -> None:
+        """
+        The failure is on record.
+        """
+        for spoilt in (None, [], _Bomb()):
+            self.ask(partial(_spoil_decisions, spoilt), "connect")
+            self.assertEqual([each.verdict for each in self.session.decisions], ["error"])
+        self.assertEqual(len(self.flushLoggedErrors(ArithmeticError)), 3)
+
     def _spoil_and_ask(self, spoil: Callable[[Any], object], hook: str, subject: Callable[[], Any]) -> None:
         async def later(*subject: Any) -> None:
             await waiting
@@ -769,3 +778,8 @@ def _spoil(subject: Any, name: str) -> None:
 
 def _spoil_metadata(subject: Any) -> None:
     subject.metadata["service"] = _Bomb()
+
+
+def _spoil_decisions(value: object, subject: Any) -> None:
+    subject.decisions = value
+    raise ArithmeticError
