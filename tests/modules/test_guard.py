@@ -495,7 +495,8 @@ class HostileTests(GuardCase):
         """
         The failure is on record.
         """
-        for spoilt in (None, [], _Bomb()):
+        everything: tuple[Any, ...] = (None, [], _Bomb())
+        for spoilt in everything:
             self.ask(partial(_spoil_decisions, spoilt), "connect")
             self.assertEqual([each.verdict for each in self.session.decisions], ["error"])
         self.assertEqual(len(self.flushLoggedErrors(ArithmeticError)), 3)
