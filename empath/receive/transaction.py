@@ -195,6 +195,8 @@ class Intake(Incoming):
         self._work = None
         around = self._around
         around.emit(MessageReceived(message, self._session, around.clock.seconds() - self._transaction.started))
+        if self._transaction.held:
+            log.info("{queue_id}: held: {why}", queue_id=message.queue_id, why=self._transaction.held)
         self._answer(None)
         around.on_stored(message, deliveries)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -560,7 +561,10 @@ class EnvelopeTests(JudgedCase):
         """
         The message is ours, and goes nowhere.
         """
-        self.made(lambda transaction, content: transaction.hold("odd"))
+        with capturedLogs() as events:
+            self.made(lambda transaction, content: transaction.hold("odd"))
+        told = [str(formatEvent(event)) for event in events]
+        self.assertIn(f"{self.stored().queue_id}: held: odd", told)
         ((_, (delivery,)),) = self.world.stored
         self.assertEqual((delivery.status, delivery.next_attempt, delivery.last_error), (Status.HELD, None, "odd"))
 
