@@ -61,7 +61,7 @@ UserID {user}
 """
 SELECTOR = "first"
 DEBIANS_PYTHON = "/usr/bin/python3"
-SCRIPTED = Path(__file__).with_name("scripted_milter.py")
+SCRIPTED = Path(__file__).with_name("programs") / "scripted_milter.py"
 
 
 def listens(port: int) -> bool:
