@@ -100,16 +100,16 @@ class FakeMilter:
             self.macros.append((chr(content[0]), dict(zip(texts[::2], texts[1::2], strict=True))))
             return
         self.heard.append((letter, content))
-        if letter == "Q":
-            wire.lose()
-        elif letter == "O":
-            wire.deliver(packet(self.negotiated))
-        elif self.answers.get(letter):
+        if self.answers.get(letter):
             answer = self.answers[letter].pop(0)
             if callable(answer):
                 answer()
             else:
                 wire.deliver(b"".join(packet(each) for each in answer))
+        elif letter == "Q":
+            wire.lose()
+        elif letter == "O":
+            wire.deliver(packet(self.negotiated))
         elif letter.encode() not in self.silent:
             wire.deliver(packet(CONTINUE))
 
@@ -125,10 +125,11 @@ class Wire:
         self.producer: Any = None
         self.paused = False
         self.lost = False
+        self.stuck = False  # what was written does not leave
         self._kept = b""
 
     def write(self, data: bytes) -> None:
-        if not self.lost:
+        if not self.lost and not self.stuck:
             self.milter.received(self, data)
 
     def deliver(self, data: bytes) -> None:
@@ -149,7 +150,8 @@ class Wire:
             self.protocol.connectionLost(Failure(ConnectionDone()))
 
     def loseConnection(self) -> None:
-        self.lose()
+        if not self.stuck:
+            self.lose()
 
     def abortConnection(self) -> None:
         self.lose()

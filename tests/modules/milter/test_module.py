@@ -621,3 +621,17 @@ class TroubleTests(MilterCase):
         waiting = self.deferred(self.module.mail_from(self.session, transaction(number=2)))
         self.services.clock.advance(31)
         self.failureResultOf(waiting, MilterError)
+
+    def test_a_goodbye_that_does_not_leave(self) -> None:
+        """
+        The connection is cut after a while: its place is wanted.
+        """
+        self.opened()
+        wire = self.milter.connections[-1]
+        wire.stuck = True
+        self.module.on_connection_closed(self.session)
+        self.services.clock.advance(29)
+        self.assertFalse(wire.lost)
+        self.services.clock.advance(1.1)
+        self.assertTrue(wire.lost)
+        self.assertEqual(self.services.clock.getDelayedCalls(), [])

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -30,6 +30,7 @@ from empath.modules.builtin.milter.said import (
 )
 
 CONTINUE: Final = Answer(Kind.CONTINUE)
+LINGER: Final = 30.0  # seconds for the goodbye to leave
 
 
 @implementer(IPushProducer)
@@ -47,6 +48,7 @@ class MilterLink(Protocol):
         self._waiting: Deferred[None] | None = None
         self._drained: Deferred[None] | None = None
         self._failure: MilterError | None = None
+        self._lingering: IDelayedCall | None = None
         self._paused = False
         self._wire: Any = None  # the transport, with all that those of streams can do
         self.dialogue = Dialogue(version)
@@ -108,6 +110,7 @@ class MilterLink(Protocol):
         """
         polite = self.usable and self.dialogue.awaiting is None and self._drained is None
         if polite and (self.dialogue.state, Command.QUIT) in NEXT:
+            self._lingering = self._clock.callLater(LINGER, self._wire.abortConnection)
             self._send(self.dialogue.say(Command.QUIT))
             self._failure = MilterError("the connection was closed by us")
             self._wire.unregisterProducer()
@@ -130,6 +133,8 @@ class MilterLink(Protocol):
 
     def connectionMade(self) -> None:
         self._wire = self.transport
+        if ITCPTransport.providedBy(self._wire):
+            self._wire.setTcpNoDelay(True)  # several packets without an answer would wait 40 ms for its system's ACK
         self._wire.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
@@ -149,6 +154,8 @@ class MilterLink(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._failure is None:
             self._failure = MilterError(f"the connection was lost: {reason.getErrorMessage()}")
+        if self._lingering is not None and self._lingering.active():
+            self._lingering.cancel()
         self._wake()
         self._gone()
 
