@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -29,6 +30,7 @@ from empath.modules import (
 )
 from empath.modules.builtin.recipients import MOST_TARGETS, Recipients
 from empath.modules.builtin.recipients_asking import MOST_QUESTIONS, PAUSE
+from empath.modules.builtin.recipients_known import Answer, Known, Lifetimes, heard
 from tests.modules.support import FakeServices, recipient, session, transaction
 
 HOUR = 3600.0
@@ -313,9 +315,39 @@ class KnownTests(RecipientsCase):
         Memory holds so many answers; the others are read when they are needed.
         """
         self.module = self.started(cache_size=2)
-        for local in "abca":
+        for local in "ababca":
             self.assertEqual(self.told(f"{local}@example.org"), "")
         self.assertEqual(len(self.services.asked), 3)
+
+    def test_those_used_last_are_in_memory(self) -> None:
+        """
+        Read or learnt, the one that was not used for longest makes room.
+        """
+        known = Known(self.services.kept, Lifetimes(10.0, 10.0, 0.0), 2)
+        for key in "abc":
+            known.learn(key, heard(YES, 1000.0))
+        self.assertEqual([known.get(key) is None for key in "abc"], [True, False, False])
+        known.get("b")
+        read = self.successResultOf(Deferred.fromCoroutine(known.find("a")))
+        self.assertEqual(read, Answer(1000.0, YES))
+        self.assertEqual((len(known), known.get("a"), known.get("c")), (2, read, None))
+        known.keep("b", heard(NO, 1000.0))
+        known.learn("d", heard(YES, 1000.0))
+        self.assertIsNotNone(known.get("b"))
+        self.assertIsNone(known.get("a"))
+        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(known.find("nobody"))))
+        self.assertEqual(len(known), 2)
+
+    def test_a_short_memory_for_a_no(self) -> None:
+        """
+        An old no is never a yes, however short it counts.
+        """
+        self.module = self.started(cache_negative="10s")
+        self.services.usual = NO
+        self.told()
+        self.services.clock.advance(10)
+        self.services.usual = LATER
+        self.assertEqual((self.told(), self.told()), (SILENT, SILENT))
 
     def test_nobody_asked(self) -> None:
         """
@@ -439,6 +471,20 @@ class SilenceTests(RecipientsCase):
         self.assertIsNone(self.ask("known@example.org"))
         self.assertEqual({spelled(self.successResultOf(each)) for each in open_}, {SILENT})
 
+    def test_told(self) -> None:
+        """
+        Of a silent next hop the log hears every five minutes, for each domain, whatever the clock is set to.
+        """
+        self.services.usual = LATER
+        with capturedLogs() as events:
+            for number, seconds in enumerate((0, 299, 1, -400)):
+                self.services.clock.rightNow += seconds
+                self.told(f"u{number}@example.org")
+            self.told("u@example.net")
+        told = [event["domain"] for event in events if event.get("log_namespace", "").endswith("recipients_asking")]
+        self.assertEqual(told, ["example.org"] * 3 + ["example.net"])
+        self.assertEqual(self.services.counted["silent"], 5)
+
     def test_fault(self) -> None:
         """
         A bug of whoever asks is logged, and nothing is known.
@@ -486,6 +532,7 @@ class LimitTests(RecipientsCase):
         """
         self.assertEqual(self.guess(5), [UNKNOWN] * 3 + [TOO_MANY] * 2)
         self.assertEqual(len(self.services.asked), 3)
+        self.assertEqual(self.services.counted, {"asked": 3, "unknown": 3, "limited": 2})
         self.assertEqual(self.guess(1), [UNKNOWN])
         self.assertEqual(self.guess(1, "192.0.2.2"), [UNKNOWN])
         self.services.clock.advance(60)
