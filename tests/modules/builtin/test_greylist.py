@@ -268,6 +268,30 @@ class ClientTests(GreylistCase):
         self.wait(35 * DAY)
         self.assertNotEqual(self.reply(sender="z@example.com"), "")
 
+    def test_one_after_the_other(self) -> None:
+        """
+        Whoever comes while a key has passed on to the next one waits too; and at the end nothing is left of it.
+        """
+        doors: list[Deferred[None]] = [Deferred() for _ in range(3)]
+        inside: list[int] = []
+
+        async def enter(number: int) -> None:
+            async with self.module._turn("key"):
+                inside.append(number)
+                await doors[number]
+
+        first = [Deferred.fromCoroutine(enter(number)) for number in (0, 1)]
+        doors[0].callback(None)
+        self.assertEqual(inside, [0, 1])
+        last = Deferred.fromCoroutine(enter(2))
+        self.assertEqual(inside, [0, 1])
+        doors[1].callback(None)
+        self.assertEqual(inside, [0, 1, 2])
+        doors[2].callback(None)
+        for done in (*first, last):
+            self.successResultOf(done)
+        self.assertEqual(self.module._locks, {})
+
     def test_it_can_be_switched_off(self) -> None:
         """
         With 0 every triplet waits, even from a network that was known before.
