@@ -189,6 +189,7 @@ class FakeServices:
         self.records: dict[tuple[str, str], tuple[str, ...]] = {}
         self.counted: list[str] = []
         self.endpoints: list[str] = []
+        self.factories: list[Any] = []
         self.rounds: list[Callable[[], object]] = []
         self.stalled: Deferred[Any] | None = None
         self.threads = 0
@@ -196,6 +197,7 @@ class FakeServices:
 
     def connect(self, endpoint: str, factory: Any) -> Deferred[Any]:
         self.endpoints.append(endpoint)
+        self.factories.append(factory)
         if self.stalled is not None:
             return self.stalled
         connecting: Deferred[Any] = Deferred()

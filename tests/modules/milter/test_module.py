@@ -560,6 +560,19 @@ class TroubleTests(MilterCase):
         self.module.on_connection_closed(self.session)
         self.failureResultOf(waiting, MilterError)
 
+    def test_the_session_ends_while_the_milter_is_connected_to(self) -> None:
+        """
+        The connection that comes of it is not kept, though nobody may have stopped waiting for it (in shadow mode).
+        """
+        self.services.stalled = Deferred()
+        waiting = self.deferred(self.module.connect(self.session))
+        self.module.on_connection_closed(self.session)
+        stalled, self.services.stalled = self.services.stalled, None
+        self.services.connect("", self.services.factories[-1]).chainDeferred(stalled)
+        self.failureResultOf(waiting, MilterError)
+        self.assertTrue(self.milter.connections[-1].lost)
+        self.assertNotIn("C", self.milter.commands())
+
     def test_connections_are_bounded(self) -> None:
         """
         Who comes beyond `max_connections` waits for a place, as long as to connect.

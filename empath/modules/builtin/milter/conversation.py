@@ -55,7 +55,19 @@ class Conversation:
     decided about all of it, `passed` the transaction that it is told no more of.
     """
 
-    __slots__ = ("_link", "_links", "_names", "_services", "_terms", "_told", "over", "passed", "session", "settled")
+    __slots__ = (
+        "_closed",
+        "_link",
+        "_links",
+        "_names",
+        "_services",
+        "_terms",
+        "_told",
+        "over",
+        "passed",
+        "session",
+        "settled",
+    )
 
     def __init__(self, session: Session, links: Links, services: IServices, terms: Terms) -> None:
         self.session = session
@@ -65,6 +77,7 @@ class Conversation:
         self._link: MilterLink | None = None
         self._names: tuple[str, str] | None = None
         self._told: Transaction | None = None
+        self._closed = False
         self.over = False
         self.settled: Verdict | None = None
         self.passed: Transaction | None = None
@@ -78,8 +91,9 @@ class Conversation:
 
     def close(self) -> None:
         """
-        End the connection.
+        End the connection, also one that is being made.
         """
+        self._closed = True
         self._abort()
         link, self._link = self._link, None
         if link is not None:
@@ -184,6 +198,8 @@ class Conversation:
             self._names = await client_names(self.session, self._services, self._terms.resolve)
         self._lose()
         self._link = await self._links.open()
+        if self._closed:
+            raise MilterError("the session is over")
         session = self.session
         said = connect_content(self._names[0], "" if session.peer == _NOWHERE else session.peer, session.port)
         verdict = self._judge(await self._ask(Command.CONNECT, said, self._known()), Command.CONNECT)
