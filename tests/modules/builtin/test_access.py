@@ -50,6 +50,16 @@ class AccessTests(SynchronousTestCase):
         self.assertTrue(verdict.why)
         return verdict.action
 
+    def test_only_what_is_to_be_held(self) -> None:
+        """
+        A rule that has come meanwhile and denies the client holds nothing of its mail.
+        """
+        module = self.access("deny client 192.0.2.1", "hold client *")
+        for peer, held in (("192.0.2.1", ""), ("192.0.2.2", "hold client 192.0.2.2")):
+            mail = transaction()
+            self.assertIsNone(module.mail_from(session(peer), mail))
+            self.assertEqual(mail.held, held)
+
     def test_is_a_module(self) -> None:
         """
         It says its name.

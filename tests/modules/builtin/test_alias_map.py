@@ -163,6 +163,21 @@ class SelfTests(SynchronousTestCase):
         assert expansion is not None
         self.assertEqual([each.local for each in expansion.addresses], ["ann+inbox+x", "ann+x"])
 
+    def test_no_detail(self) -> None:
+        """
+        Nothing is put behind the target where there is no detail.
+        """
+        expansion = aliases({"ann": ["bob@example.com"]}, keep_detail=True).expand(parse_address("ann@example.org"))
+        assert expansion is not None
+        self.assertEqual([each.text for each in expansion.addresses], ["bob@example.com"])
+
+    def test_administrators_without_root(self) -> None:
+        """
+        Root and postmaster of this host are mailboxes as any other where nobody is to get their mail.
+        """
+        for text in ("root@localhost", "postmaster@localhost"):
+            self.assertIsNone(aliases({"ann": ["bob"]}).expand(parse_address(text)), text)
+
 
 class TextTests(SynchronousTestCase):
     """

@@ -266,6 +266,45 @@ class VerdictTests(DnsblCase):
             verdict = self.verdict(waiting)
             self.assertEqual(str(verdict.reply) if verdict else "", told)
 
+    def test_domains_are_asked_about_at_mail(self) -> None:
+        """
+        So that the answers are there when RCPT comes; where the verdict fell when the client connected nobody is.
+        """
+        module = self.module(domains=["dbl.example"])
+        module.connect(self.session)
+        self.services.questions.clear()
+        module.mail_from(self.session, self.transaction)
+        self.assertIn(("example.com.dbl.example", "A"), self.services.questions)
+        early = self.module(at="connect")
+        early.connect(self.session)
+        self.lists()
+        self.services.questions.clear()
+        other = session(PEER)
+        self.assertIsNone(early.mail_from(other, transaction()))
+        self.assertEqual(self.services.questions, [])
+
+    def test_the_threshold_itself_is_enough(self) -> None:
+        """
+        Below it nobody is refused, nor is a text asked for; where the answers wait, too.
+        """
+        self.lists()
+        for threshold, refused in ((1, True), (1.5, False)):
+            for late in (False, True):
+                module = self.module(threshold=threshold, reply="554 5.7.1 {zone} {text}")
+                client, mail = session(PEER), transaction()
+                if late:
+                    self.services.silent.add(LISTED)
+                module.connect(client)
+                self.services.silent.clear()
+                self.services.questions.clear()
+                told = module.rcpt_to(client, mail, recipient())
+                waiting: Any = None if told is None else Deferred.fromCoroutine(told)  # type: ignore[arg-type]
+                if late:
+                    self.services.tell(LISTED)
+                verdict = None if waiting is None else self.verdict(waiting)
+                self.assertEqual(verdict is not None, refused)
+                self.assertEqual((LISTED, "TXT") in self.services.questions, refused)
+
     def test_without_a_reply_the_lists_are_only_noted(self) -> None:
         """
         Another module may look at the metadata.

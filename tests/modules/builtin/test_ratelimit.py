@@ -50,7 +50,17 @@ class RateLimitTests(SynchronousTestCase):
         self.assertEqual([self.passed(module.mail_from(one, transaction())) for _ in range(2)], [True, False])
         verdict = module.mail_from(one, transaction())
         self.assertEqual(str(verdict.reply), "450 4.7.1 rate limit exceeded, try again later")
+        self.assertEqual(verdict.why, "over the rate of messages by client: 192.0.2.1")
         self.assertEqual(self.services.counted, {"limited": 3})
+
+    def test_why(self) -> None:
+        """
+        The reason names whose limit it is.
+        """
+        module = self.limit(rate="1/h", by="sender")
+        module.mail_from(session(), transaction("Ann@example.com"))
+        verdict = module.mail_from(session(), transaction("ann@example.com"))
+        self.assertEqual(verdict.why, "over the rate of messages by sender: ann@example.com")
 
     def test_one_hook(self) -> None:
         """
@@ -77,6 +87,8 @@ class RateLimitTests(SynchronousTestCase):
         for options, first, second, same in (
             ({}, "192.0.2.1", "192.0.2.2", False),
             ({"ipv4_prefix": 24}, "192.0.2.1", "192.0.2.2", True),
+            ({"ipv4_prefix": 24}, "unix", "unix", True),
+            ({"ipv4_prefix": 24}, "unix", "192.0.2.2", False),
             ({}, "2001:db8::1", "2001:db8::2:1", True),
             ({}, "2001:db8::1", "2001:db8:0:1::1", False),
             ({"ipv6_prefix": 128}, "2001:db8::1", "2001:db8::2", False),
