@@ -32,6 +32,7 @@ MOST_WAITING: Final = 10_000  # operations
 MOST_OCTETS: Final = 32 * 1024 * 1024  # of keys and values that wait
 UPKEEP_INTERVAL: Final = 60.0
 UPKEEP_PAUSE: Final = 0.25  # between steps, while there is more
+TELLING_INTERVAL: Final = 3600.0  # between two warnings of modules that store too much
 
 _GET: Final = "SELECT value FROM item WHERE module = ? AND key = ? AND (expires IS NULL OR expires > ?)"
 _PUT: Final = """
@@ -68,6 +69,7 @@ class Storages:
         self._upkeep: IDelayedCall | None = None
         self._most = most
         self._surplus: tuple[tuple[str, int], ...] = ()
+        self._told: float | None = None
 
     def open(self) -> None:
         """
@@ -162,15 +164,24 @@ class Storages:
 
     def _kept_up(self, did: storage_upkeep.Step) -> None:
         self._surplus = did.surplus
-        for module, keys in did.found:
-            log.warn(
-                "{module} stores {keys} keys more than {most}: those that expire first are forgotten",
-                module=module,
-                keys=keys,
-                most=self._most,
-            )
+        self._tell(did.found)
         more = did.surplus or did.deleted >= storage_upkeep.STEP
         self._keep_up_in(UPKEEP_PAUSE if more else UPKEEP_INTERVAL)
+
+    def _tell(self, found: tuple[tuple[str, int], ...]) -> None:
+        """
+        Warn, once an hour, of modules that store too much.
+        """
+        now = self._clock.seconds()
+        if not found or (self._told is not None and 0.0 <= now - self._told < TELLING_INTERVAL):
+            return
+        self._told = now
+        modules = ", ".join(module for module, _ in found)
+        log.warn(
+            "more than {most} keys are stored by {modules}: those that expire first are forgotten",
+            most=self._most,
+            modules=modules,
+        )
 
     def _not_kept_up(self, failure: Failure) -> None:
         log.warn("the upkeep of what modules store failed: {error}", error=failure.getErrorMessage())

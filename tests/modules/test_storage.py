@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -206,9 +207,27 @@ class FileTests(StorageCase):
         self.assertEqual(self.successResultOf(other.keys()), ["a", "b", "c"])
         for key in "wxyz":
             self.put(key)
+        ran = self.thread.ran
         for _ in range(3):
             self.clock.advance(UPKEEP_INTERVAL)
+        self.assertEqual(self.thread.ran, ran + 3, "for keys that do not expire nothing can be done")
         self.assertEqual(self.successResultOf(self.storage.keys()), ["forever", "w", "x", "y", "z"])
+
+    def test_too_much_is_told_once_an_hour(self) -> None:
+        """
+        However long the flood.
+        """
+        self.close()
+        self.storages = Storages(self.path, self.thread, self.clock, most=1)
+        self.storages.open()
+        self.storage = self.storages.of("greylist")
+        with capturedLogs() as events:
+            for number in range(62):
+                self.put(f"a {number}", "v", self.clock.seconds() + 5_000)
+                self.put(f"b {number}", "v", self.clock.seconds() + 5_000)
+                self.clock.advance(UPKEEP_INTERVAL)
+        told = [event["modules"] for event in events if "modules" in event]
+        self.assertEqual(told, ["greylist"] * 2)
 
     def test_too_much_is_forgotten_in_small_steps(self) -> None:
         """

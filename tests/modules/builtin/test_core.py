@@ -4,6 +4,7 @@ The checks that every session passes.
 
 from __future__ import annotations
 
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import Smtp
@@ -56,6 +57,20 @@ class CoreTests(SynchronousTestCase):
         self.assertIs(self.core.mail_from(session(), transaction(1001)), TOO_LARGE)
         self.core.reconfigure(Smtp(max_message_size=Size(0)), RELAY)
         self.assertIsNone(self.core.mail_from(session(), transaction(10**9)))
+
+    def test_backscatter(self) -> None:
+        """
+        Who takes mail for anybody of a domain is warned, unless somebody else knows its recipients.
+        """
+        for domains, known, verified, warned in (
+            (["example.org"], None, False, 1),
+            (["example.org"], None, True, 0),
+            (["example.org"], [], False, 0),
+            ([], None, False, 0),
+        ):
+            with capturedLogs() as events:
+                self.core.reconfigure(SMTP, relay_policy([], domains, known, verified))
+            self.assertEqual(len([event for event in events if "domains" in event]), warned)
 
     def test_senders(self) -> None:
         """
