@@ -45,9 +45,10 @@ class Deadline:
 
     def stop(self) -> None:
         """
-        Let go of the timer: the connection is over.
+        Let go of the timer, and of the connection, which is over: so no cycle keeps it in memory.
         """
         self._due = None
+        self._expired = _nothing
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -73,3 +74,9 @@ class Deadline:
         else:
             self._due = None
             self._expired()
+
+
+def _nothing() -> None:
+    """
+    Nobody is there any more.
+    """

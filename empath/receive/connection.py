@@ -82,6 +82,7 @@ class Connection(Link):
         """
         self._gone = True
         self._deadline.stop()
+        self._expires = _nothing
         self._smtp.close()
         self._let_go()
         self._sessions.leave(self, self._client)
@@ -138,3 +139,9 @@ class Connection(Link):
     def _check_silence(self) -> None:
         if self._smtp.backlog and self._terms.greeting_delay:
             self._end(TOO_EARLY, "limit")
+
+
+def _nothing() -> None:
+    """
+    Nothing expires any more; what would have is a method, and kept the connection in memory.
+    """

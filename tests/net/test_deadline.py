@@ -79,3 +79,12 @@ class DeadlineTests(SynchronousTestCase):
         self.deadline.stop()
         self.deadline.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopped_for_good(self) -> None:
+        """
+        It lets go of whom it would have told, and tells nobody any more.
+        """
+        self.deadline.stop()
+        self.deadline.set(5)
+        self.clock.advance(5)
+        self.assertEqual(self.expiries, [])

@@ -4,6 +4,9 @@ A session with one client, from the greeting to the end.
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -25,6 +28,26 @@ class AcceptedTests(SynchronousTestCase):
     """
     Mail that nothing speaks against.
     """
+
+    def test_is_not_in_memory_any_more_when_it_is_over(self) -> None:
+        """
+        At once, without the garbage collector: nobody hears of what a busy server leaves to that but by its pauses.
+        """
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        world = World()
+        client = world.connect()
+        client.say(b"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        client.say(b"Subject: x\r\n\r\nbody\r\n.\r\nMAIL FROM:<a@b.example>\r\n")
+        client.lose()
+        left = weakref.ref(world.events[0].session)  # type: ignore[union-attr]
+        world.events.clear()
+        world.spool.committed.clear()
+        world.stored.clear()
+        world.decisions.asked.clear()
+        del client
+        self.assertIsNone(left())
 
     def test_whole_session(self) -> None:
         """
