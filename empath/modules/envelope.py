@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isfinite
+from operator import attrgetter
 from typing import Any, Final
 
 from empath.mail.address import PRINTABLE, Address
@@ -33,6 +34,8 @@ STATE: Final = (
 What is put back of a transaction if a hook fails, beside its recipients and metadata.
 """
 
+_state_of: Final = attrgetter(*STATE)
+
 FIXED: Final = STATE.index("queue_id")  # nothing from there on is a module's to change
 
 
@@ -52,6 +55,8 @@ def unusable(
     Tell what in a transaction nobody could go on with, "" for nothing; `routed` tells whether there is a way to a name.
     Nobody looks again at recipients that are as `before`, and routes that are still those of `state`.
     """
+    if state == _state_of(transaction) and transaction.recipients == before:
+        return ""
     for name, value in zip(STATE[FIXED:], state[FIXED:], strict=True):
         now = getattr(transaction, name)
         if now is not value and now != value:

@@ -21,6 +21,7 @@ from empath.mail.message import Message, Status
 from empath.mail.session import Session
 from empath.modules.blocking import is_blocking
 from empath.modules.calls import mended
+from empath.modules.guard import QUICK
 from empath.modules.shadow import Shadows
 from empath.modules.waiting import LATE, Wait, discard
 from empath.modules.watch import Watch
@@ -42,10 +43,11 @@ class Listener:
     One module that listens with `hooks`; in shadow mode, to what happens to the copies of `shadows`.
     """
 
-    __slots__ = ("_counts", "_logged", "_running", "_shadows", "_waits", "_watch", "hooks")
+    __slots__ = ("_counts", "_logged", "_running", "_seconds", "_shadows", "_waits", "_watch", "hooks")
 
     def __init__(self, watch: Watch, hooks: dict[str, Callable[..., Any]], shadows: Shadows | None = None) -> None:
         self._watch = watch
+        self._seconds = watch.clock.seconds
         self._shadows = shadows
         self._counts = {name: watch.counts.hook(name) for name in hooks}
         self.hooks = {
@@ -66,10 +68,15 @@ class Listener:
         if name in self._running or len(self._waits) >= MOST_PENDING:  # running: it does what it is told of
             self._counts[name].decided(DROPPED)
             return
-        began = self._watch.clock.seconds()
+        began = self._seconds()
         self._running.add(name)
         try:
             answer = hook(*(subject if self._shadows is None else map(self._copied, subject)))
+            if answer is None and 0.0 <= (took := self._seconds() - began) < QUICK:
+                counts = self._counts[name]
+                counts.quick += 1
+                counts.quick_seconds += took
+                return
             if isinstance(answer, Awaitable):
                 self._wait(name, began, answer)
                 return
@@ -131,7 +138,7 @@ class Listener:
         wait.begin(answer)
 
     def _ended(self, name: str, began: float, came: Any) -> None:
-        self._counts[name].observe(max(0.0, self._watch.clock.seconds() - began))
+        self._counts[name].observe(max(0.0, self._seconds() - began))
         if came is LATE:
             self._failed(name, f"not done within {self._watch.timeout:g} s")
         elif isinstance(came, Failure):
@@ -143,7 +150,7 @@ class Listener:
         """
         Count it, and log it unless the hook has just been logged.
         """
-        now = self._watch.clock.seconds()
+        now = self._seconds()
         self._counts[name].failed()
         if 0.0 <= now - self._logged.get(name, -LOG_INTERVAL) < LOG_INTERVAL:
             return

@@ -152,11 +152,7 @@ def _copied(original: T) -> T:
     """
     Copy, containers too.
     """
-    copy = attrs.evolve(original, metadata=original.metadata.copy())
-    if isinstance(copy, Transaction):
-        copy.recipients = list(copy.recipients)
-        copy.parameters = dict(copy.parameters)
-    return copy
+    return type(original)(*_kept(_values(original)))
 
 
 def _values(original: Session | Transaction) -> tuple[Any, ...]:
