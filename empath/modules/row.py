@@ -64,7 +64,7 @@ class Row:
 
     def __call__(self, session: Session, transaction: Transaction, *subject: Any) -> _Answer:
         """
-        Ask all, until one of them has to be waited for. (How the transaction stands is written out: hot path.)
+        Ask all, until one of them has to be waited for.
         """
         mail, before = transaction, _copied(session, transaction)
         content = subject[0] if self._hook == "data" else None
@@ -78,28 +78,7 @@ class Row:
                 answer = guard.ask(session, mail, *subject)
                 ended = self._seconds()
                 took = ended - began
-                if (
-                    answer is None
-                    and 0.0 <= took < QUICK
-                    and before
-                    == (
-                        session.metadata,
-                        mail.metadata,
-                        mail.recipients,
-                        mail.reverse_path,
-                        mail.priority,
-                        mail.release,
-                        mail.held,
-                        mail.routes,
-                        mail._rewritten,
-                        mail.queue_id,
-                        mail.started,
-                        mail.parameters,
-                        mail.declared_size,
-                        mail.accepted,
-                        mail.decisions,
-                    )
-                ):
+                if answer is None and 0.0 <= took < QUICK and before == _standing(session, mail):
                     counts = guard.counts
                     counts.quick += 1
                     counts.quick_seconds += took
@@ -130,14 +109,14 @@ async def _later(told: Awaitable[MaybeVerdict], others: Row, subject: tuple[Any,
     return later if later is None or isinstance(later, Verdict) else await later
 
 
-def _copied(session: Session, mail: Transaction) -> tuple[Any, ...]:
+def _standing(session: Session, mail: Transaction) -> tuple[Any, ...]:
     """
-    Keep how everything stands that a hook might change; from the fourth on, what envelope.STATE names.
+    Tell how everything stands that a hook might change; from the fourth on, what envelope.STATE names.
     """
     return (
-        session.metadata.copy(),
-        mail.metadata.copy(),
-        mail.recipients.copy(),
+        session.metadata,
+        mail.metadata,
+        mail.recipients,
         mail.reverse_path,
         mail.priority,
         mail.release,
@@ -151,6 +130,14 @@ def _copied(session: Session, mail: Transaction) -> tuple[Any, ...]:
         mail.accepted,
         mail.decisions,
     )
+
+
+def _copied(session: Session, mail: Transaction) -> tuple[Any, ...]:
+    """
+    Keep how everything stands, whatever is changed in it.
+    """
+    metadata, mails, recipients, *rest = _standing(session, mail)
+    return (metadata.copy(), mails.copy(), recipients.copy(), *rest)
 
 
 def _call(
