@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, assert_never
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -76,7 +77,7 @@ class JudgedConnection(Connection):
             case Action.REFUSE if self._ready:
                 self._refuse(reply, subject, verdict)
             case Action.REFUSE:
-                self._end(reply, "refused", verdict)
+                self._end(_closing(reply), "refused", verdict)
             case Action.DISCONNECT:
                 self._end(reply, "module", verdict)
             case Action.DISCARD:
@@ -123,3 +124,11 @@ class JudgedConnection(Connection):
         """
         if not waiting.called:
             self._waiting = waiting
+
+
+def _closing(reply: Reply) -> Reply:
+    """
+    Say with 421 what makes us close the connection for now (RFC 5321 §3.8): in place of the greeting, or after a
+    handshake, no client looks for another 4yz.
+    """
+    return attrs.evolve(reply, code=421) if reply.transient else reply

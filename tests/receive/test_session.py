@@ -272,6 +272,15 @@ class DecisionTests(SynchronousTestCase):
         client.lose()
         self.assertEqual(self.world.reasons(), ["refused"])
 
+    def test_not_let_in_for_now(self) -> None:
+        """
+        A 4yz that closes the connection is a 421, which every client takes as "later" (RFC 5321 §3.8).
+        """
+        self.answers["connect"] = refuse("451 4.3.0 local error, try again later")
+        client = self.world.connect()
+        self.assertEqual(client.heard(), b"421 4.3.0 local error, try again later\r\n")
+        self.assertTrue(client.hung_up)
+
     def test_slow_to_let_in(self) -> None:
         """
         Nothing is said before the client was let in, and what it sent early is then answered.
