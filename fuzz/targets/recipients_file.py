@@ -1,5 +1,5 @@
 """
-The file of recipients: any text gives mailboxes or a ValueError that names every wrong line; read again it is the same.
+The file of recipients: any text gives mailboxes or a ValueError that names the first wrong lines; read again it is the same.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def one_input(data: bytes) -> None:
     try:
         recipients = read_recipients(text)
     except ValueError as trouble:
-        lines = str(trouble).split("\n")
+        lines = str(trouble).removesuffix("\nand perhaps more").split("\n")
         numbers = [int(match[1]) for line in lines if (match := _LINE.match(line))]
         assert len(numbers) == len(lines), f"not a line for each problem: {trouble}"
         assert numbers == sorted(set(numbers)), f"{numbers}"
