@@ -1,5 +1,6 @@
 """
-The file of recipients: any text gives mailboxes or a ValueError that names the first wrong lines; read again it is the same.
+The file of recipients: any text gives mailboxes, which read again are the same, or a ValueError that names the first
+wrong lines.
 """
 
 from __future__ import annotations
