@@ -142,6 +142,15 @@ class ChangingTests(SynchronousTestCase):
             lines = [line for line in bytes(header).split(b"\r\n") if line and not line.startswith(b"\t")]
             self.assertEqual([line.partition(b":")[0] for line in lines], left)
 
+    def test_removing_the_last(self) -> None:
+        """
+        What is added at the end then comes behind what is left.
+        """
+        header = Header(b"A: 1\r\nB: 2\r\nC: 3\r\n")
+        self.assertEqual((header.remove("B"), header.remove("C")), (1, 1))
+        header.add("D", "4")
+        self.assertEqual(bytes(header), b"A: 1\r\nD: 4\r\n")
+
     def test_replacing(self) -> None:
         """
         The field of a number gets another value where it stands; without one it is added.

@@ -132,6 +132,7 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(decode([b"a\nb\rc\r\n.\r\n"], True)[0], b"a\r\nb\r\nc\r\n")
         self.assertEqual(decode([b"a\n..b\n.\nc\r\n.\r\n"], True)[0], b"a\r\n.b\r\n\r\nc\r\n")
         self.assertEqual(decode([b"\n.\r\n.\r\n"], True)[0], b"\r\n\r\n")
+        self.assertEqual(decode([b"a\n", b".b\r\n.\r\n"], True)[0], b"a\r\nb\r\n")  # a dot that comes later
 
     @settings(max_examples=200, deadline=None)
     @given(ROUGH, st.booleans())

@@ -214,6 +214,17 @@ class AcceptedTests(SynchronousTestCase):
             self.assertEqual(peer.send(b"%d\r\n.\r\n" % number), f"250 2.0.0 Ok: queued as {QUEUE_ID}\r\n".encode())
         self.assertEqual(peer.messages, [b"0\r\n", b"1\r\n", b"2\r\n"])
 
+    def test_content_may_come_in_pieces(self) -> None:
+        """
+        Nothing is said before its end.
+        """
+        peer = Peer(rules())
+        peer.session.output()
+        peer.send(b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        self.assertEqual(peer.send(b"A: b\r\n\r\nfirst\r\n"), b"")
+        self.assertEqual(peer.send(b"second\r\n.\r\n"), f"250 2.0.0 Ok: queued as {QUEUE_ID}\r\n".encode())
+        self.assertEqual(peer.messages, [b"A: b\r\n\r\nfirst\r\nsecond\r\n"])
+
     def test_sign_of_too_many_errors_in_content(self) -> None:
         """
         A content refused for good is an error like others, and the last of them ends the session.
