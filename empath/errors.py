@@ -36,12 +36,6 @@ class CommandRefused(EmpathError):
         self.reply = reply
 
 
-class ProtocolViolation(EmpathError):
-    """
-    The server we deliver to broke the rules of SMTP so badly that its session is of no more use.
-    """
-
-
 class AuthenticatorUnavailable(EmpathError):
     """
     Nobody can say now whether a login is right (reply: 454 4.7.0); the text is for the log.

@@ -14,6 +14,7 @@ import attrs
 
 from empath.auth.hashes import Verifier, read_verifier
 from empath.errors import ConfigError
+from empath.policy.entries import entries
 from empath.smtp.sasl_server_steps import prepared_login
 from empath.smtp.scram import MIN_ITERATIONS, ScramVerifier
 
@@ -56,10 +57,7 @@ def read_users(text: str, origin: str) -> Users:
     """
     verifiers: dict[str, Verifier] = {}
     problems: list[str] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        entry = line.strip()
-        if not entry or entry.startswith("#"):
-            continue
+    for number, entry in entries(text):
         try:
             name, verifier = _read_line(entry)
             if name in verifiers:

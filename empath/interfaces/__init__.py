@@ -26,7 +26,6 @@ from empath.interfaces.modules import (
 )
 from empath.interfaces.spool import IBodyReader, IContentWriter, ISpool
 from empath.mail.answer import Answer
-from empath.mail.envelope import Recipient
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
@@ -84,7 +83,7 @@ class IComponent(Interface):
         """
 
 
-class IDecisions(Interface):
+class IDecisions(IValidator):
     """
     The decision seam: the checks and modules in their order, asked stage by stage; the first refusal wins.
 
@@ -94,39 +93,7 @@ class IDecisions(Interface):
 
     judges_data = Attribute("Whether anyone judges content; otherwise `data` need not be asked.")
 
-    def connect(session: Session) -> MaybeVerdict | Awaitable[MaybeVerdict]:
-        """
-        A client connected; nothing was sent to it.
-        """
-
-    def ehlo(session: Session, name: str) -> MaybeVerdict | Awaitable[MaybeVerdict]:
-        """
-        EHLO or HELO was said; `session.name` is still the previous one.
-        """
-
-    def starttls(session: Session) -> MaybeVerdict | Awaitable[MaybeVerdict]:
-        """
-        The TLS handshake is done, by STARTTLS or from the beginning; `session` tells its protocol, cipher and client.
-        """
-
-    def auth(session: Session, login: str) -> MaybeVerdict | Awaitable[MaybeVerdict]:
-        """
-        The client proved to be `login`; `session.login` is still "".
-        """
-
-    def mail_from(session: Session, transaction: Transaction) -> MaybeVerdict | Awaitable[MaybeVerdict]:
-        """
-        MAIL was said; `transaction` has the reverse-path and the parameters.
-        """
-
-    def rcpt_to(
-        session: Session, transaction: Transaction, recipient: Recipient
-    ) -> MaybeVerdict | Awaitable[MaybeVerdict]:
-        """
-        RCPT was said; `recipient` joins `transaction.recipients` only if nothing refuses.
-        """
-
-    def data(
+    def data(  # type: ignore[override]  # who asks has more in hand than who is asked needs
         session: Session, transaction: Transaction, content: IJudgedContent
     ) -> MaybeVerdict | Awaitable[MaybeVerdict]:
         """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import BinaryIO, Final, Generic, TypeVar
 
 import attrs
@@ -144,23 +144,9 @@ def _stamp_of(status: os.stat_result) -> Stamp:
     return Stamp(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def entries(text: str) -> Iterator[tuple[int, str]]:
-    """
-    Give a text's lines with their numbers, without surrounding blanks; empty ones and those that begin with "#" not.
-    """
-    at, number = 0, 1
-    while at < len(text):  # not all at once: a million of lines would hold up all other threads
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-        entry = text[at:end].strip()
-        if entry and not entry.startswith("#"):
-            yield number, entry
-        at, number = end + 1, number + 1
-
-
 def each_line(lines: Iterable[tuple[int, str]], take: Callable[[str], object]) -> None:
     """
-    Give each of these lines (see `entries`) to `take`; then raise one ValueError that tells, with their numbers, the
+    Give each of these lines to `take`; then raise one ValueError that tells, with their numbers, the
     lines for which it did.
     """
     problems: list[str] = []

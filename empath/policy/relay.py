@@ -13,6 +13,7 @@ import attrs
 
 from empath.mail.address import Address, canonical_domain
 from empath.mail.reply import Reply
+from empath.policy.entries import entries
 from empath.policy.mailbox import EVERYBODY, local_key, read_mailboxes
 from empath.policy.verdict import Action, Verdict
 
@@ -127,10 +128,7 @@ def read_recipients(text: str) -> frozenset[tuple[str, str]]:
     """
     recipients: set[tuple[str, str]] = set()
     problems: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        entry = line.strip()
-        if not entry or entry.startswith("#"):
-            continue
+    for number, entry in entries(text):
         try:
             recipients.add(read_mailboxes(entry))
         except ValueError as error:

@@ -13,6 +13,7 @@ import attrs
 
 from empath.mail.address import Address, canonical_domain
 from empath.mail.reply import Reply
+from empath.policy.entries import entries
 from empath.policy.mailbox import local_key, read_mailbox
 from empath.policy.verdict import Action, Verdict
 
@@ -65,10 +66,7 @@ def read_senders(text: str) -> Senders:
     mailboxes: dict[str, set[tuple[str, str]]] = {}
     domains: dict[str, set[str]] = {}
     problems: list[str] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        entry = line.strip()
-        if not entry or entry.startswith("#"):
-            continue
+    for number, entry in entries(text):
         try:
             login, owned = _read_line(entry)
         except ValueError as error:

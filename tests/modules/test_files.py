@@ -11,7 +11,8 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.modules import files
-from empath.modules.files import MOST_POSTPONED, MOST_PROBLEMS, Seen, WatchedFile, each_line, entries, look
+from empath.modules.files import MOST_POSTPONED, MOST_PROBLEMS, Seen, WatchedFile, each_line, look
+from empath.policy.entries import entries
 from tests.modules.support import FakeServices
 
 

@@ -11,8 +11,9 @@ from zope.interface import implementer
 
 from empath.modules import IModule, IServices, MaybeVerdict, Recipient, Session, Transaction
 from empath.modules.builtin.access_rules import Act, Rule, Rules, read_rules
-from empath.modules.files import WatchedFile, entries
+from empath.modules.files import WatchedFile
 from empath.modules.options import duration, text, texts
+from empath.policy.entries import entries
 
 
 @implementer(IModule)
