@@ -61,6 +61,7 @@ EDGES: Final = frozenset(
         "receive",
         "modules",
         "spool",
+        "storage",
         "queue",
         "dns",
         "deliver",

@@ -29,7 +29,7 @@ STOPPING: Final = SessionEnded(
 )
 
 
-class Site(NamedTuple):
+class Target(NamedTuple):
     """
     What two messages must have in common to share a connection. `name` is the host's where it is certified, else "".
     """
@@ -43,15 +43,15 @@ class Site(NamedTuple):
     password: str = ""
 
     def __repr__(self) -> str:
-        return f"<Site [{self.address}]:{self.port} {self.tls.value}>"
+        return f"<Target [{self.address}]:{self.port} {self.tls.value}>"
 
 
-Dial = Callable[[Site, str, "Pool"], Connection]
+Dial = Callable[[Target, str, "Pool"], Connection]
 """
-Make the protocol of a new connection to a site, for the host of a name; it has `trouble` if it must not be made.
+Make the protocol of a new connection to a target, for the host of a name; it has `trouble` if it must not be made.
 """
 
-Connect = Callable[[Site, ClientFactory], "IConnector"]
+Connect = Callable[[Target, ClientFactory], "IConnector"]
 """
 Begin to connect.
 """
@@ -59,7 +59,7 @@ Begin to connect.
 
 class Lane:
     """
-    The connections to one site: `open` counts those that exist or are being made, `line` are those who wait.
+    The connections to one target: `open` counts those that exist or are being made, `line` are those who wait.
     """
 
     __slots__ = ("idle", "line", "open")
@@ -104,27 +104,27 @@ class Pool:
         self.max_messages = max_messages
         self._dial = dial
         self._connect = connect
-        self._lanes: dict[Site, Lane] = {}
-        self._sites: dict[Connection, Site] = {}
+        self._lanes: dict[Target, Lane] = {}
+        self._sites: dict[Connection, Target] = {}
         self._waiting: dict[Connection, Deferred[Connection]] = {}
         self._connecting: dict[Connection, IConnector] = {}
         self._stopped: Deferred[None] | None = None
 
-    def idle(self, site: Site) -> Connection | None:
+    def idle(self, target: Target) -> Connection | None:
         """
         Give an idle connection at once, None if there is none.
         """
-        lane = self._lanes.get(site)
+        lane = self._lanes.get(target)
         return lane.idle.pop() if lane is not None and lane.idle else None
 
-    async def take(self, site: Site, host: str, *, fresh: bool = False) -> Connection:
+    async def take(self, target: Target, host: str, *, fresh: bool = False) -> Connection:
         """
         Give a connection, a `fresh` one if asked, as soon as there is one or room for one; it may have `trouble`.
         """
         while self._stopped is None:
-            lane = self._lanes.setdefault(site, Lane())
+            lane = self._lanes.setdefault(target, Lane())
             if lane.open < self.max_per_server:
-                return await self._open(site, lane, host)
+                return await self._open(target, lane, host)
             if lane.idle and not fresh:
                 return lane.idle.pop()
             if lane.idle:
@@ -132,7 +132,7 @@ class Pool:
             got = await _join(lane.line)
             if got is not None:
                 return got
-        refused = self._dial(site, host, self)
+        refused = self._dial(target, host, self)
         refused.trouble = STOPPING
         return refused
 
@@ -167,11 +167,11 @@ class Pool:
         self._tell_stopped()
         return self._stopped
 
-    def sizes(self) -> Iterator[tuple[Site, int]]:
+    def sizes(self) -> Iterator[tuple[Target, int]]:
         """
-        Tell how many connections each site has.
+        Tell how many connections each target has.
         """
-        return ((site, lane.open) for site, lane in self._lanes.items())
+        return ((target, lane.open) for target, lane in self._lanes.items())
 
     # Keeper -----------------------------------------------------------------------------------------------------
 
@@ -197,28 +197,28 @@ class Pool:
         """
         self.worn(connection)
         self._connecting.pop(connection, None)
-        site = self._sites.pop(connection, None)
-        if site is None:
+        target = self._sites.pop(connection, None)
+        if target is None:
             return
-        lane = self._lanes[site]
+        lane = self._lanes[target]
         lane.open -= 1
         if lane.line:
             lane.line.popleft().callback(None)
         if not lane.open and not lane.line:
-            self._lanes.pop(site, None)
+            self._lanes.pop(target, None)
         self._tell_stopped()
 
     # ------------------------------------------------------------------------------------------------------------
 
-    async def _open(self, site: Site, lane: Lane, host: str) -> Connection:
-        connection = self._dial(site, host, self)
+    async def _open(self, target: Target, lane: Lane, host: str) -> Connection:
+        connection = self._dial(target, host, self)
         if connection.trouble is not None:
             return connection
         lane.open += 1
-        self._sites[connection] = site
+        self._sites[connection] = target
         waiting: Deferred[Connection] = Deferred(lambda _: self._cancel(connection))
         self._waiting[connection] = waiting
-        self._connecting[connection] = self._connect(site, Dialing(connection, self._failed))
+        self._connecting[connection] = self._connect(target, Dialing(connection, self._failed))
         return await waiting
 
     def _cancel(self, connection: Connection) -> None:
@@ -241,7 +241,7 @@ class Pool:
             self._stopped.callback(None)
 
 
-_NOWHERE: Final = Site("", 0, Policy.DISABLED)
+_NOWHERE: Final = Target("", 0, Policy.DISABLED)
 
 
 def spent(connection: Connection) -> bool:

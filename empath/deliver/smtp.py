@@ -24,7 +24,7 @@ from empath.deliver.cargo import Cargo
 from empath.deliver.connection import Connection
 from empath.deliver.contexts import TlsContexts
 from empath.deliver.hosts import HostFinder
-from empath.deliver.pool import Pool, Site
+from empath.deliver.pool import Pool, Target
 from empath.deliver.probe import PER_CONNECTION, PER_SITE, Probes
 from empath.deliver.streaming import OpenBody
 from empath.deliver.visits import Pass
@@ -132,7 +132,7 @@ class SmtpAgent:
             sizes[f"[{site.address}]:{site.port}"] += number
         return iter(sizes.items())
 
-    def _dial(self, site: Site, host: str, pool: Pool) -> Connection:
+    def _dial(self, site: Target, host: str, pool: Pool) -> Connection:
         implicit = site.implicit
         terms = Terms(
             self._hostname,
@@ -154,7 +154,7 @@ class SmtpAgent:
         connection.trouble = trouble
         return connection
 
-    def _connect(self, site: Site, factory: ClientFactory) -> IConnector:
+    def _connect(self, site: Target, factory: ClientFactory) -> IConnector:
         source = self._section.source_address
         bind = (source, 0) if source and (":" in source) == (":" in site.address) else None
         return self._tcp.connectTCP(site.address, site.port, cast(Any, factory), self._timeout, bind)

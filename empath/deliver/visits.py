@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError
 
 from empath.deliver.cargo import Cargo
 from empath.deliver.connection import Connection
-from empath.deliver.pool import Pool, Site, spent
+from empath.deliver.pool import Pool, Target, spent
 from empath.mail.life import Attempt
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
@@ -214,10 +214,10 @@ class Pass:
         told = [outcome or last for outcome, last in zip(self._outcomes, self._last, strict=True)]
         return cast("tuple[Outcome, ...]", tuple(told))
 
-    def _site(self, candidate: Candidate, policy: Policy) -> Site:
+    def _site(self, candidate: Candidate, policy: Policy) -> Target:
         route = self._route
         name = candidate.host if policy is Policy.VERIFIED else ""
-        return Site(candidate.address, candidate.port, policy, route.implicit, name, route.username, route.password)
+        return Target(candidate.address, candidate.port, policy, route.implicit, name, route.username, route.password)
 
     def _note(self, candidate: Candidate, connection: Connection) -> None:
         """

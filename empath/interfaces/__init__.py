@@ -30,6 +30,7 @@ from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.mail.session import Session, Transaction
+from empath.policy.mta_sts import StsPolicy
 from empath.smtp.scram import ScramVerifier
 
 __all__ = (
@@ -47,8 +48,10 @@ __all__ = (
     "IModulePlugin",
     "IResolver",
     "IServices",
+    "ISites",
     "ISpool",
     "IStorage",
+    "IStsPolicies",
     "IValidator",
     "InThread",
     "MaybeVerdict",
@@ -160,6 +163,30 @@ class IResolver(Interface):
         Ask for the records of a name ("example.org", no final dot needed; rdtype "MX", "A", "AAAA", …).
 
         At once from the cache, else an Awaitable, bounded in time, that never fails: trouble is `Found.FAILED`.
+        """
+
+
+class IStsPolicies(Interface):
+    """
+    What domains say of their mail hosts by MTA-STS (RFC 8461).
+    """
+
+    def policy_of(domain: str) -> StsPolicy | Awaitable[StsPolicy | None] | None:
+        """
+        Tell the policy in force, None if there is none: at once from the cache, else an Awaitable that never fails and
+        is bounded in time. A policy that cannot be fetched is none, unless an older one has not expired.
+        """
+
+
+class ISites(Interface):
+    """
+    Where mail goes: destinations that share their hosts share a site, and its limits.
+    """
+
+    def site_of(domain: str) -> str | Awaitable[str]:
+        """
+        Tell the name of a destination's site: at once where it is known, else an Awaitable that never fails. A
+        destination whose hosts cannot be told is a site of its own, under its own name.
         """
 
 

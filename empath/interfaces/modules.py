@@ -225,7 +225,8 @@ class IContent(Interface):
 
 class IStorage(Interface):
     """
-    What a module keeps: texts by key, durable across restarts where the spool is. Each module sees only its own.
+    What a module, or a part of the service, keeps: texts by key, durable across restarts where the spool is. Each sees
+    only its own.
     Keys are at most 1,000 characters, values 64 KiB: ValueError beyond.
     """
 
@@ -247,6 +248,12 @@ class IStorage(Interface):
     def keys(prefix: str = "", limit: int = 1000) -> Awaitable[list[str]]:
         """
         List the first keys, in their order, that begin with `prefix` and have not expired.
+        """
+
+    def items(after: str = "", limit: int = 1000) -> Awaitable[list[tuple[str, str]]]:
+        """
+        Give the first keys behind `after`, in their order, that have not expired, each with its value: page by page,
+        all there is.
         """
 
 

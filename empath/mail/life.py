@@ -87,8 +87,9 @@ class Attempt:
     The timing record of one attempt: one pass over a destination's hosts (hot-path rule P4).
 
     Times are the clock's seconds, 0.0 for a step that did not happen. `host` and `address` are the last ones tried
-    (`host` "" where none was), `reused` tells that an idle connection served. `results`, once it is settled, are the
-    recipients that it dealt with, as they now stand.
+    (`host` "" where none was), `reused` tells that an idle connection served. `site` is the name of the destination's
+    site. `security` tells what vouched for the host: "dane", "mta-sts", "verified", "encrypted" (TLS, certificate not
+    judged), "" for cleartext. `results`, once it is settled, are the recipients that it dealt with, as they now stand.
     """
 
     number: int
@@ -104,6 +105,8 @@ class Attempt:
     tls: str = ""
     cipher: str = ""
     reused: bool = False
+    site: str = ""
+    security: str = ""
     results: tuple[RecipientState, ...] = ()
 
 
@@ -156,6 +159,67 @@ class LookedUp:
 
 
 @attrs.define(slots=True, eq=False)
+class TlsTried:
+    """
+    One session with an MX host came as far as TLS, or should have (RFC 8460 §4.3): what TLS-RPT counts.
+
+    `domain` is the recipients' domain, `policy` the word of §4.4 ("tlsa", "sts", "no-policy-found"), `policy_string`
+    the TLSA records or the lines of the policy as §4.4 wants them, `mx_patterns` those of MTA-STS. `result` is "" for
+    success, else a result type of §4.3, with `reason` in words. `host` is the MX host ("" where none was reached: a
+    policy that cannot be fetched), `address` its IP address, `source` ours.
+    """
+
+    domain: str
+    policy: str
+    policy_string: tuple[str, ...]
+    mx_patterns: tuple[str, ...]
+    host: str
+    address: str
+    source: str
+    result: str = ""
+    reason: str = ""
+
+
+@attrs.define(slots=True, eq=False)
+class DeliveryLimited:
+    """
+    A delivery of `domain` that was due began `seconds` late, as a limit held it: `why` is a word of policy.hold.Why.
+    """
+
+    domain: str
+    seconds: float
+    why: str
+
+
+@attrs.define(slots=True, eq=False)
+class BreakerMoved:
+    """
+    A site's circuit breaker is now "open", "half-open" or "closed". `domain` is the one whose mail moved it, `domains`
+    are all whose mail goes there as far as is known; `detail` says why, in one clause.
+    """
+
+    site: str
+    domain: str
+    domains: tuple[str, ...]
+    state: str
+    detail: str
+
+
+@attrs.define(slots=True, eq=False)
+class SiteShaped:
+    """
+    A site gets less mail at a time, or more again: `connections` at a time and `rate` a second (None: not limited by
+    shaping); `detail` says why, in one clause with the reply that asked for it.
+    """
+
+    site: str
+    domain: str
+    connections: int | None
+    rate: float | None
+    detail: str
+
+
+@attrs.define(slots=True, eq=False)
 class GroupCommitted:
     """
     One group of `size` operations reached the disk in `seconds`; `error` is "" or why it did not.
@@ -187,6 +251,10 @@ LifeEvent = (
     | ReportQueued
     | ReportDropped
     | LookedUp
+    | TlsTried
+    | DeliveryLimited
+    | BreakerMoved
+    | SiteShaped
     | GroupCommitted
     | CleanupGivenUp
 )

@@ -61,7 +61,6 @@ class Modules:
         self._core = tuple(core)
         self._oldest = oldest_transaction
         self._listeners = Listeners(subscribe)
-        self._stores = False
         self._hosted = tuple(Hosted(loaded, around) for loaded in load_modules(sections, present))
         self._replacing: Deferred[None] | None = None
         self._next: Sections | None = None
@@ -83,7 +82,6 @@ class Modules:
         Start all modules; ModuleError, raised or fired, if one of them does not start. Until then who connects waits.
         """
         try:
-            self._open_storage(self._hosted)
             waiting = start_all(self._hosted)
         except EmpathError:
             self._retire(stop_all(self._hosted, self._around.clock))
@@ -135,16 +133,6 @@ class Modules:
         for each in (self._replacing, *self._retiring):
             if each is not None:
                 await each
-        if self._stores:
-            await self._around.storages.close()
-
-    def _open_storage(self, hosted: Sequence[Hosted]) -> None:
-        """
-        Open what modules store in, once there is any.
-        """
-        if hosted and not self._stores:
-            self._around.storages.open()
-            self._stores = True
 
     def _checks(self, hosted: Iterable[Hosted]) -> list[object]:
         return [*self._core, *[each.checks for each in hosted]]
@@ -173,7 +161,6 @@ class Modules:
         new = [each for each in hosted if each.loaded not in by_loaded]
         gone = [each for each in self._hosted if each not in hosted]
         try:
-            self._open_storage(new)
             await all_started(start_all(new))
         except BaseException:
             await stop_all(new, self._around.clock)

@@ -16,6 +16,7 @@ import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogPublisher
+from twisted.python.failure import Failure
 
 from empath.auth.loading import authenticator_of
 from empath.auth.senders import senders_of
@@ -40,7 +41,7 @@ from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
-from empath.service.outgoing import make_outgoing
+from empath.service.outgoing import Stores, make_outgoing
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
 
@@ -71,7 +72,9 @@ class EmpathService(MultiService):
         self.metrics = Metrics(config.metrics)
         self.events = self._make_events()
         self.spool = self._make_spool()
-        self.outgoing = make_outgoing(config, reactor, machine, self.spool, self._threads.in_thread, self.events.emit)
+        self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
+        stores = Stores(self.spool, self.storages)
+        self.outgoing = make_outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
         relay = relay_of(config.relay, verifies(config))
         self.modules = self._make_modules(relay, folder or Path.cwd())
@@ -101,19 +104,24 @@ class EmpathService(MultiService):
         self._threads.start()
         try:
             self.spool.open()
+            self.storages.open()
             self.resolver.start()
-            waiting = self.modules.start()
-            if waiting is None:
-                self._begin()
-            else:
-                self.starting = Deferred.fromCoroutine(self._begin_later(waiting))
+            starting = Deferred.fromCoroutine(self._begin_after(self.modules.start()))
+            if not starting.called or isinstance(starting.result, Failure):
+                self.starting = starting
         except BaseException:
             self._threads.stop()  # they would keep the process from ending
             raise
         return self.starting
 
-    async def _begin_later(self, waiting: Awaitable[None]) -> None:
-        await waiting
+    async def _begin_after(self, modules: Awaitable[None] | None) -> None:
+        """
+        Begin once all that was stored is known again, and the modules have started.
+        """
+        for restore in self.outgoing.restores:
+            await restore()
+        if modules is not None:
+            await modules
         if not self.shutting_down:
             self._begin()
 
@@ -154,6 +162,7 @@ class EmpathService(MultiService):
             self.agent.stop,
             self.resolver.stop,
             self.readiness.stop,
+            self.storages.close,
             self.spool.close,
             *[http.stop for http in self._http],
             self._threads.stop,
@@ -192,8 +201,7 @@ class EmpathService(MultiService):
     def _make_modules(self, relay: RelayPolicy, folder: Path) -> Modules:
         config, machine, reactor = self.config, self._machine, self._reactor
         core = CoreChecks(config.smtp, relay, self.spool.has_room, senders_of(config.auth))
-        storages = make_storages(config, reactor, machine, self._threads.in_storage)
-        around = make_surroundings(config, folder, reactor, machine, self.metrics, self.outgoing, storages)
+        around = make_surroundings(config, folder, reactor, machine, self.metrics, self.outgoing, self.storages)
         return Modules(
             sections_of(config),
             around,

@@ -17,10 +17,10 @@ from empath.dns.streams import OpenStream, tcp_streams
 from empath.interfaces import IAuthenticator, InThread, ISpool
 from empath.mail.life import Emit
 from empath.modules.loading import LoadedModule
-from empath.modules.storage import Storages
 from empath.modules.threads import Workers
 from empath.net.addresses import own_addresses
 from empath.spool.memory import MemorySpool
+from empath.storage import Storages
 
 
 def _pool(most: int, name: str) -> ThreadPool:

@@ -13,12 +13,12 @@ from empath.config.units import Options
 from empath.interfaces import InThread
 from empath.modules.host import Sections
 from empath.modules.services import Surroundings
-from empath.modules.storage import Storages
 from empath.observe.metrics import Metrics
 from empath.service.machine import Machine
 from empath.service.outgoing import Outgoing
+from empath.storage import Storages
 
-FILE: Final = "modules.sqlite"  # what modules store, in the spool's folder
+FILE: Final = "storage.sqlite"  # what modules store, in the spool's folder
 RECIPIENTS: Final = "recipients"  # the module that knows who is known
 
 

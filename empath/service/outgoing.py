@@ -4,6 +4,7 @@ What takes mail out: resolver, routes, agents, reports, and the queue that drive
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 import attrs
@@ -26,9 +27,19 @@ DNS_FRESH: Final = 30.0  # seconds for which a server's answer vouches for the r
 
 
 @attrs.frozen(slots=True, eq=False)
+class Stores:
+    """
+    Where what has to last is kept: mail in the spool, all else in storages by the names of the parts that keep it.
+    """
+
+    spool: ISpool
+    storages: Any
+
+
+@attrs.frozen(slots=True, eq=False)
 class Outgoing:
     """
-    The parts that carry a message on, wired.
+    The parts that carry a message on, wired. `restores` fetch, before anything begins, what parts had stored.
     """
 
     clock: Any
@@ -38,6 +49,7 @@ class Outgoing:
     agent: Dispatch
     reporter: Reporter
     queue: Queue
+    restores: tuple[Callable[[], Awaitable[None]], ...]
 
     def dns_answers(self) -> bool | Deferred[bool]:
         """
@@ -57,12 +69,12 @@ class Outgoing:
 
 
 def make_outgoing(
-    config: Config, reactor: Any, machine: Machine, spool: ISpool, in_thread: InThread[Any], emit: Emit
+    config: Config, reactor: Any, machine: Machine, stores: Stores, in_thread: InThread[Any], emit: Emit
 ) -> Outgoing:
     """
     Make them; ConfigError for a route that cannot be used.
     """
-    section, chance = config.delivery, machine.chance
+    section, chance, spool = config.delivery, machine.chance, stores.spool
     resolver = Resolver(section.dns, reactor, machine.secret_chance, emit, machine.datagrams, machine.streams)
     routing = _routing(config)
     smtp_agent = SmtpAgent(
@@ -79,7 +91,7 @@ def make_outgoing(
     agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir})
     reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
     queue = Queue(section, spool, agent, reporter.report_for, reactor, chance, emit)
-    return Outgoing(reactor, resolver, routing, smtp_agent, agent, reporter, queue)
+    return Outgoing(reactor, resolver, routing, smtp_agent, agent, reporter, queue, ())
 
 
 def _routing(config: Config) -> Routing:

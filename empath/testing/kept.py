@@ -101,11 +101,11 @@ class KeptStorages:
 @implementer(IStorage)
 class FakeStorage:
     """
-    One module's storage: `items` are values with the time at which they expire (None: never).
+    One module's storage: `kept` are values with the time at which they expire (None: never).
     """
 
-    def __init__(self, items: dict[str, tuple[str, float | None]], now: Callable[[], float]) -> None:
-        self.items = items
+    def __init__(self, kept: dict[str, tuple[str, float | None]], now: Callable[[], float]) -> None:
+        self._kept = kept
         self._now = now
 
     def get(self, key: str) -> Deferred[str | None]:
@@ -113,7 +113,7 @@ class FakeStorage:
         As `IStorage.get`; it has fired.
         """
         _check(key, LONGEST_KEY)
-        found = self.items.get(key)
+        found = self._kept.get(key)
         return succeed(found[0] if found is not None and self._lasts(found[1]) else None)
 
     def put(self, key: str, value: str, expires: float | None = None) -> Deferred[None]:
@@ -122,7 +122,7 @@ class FakeStorage:
         """
         _check(key, LONGEST_KEY)
         _check(value, LONGEST_VALUE)
-        self.items[key] = (value, expires)
+        self._kept[key] = (value, expires)
         return succeed(None)
 
     def delete(self, key: str) -> Deferred[None]:
@@ -130,14 +130,21 @@ class FakeStorage:
         As `IStorage.delete`; it has fired.
         """
         _check(key, LONGEST_KEY)
-        self.items.pop(key, None)
+        self._kept.pop(key, None)
         return succeed(None)
 
     def keys(self, prefix: str = "", limit: int = 1000) -> Deferred[list[str]]:
         """
         As `IStorage.keys`; it has fired.
         """
-        there = (key for key, (_, expires) in self.items.items() if key.startswith(prefix) and self._lasts(expires))
+        there = (key for key, (_, expires) in self._kept.items() if key.startswith(prefix) and self._lasts(expires))
+        return succeed(sorted(there)[:limit])
+
+    def items(self, after: str = "", limit: int = 1000) -> Deferred[list[tuple[str, str]]]:
+        """
+        As `IStorage.items`; it has fired.
+        """
+        there = ((key, found[0]) for key, found in self._kept.items() if key > after and self._lasts(found[1]))
         return succeed(sorted(there)[:limit])
 
     def _lasts(self, expires: float | None) -> bool:

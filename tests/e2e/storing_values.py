@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from empath.modules.storage import Storage, Storages
+from empath.storage import Storage, Storages
 
 SESSIONS = 20
 

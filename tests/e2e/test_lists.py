@@ -13,7 +13,7 @@ from twisted.internet.defer import execute
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.modules.storage import Storages
+from empath.storage import Storages
 from tests.e2e.dialogue import Dialogue
 from tests.e2e.harness import EndToEndTestCase, message, smarthost
 from tests.e2e.processes import Program, temporary_folder, wait_until
@@ -155,7 +155,7 @@ class GreylistTests(ListsTestCase):
         """
         empath = self.empath({"modules": [{"factory": "greylist"}]})
         empath.spool.mkdir(parents=True)
-        file = empath.spool / "modules.sqlite"
+        file = empath.spool / "storage.sqlite"
         file.write_text("somebody's notes\n" * 100)
         program = empath.launch()
         self.assertEqual(program.wait(), 1)
@@ -179,7 +179,7 @@ class StorageTests(SynchronousTestCase):
         Five times in a row on the same file.
         """
         folder = temporary_folder(self)
-        path, told = folder / "modules.sqlite", list[str]()
+        path, told = folder / "storage.sqlite", list[str]()
         for run in range(5):
             log = folder / f"told {run}"
             command = [sys.executable, "-m", "tests.e2e.storing_values", str(path), str(run)]

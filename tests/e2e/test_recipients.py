@@ -232,5 +232,5 @@ def kept(empath: Empath) -> int:
     """
     Count what modules have stored.
     """
-    with closing(sqlite3.connect(empath.spool / "modules.sqlite")) as storage:
+    with closing(sqlite3.connect(empath.spool / "storage.sqlite")) as storage:
         return int(storage.execute("SELECT count(*) FROM item").fetchone()[0])

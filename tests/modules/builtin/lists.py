@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from twisted.internet.defer import Deferred, execute
 
 from empath.mail.answer import Answer, Found
-from empath.modules.storage import Storages
+from empath.storage import Storages
 from tests.modules.support import FakeServices
 
 

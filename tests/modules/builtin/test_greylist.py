@@ -72,7 +72,7 @@ class GreylistCase(SynchronousTestCase):
         """
         folder = os.path.abspath(self.mktemp())
         os.makedirs(folder)
-        self.services = ListServices(os.path.join(folder, "modules.sqlite"))
+        self.services = ListServices(os.path.join(folder, "storage.sqlite"))
         self.addCleanup(lambda: self.successResultOf(Deferred.fromCoroutine(self.services.storages.close())))
         self.module = self.started()
 

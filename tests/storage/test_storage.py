@@ -18,7 +18,7 @@ from zope.interface.verify import verifyObject
 
 from empath.errors import StorageError, StorageFull
 from empath.interfaces import IStorage
-from empath.modules.storage import (
+from empath.storage import (
     LONGEST_KEY,
     LONGEST_VALUE,
     MOST_OCTETS,
@@ -27,7 +27,7 @@ from empath.modules.storage import (
     UPKEEP_PAUSE,
     Storages,
 )
-from empath.modules.storage_upkeep import STEP
+from empath.storage.upkeep import STEP
 
 
 class OneThread:
@@ -73,7 +73,7 @@ class StorageCase(SynchronousTestCase):
         """
         folder = os.path.abspath(self.mktemp())
         os.makedirs(folder)
-        self.path = os.path.join(folder, "modules.sqlite")
+        self.path = os.path.join(folder, "storage.sqlite")
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.thread = OneThread()
@@ -300,6 +300,7 @@ class FileTests(StorageCase):
             self.assertEqual(self.successResultOf(self.storage.keys(prefix)), expected, prefix)
         self.assertEqual(self.successResultOf(self.storage.keys("a", limit=2)), ["a", "a%"])
         self.assertEqual(self.successResultOf(self.storage.keys(limit=0)), [])
+        self.assertEqual(self.successResultOf(self.storage.items("a", limit=2)), [("a%", ""), ("a_", "")])
 
     def test_what_is_no_key_or_value_is_refused(self) -> None:
         """
@@ -460,7 +461,7 @@ class TroubleTests(StorageCase):
         os.unlink(self.path)
         os.mkdir(self.path)
         self.assertIn("cannot be opened", self.refused())
-        self.path = os.path.join(self.path, "missing", "modules.sqlite")
+        self.path = os.path.join(self.path, "missing", "storage.sqlite")
         self.assertIn("cannot be opened", self.refused())
 
     def limit(self, pages: int) -> None:

@@ -1,5 +1,5 @@
 """
-The file that keeps what modules store: one SQLite connection, one transaction a group of operations.
+The file of the storage: one SQLite connection, one transaction a group of operations.
 
 Fatal: at `open`, a file that is not ours, or that a newer empath made. A full disk fails the writes and leaves the
 reads alone; after any other trouble with the disk the file is opened again for the next group.
@@ -76,7 +76,7 @@ class StorageFile:
             self._connected()
         except (sqlite3.Error, OSError) as failure:
             ours = StorageFull if _is_full(failure) else StorageError
-            raise ours(f"the modules' storage {self._path} cannot be opened: {failure}") from failure
+            raise ours(f"the storage {self._path} cannot be opened: {failure}") from failure
 
     def close(self) -> None:
         """
@@ -180,11 +180,9 @@ def _check(connection: sqlite3.Connection, path: str | None) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and (application or version or tables):
-        raise StorageError(f"the modules' storage {path} was not made by empath")
+        raise StorageError(f"the storage {path} was not made by empath")
     if version > len(MIGRATIONS):
-        raise StorageError(
-            f"the modules' storage {path} has version {version}, this empath knows only up to {len(MIGRATIONS)}"
-        )
+        raise StorageError(f"the storage {path} has version {version}, this empath knows only up to {len(MIGRATIONS)}")
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
@@ -209,6 +207,6 @@ def _is_full(failure: Exception) -> bool:
 def _refuse(operations: Iterable[Operation], failure: Exception, full: bool) -> None:
     for operation in operations:
         if full:
-            operation.failure = StorageFull(f"the disk of the modules' storage is full: {failure}")
+            operation.failure = StorageFull(f"the disk of the storage is full: {failure}")
         else:
-            operation.failure = StorageError(f"the modules' storage cannot be used: {failure}")
+            operation.failure = StorageError(f"the storage cannot be used: {failure}")

@@ -1,9 +1,9 @@
 """
-What modules keep: texts by module and key, on stable storage when the Awaitable fires.
+What modules and other parts keep beside mail: texts by owner and key, on stable storage when the Awaitable fires.
 
 Fatal: at `open`, a file that cannot be used, unless for want of room. Operations that arrive while others are being
 done form the next group; one sync serves all of it. Whoever asked hears of a failure (StorageError, StorageFull) and
-decides; nothing is retried but the upkeep (see `storage_upkeep`).
+decides; nothing is retried but the upkeep (see `upkeep`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from zope.interface import implementer
 
 from empath.errors import StorageError, StorageFull
 from empath.interfaces import InThread, IStorage
-from empath.modules import storage_upkeep
-from empath.modules.storage_file import Operation, StorageFile
-from empath.modules.storage_upkeep import MOST_KEYS
+from empath.storage import upkeep
+from empath.storage.file import Operation, StorageFile
+from empath.storage.upkeep import MOST_KEYS
 
 LONGEST_KEY: Final = 1000  # characters
 LONGEST_VALUE: Final = 64 * 1024  # octets
@@ -47,14 +47,18 @@ _KEYS_BELOW: Final = """
     SELECT key FROM item WHERE module = ? AND key >= ? AND key < ? AND (expires IS NULL OR expires > ?)
     ORDER BY key LIMIT ?
 """
+_ITEMS: Final = """
+    SELECT key, value FROM item WHERE module = ? AND key > ? AND (expires IS NULL OR expires > ?) ORDER BY key LIMIT ?
+"""
 log = Logger()
 
 
 class Storages:
     """
-    Gives each module its storage, all of it in one SQLite file at `path`, or in memory for None.
+    Gives each module, and each part of the service that asks, its storage, all of it in one SQLite file at `path`, or
+    in memory for None.
 
-    `in_thread` runs one call at a time, in the order given. `most` is how many keys of one module may stay that expire.
+    `in_thread` runs one call at a time, in the order given. `most` is how many keys of one owner may stay that expire.
     """
 
     def __init__(self, path: str | None, in_thread: InThread[Any], clock: IReactorTime, most: int = MOST_KEYS) -> None:
@@ -79,7 +83,7 @@ class Storages:
         try:
             self._file.open()
         except StorageFull as failure:
-            log.warn("modules cannot store anything now: {error}", error=failure)
+            log.warn("nothing can be stored beside mail now: {error}", error=failure)
         self._closed = False
         self._keep_up_in(UPKEEP_INTERVAL)
 
@@ -109,9 +113,9 @@ class Storages:
         Let an operation join the next group; fires with its result. It stands even if the Deferred is cancelled.
         """
         if self._closed:
-            return fail(StorageError("the modules' storage is closed"))
+            return fail(StorageError("the storage is closed"))
         if len(self._waiting) >= MOST_WAITING or self._octets + size > MOST_OCTETS:
-            return fail(StorageError("too much waits for the modules' storage"))
+            return fail(StorageError("too much waits for the storage"))
         operation = Operation(work, writes, size)
         done: Deferred[Any] = Deferred(lambda _: setattr(operation, "done", None))
         operation.done = done
@@ -148,7 +152,7 @@ class Storages:
         The thread itself did not do its work (its pool is stopped, say): nothing of the group was done.
         """
         for operation in self._under_way:
-            operation.failure = StorageError(f"the modules' storage failed: {failure.getErrorMessage()}")
+            operation.failure = StorageError(f"the storage failed: {failure.getErrorMessage()}")
         self._done(None)
 
     def _keep_up_in(self, seconds: float) -> None:
@@ -159,13 +163,13 @@ class Storages:
         """
         Delete some of what is to go, soon again while there is more.
         """
-        step = partial(storage_upkeep.step, self._clock.seconds(), self._surplus, self._most)
+        step = partial(upkeep.step, self._clock.seconds(), self._surplus, self._most)
         self.submit(step, True, 0).addCallbacks(self._kept_up, self._not_kept_up)
 
-    def _kept_up(self, did: storage_upkeep.Step) -> None:
+    def _kept_up(self, did: upkeep.Step) -> None:
         self._surplus = did.surplus
         self._tell(did.found)
-        more = did.surplus or did.deleted >= storage_upkeep.STEP
+        more = did.surplus or did.deleted >= upkeep.STEP
         self._keep_up_in(UPKEEP_PAUSE if more else UPKEEP_INTERVAL)
 
     def _tell(self, found: tuple[tuple[str, int], ...]) -> None:
@@ -184,7 +188,7 @@ class Storages:
         )
 
     def _not_kept_up(self, failure: Failure) -> None:
-        log.warn("the upkeep of what modules store failed: {error}", error=failure.getErrorMessage())
+        log.warn("the upkeep of the storage failed: {error}", error=failure.getErrorMessage())
         self._keep_up_in(UPKEEP_INTERVAL)
 
 
@@ -234,6 +238,15 @@ class Storage:
             raise ValueError(f"no limit: {limit}")
         return self._submit(partial(_keys, self._module, prefix, self._now(), limit), False, size)
 
+    def items(self, after: str = "", limit: int = 1000) -> Deferred[list[tuple[str, str]]]:
+        """
+        As `IStorage.items`.
+        """
+        size = _check_key(after)
+        if limit < 0:
+            raise ValueError(f"no limit: {limit}")
+        return self._submit(partial(_items, (self._module, after, self._now(), limit)), False, size)
+
 
 def _check_key(key: str) -> int:
     """
@@ -274,6 +287,10 @@ def _keys(module: str, prefix: str, now: float, limit: int, connection: sqlite3.
     else:
         rows = connection.execute(_KEYS_BELOW, (module, prefix, end, now, limit))
     return [key for (key,) in rows]
+
+
+def _items(row: tuple[object, ...], connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in connection.execute(_ITEMS, row)]
 
 
 def _after(prefix: str) -> str | None:
