@@ -17,7 +17,7 @@ from twisted.internet.protocol import ClientFactory
 from empath.deliver.connection import Connection
 from empath.mail.outcome import Scope, TransientFailure
 from empath.mail.reply import Reply
-from empath.policy.tls import Policy
+from empath.policy.tls import CLEARTEXT, Demand
 from empath.smtp.client_events import SessionEnded, Trouble
 
 if TYPE_CHECKING:
@@ -31,19 +31,20 @@ STOPPING: Final = SessionEnded(
 
 class Target(NamedTuple):
     """
-    What two messages must have in common to share a connection. `name` is the host's where it is certified, else "".
+    What two messages must have in common to share a connection. `identity` is the file of the certificate that we show
+    where the server asks for one, "" for none.
     """
 
     address: str
     port: int
-    tls: Policy
+    demand: Demand
     implicit: bool = False
-    name: str = ""
+    identity: str = ""
     username: str = ""
     password: str = ""
 
     def __repr__(self) -> str:
-        return f"<Target [{self.address}]:{self.port} {self.tls.value}>"
+        return f"<Target [{self.address}]:{self.port} {self.demand.policy.value}>"
 
 
 Dial = Callable[[Target, str, "Pool"], Connection]
@@ -241,7 +242,7 @@ class Pool:
             self._stopped.callback(None)
 
 
-_NOWHERE: Final = Target("", 0, Policy.DISABLED)
+_NOWHERE: Final = Target("", 0, CLEARTEXT)
 
 
 def spent(connection: Connection) -> bool:

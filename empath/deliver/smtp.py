@@ -35,7 +35,7 @@ from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome, Scope, TransientFailure
 from empath.mail.reply import Reply
 from empath.policy.route import Route
-from empath.policy.tls import Course, Seen, course
+from empath.policy.tls import Course, Policy, Seen, course
 from empath.smtp.client import ClientSession
 from empath.smtp.client_events import SessionEnded, State, Terms, Trouble
 from empath.smtp.sasl import Credentials
@@ -132,20 +132,20 @@ class SmtpAgent:
             sizes[f"[{site.address}]:{site.port}"] += number
         return iter(sizes.items())
 
-    def _dial(self, site: Target, host: str, pool: Pool) -> Connection:
-        implicit = site.implicit
+    def _dial(self, target: Target, host: str, pool: Pool) -> Connection:
+        implicit, policy = target.implicit, target.demand.policy
         terms = Terms(
             self._hostname,
             host,
-            starttls=course(site.tls, Seen.OFFERED) is Course.STARTTLS,
-            tls_needed=course(site.tls, Seen.NOT_OFFERED) is Course.NEXT_HOST,
+            starttls=course(policy, Seen.OFFERED) is Course.STARTTLS,
+            tls_needed=course(policy, Seen.NOT_OFFERED) is Course.NEXT_HOST,
             secured=implicit,
-            credentials=Credentials(site.username, site.password) if site.username else None,
-            clear_auth=ip_address(site.address).is_loopback,
+            credentials=Credentials(target.username, target.password) if target.username else None,
+            clear_auth=ip_address(target.address).is_loopback,
         )
         trouble = None
         creator = self._contexts.unjudged(host)
-        if site.name:
+        if policy is Policy.VERIFIED:
             try:
                 creator = self._contexts.verified(host)
             except ValueError:
@@ -154,10 +154,10 @@ class SmtpAgent:
         connection.trouble = trouble
         return connection
 
-    def _connect(self, site: Target, factory: ClientFactory) -> IConnector:
+    def _connect(self, target: Target, factory: ClientFactory) -> IConnector:
         source = self._section.source_address
-        bind = (source, 0) if source and (":" in source) == (":" in site.address) else None
-        return self._tcp.connectTCP(site.address, site.port, cast(Any, factory), self._timeout, bind)
+        bind = (source, 0) if source and (":" in source) == (":" in target.address) else None
+        return self._tcp.connectTCP(target.address, target.port, cast(Any, factory), self._timeout, bind)
 
     @property
     def _timeout(self) -> int:

@@ -18,7 +18,7 @@ from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Succe
 from empath.mail.reply import Reply
 from empath.policy.mx import Candidate
 from empath.policy.route import Route
-from empath.policy.tls import Course, Policy, Seen, course
+from empath.policy.tls import CLEARTEXT, Course, Demand, Seen, course, local_demand
 from empath.smtp.client_events import Consignment, SessionEnded, TransactionEnded, Trouble
 from empath.smtp.client_findings import NO_EIGHT_BIT
 from empath.smtp.client_transfer import convertible
@@ -92,7 +92,8 @@ class Pass:
         Try one address, by the TLS policy; tells whether it answered.
         """
         route = self._route
-        connection = await self._try(candidate, route.tls)
+        demand = local_demand(route.tls, candidate.host)
+        connection = await self._try(candidate, demand)
         trouble = connection.trouble
         answered = connection.session.replies > 0
         if (
@@ -100,23 +101,23 @@ class Pass:
             and trouble.trouble is Trouble.TLS
             and course(route.tls, Seen.FAILED, implicit=route.implicit) is Course.RECONNECT
         ):
-            await self._try(candidate, Policy.DISABLED)
+            await self._try(candidate, CLEARTEXT)
         return answered
 
-    async def _try(self, candidate: Candidate, policy: Policy) -> Connection:
+    async def _try(self, candidate: Candidate, demand: Demand) -> Connection:
         """
         Hand over as much as possible. A connection that was idle and ends without a reply was dead already: a fresh
         one takes its place, once; and another one that of each which the server has had enough of.
         """
-        site = self._site(candidate, policy)
-        connection = self._pool.idle(site) or await self._pool.take(site, candidate.host)
+        target = self._target(candidate, demand)
+        connection = self._pool.idle(target) or await self._pool.take(target, candidate.host)
         self._note(candidate, connection)
         replaced = False
         while (after := await self._hand_over(candidate, connection)) is not After.DONE:
             if after is After.DEAD and replaced:
                 break
             replaced = replaced or after is After.DEAD
-            connection = await self._pool.take(site, candidate.host, fresh=True)
+            connection = await self._pool.take(target, candidate.host, fresh=True)
             self._note(candidate, connection)
         return connection
 
@@ -214,10 +215,9 @@ class Pass:
         told = [outcome or last for outcome, last in zip(self._outcomes, self._last, strict=True)]
         return cast("tuple[Outcome, ...]", tuple(told))
 
-    def _site(self, candidate: Candidate, policy: Policy) -> Target:
+    def _target(self, candidate: Candidate, demand: Demand) -> Target:
         route = self._route
-        name = candidate.host if policy is Policy.VERIFIED else ""
-        return Target(candidate.address, candidate.port, policy, route.implicit, name, route.username, route.password)
+        return Target(candidate.address, candidate.port, demand, route.implicit, "", route.username, route.password)
 
     def _note(self, candidate: Candidate, connection: Connection) -> None:
         """

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
+import attrs
+
+from empath.mail.answer import TlsaRecord
+
 
 class Policy(Enum):
     """
@@ -18,6 +22,7 @@ class Policy(Enum):
     OPPORTUNISTIC = "opportunistic"  # TLS where offered, any certificate; cleartext rather than no delivery
     REQUIRED = "required"  # TLS or wait; the certificate is not judged
     VERIFIED = "verified"  # TLS with a certificate that WebPKI vouches for in the host's name, or wait
+    DANE = "dane"  # TLS with a certificate that the host's TLSA records vouch for, or wait (RFC 7672)
 
 
 class Seen(Enum):
@@ -54,6 +59,9 @@ COURSES: Final[Mapping[tuple[Policy, Seen], Course]] = {
     (Policy.VERIFIED, Seen.OFFERED): Course.STARTTLS,
     (Policy.VERIFIED, Seen.NOT_OFFERED): Course.NEXT_HOST,
     (Policy.VERIFIED, Seen.FAILED): Course.NEXT_HOST,
+    (Policy.DANE, Seen.OFFERED): Course.STARTTLS,
+    (Policy.DANE, Seen.NOT_OFFERED): Course.NEXT_HOST,
+    (Policy.DANE, Seen.FAILED): Course.NEXT_HOST,
 }
 
 
@@ -63,3 +71,59 @@ def course(policy: Policy, seen: Seen, *, implicit: bool = False) -> Course:
     """
     planned = COURSES[policy, seen]
     return Course.NEXT_HOST if implicit and planned is Course.RECONNECT else planned
+
+
+class Asker(Enum):
+    """
+    Who wants what is demanded of a host.
+    """
+
+    LOCAL = "local"  # our operator
+    DANE = "dane"  # the host's TLSA records (RFC 7672)
+    MTA_STS = "mta-sts"  # the destination's policy (RFC 8461)
+    REQUIRETLS = "requiretls"  # the sender (RFC 8689)
+
+
+@attrs.frozen(slots=True, cache_hash=True)
+class Demand:
+    """
+    What one host must show before it gets mail; two messages share a connection only where it is the same.
+
+    `names` are those of which the certificate must carry one: judged under VERIFIED, under DANE for usage 2, and
+    otherwise only for a report (MTA-STS in testing mode), without consequence. `tlsa` are the usable records, under
+    DANE. `lowered`: the operator accepts certificates that are not valid, where VERIFIED was asked for.
+    """
+
+    policy: Policy
+    names: tuple[str, ...] = ()
+    tlsa: tuple[TlsaRecord, ...] = ()
+    asker: Asker = Asker.LOCAL
+    lowered: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """
+        Whether a certificate that falls short ends the session.
+        """
+        return self.policy is Policy.VERIFIED or self.policy is Policy.DANE
+
+
+CLEARTEXT: Final = Demand(Policy.DISABLED)
+OPPORTUNISTIC: Final = Demand(Policy.OPPORTUNISTIC)
+REQUIRED: Final = Demand(Policy.REQUIRED)
+LOWERED: Final = Demand(Policy.REQUIRED, lowered=True)
+
+_LOCAL: Final[Mapping[Policy, Demand]] = {
+    Policy.DISABLED: CLEARTEXT,
+    Policy.OPPORTUNISTIC: OPPORTUNISTIC,
+    Policy.REQUIRED: REQUIRED,
+    Policy.DANE: OPPORTUNISTIC,
+}
+
+
+def local_demand(policy: Policy, host: str) -> Demand:
+    """
+    Tell what our operator demands of a host, where nobody else demands anything: DANE without TLSA records is
+    opportunistic (RFC 7672 §2.2).
+    """
+    return Demand(policy, (host,)) if policy is Policy.VERIFIED else _LOCAL[policy]
