@@ -41,7 +41,8 @@ class Carriage(Opening):
         for a recipient that is accepted, and a probe has none.
         """
         offer = self.offer
-        transfer = self._transfer = Transfer(consignment, host or self._terms.host, offer)
+        guarded = self._terms.guarded and self.secure
+        transfer = self._transfer = Transfer(consignment, host or self._terms.host, offer, guarded=guarded)
         transfer.check()
         if not transfer.asked:
             self._end_transaction()

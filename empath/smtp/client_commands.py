@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from empath.mail.address import PRINTABLE
+from empath.mail.wish import REQUIRE_TLS
 from empath.mail.xtext import escape, original_recipient
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ _LONGEST_TIME: Final = 999_999_999  # RFC 2852 §4
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
-def mail_command(consignment: Consignment, offer: Offer, *, utf8: bool, authenticated: bool) -> str:
+def mail_command(
+    consignment: Consignment, offer: Offer, *, utf8: bool, authenticated: bool, guarded: bool = False
+) -> str:
     """
     Say MAIL, with SIZE where offered and there is content (RFC 1870), BODY only where a byte needs it (RFC 6152,
     RFC 3030), SMTPUTF8 where the content or an address does (`utf8`, RFC 6531), and what else the sender asked for and
-    the server offers.
+    the server offers; REQUIRETLS only where the session is `guarded` (RFC 8689 §2).
     """
     sender = consignment.reverse_path
     further = consignment.parameters or consignment.deliver_by is not None or authenticated
@@ -31,7 +34,7 @@ def mail_command(consignment: Consignment, offer: Offer, *, utf8: bool, authenti
         f"MAIL FROM:<{'' if sender is None else sender.text}>"
         f"{f' SIZE={consignment.size}' if offer.size and consignment.size else ''}"
         f"{_body(consignment)}{' SMTPUTF8' if utf8 else ''}"
-        f"{_further(consignment, offer, authenticated) if further else ''}\r\n"
+        f"{_further(consignment, offer, authenticated, guarded) if further else ''}\r\n"
     )
 
 
@@ -62,10 +65,10 @@ def _body(consignment: Consignment) -> str:
     return " BODY=8BITMIME" if consignment.eight_bit else ""
 
 
-def _further(consignment: Consignment, offer: Offer, authenticated: bool) -> str:
+def _further(consignment: Consignment, offer: Offer, authenticated: bool, guarded: bool) -> str:
     """
-    Say RET and ENVID (RFC 3461), BY (RFC 2852), MT-PRIORITY (RFC 6710) and AUTH, which only a server that we logged in
-    to can believe; it must be told, too, that the sender is not known (RFC 4954 §5).
+    Say RET and ENVID (RFC 3461), BY (RFC 2852), MT-PRIORITY (RFC 6710), REQUIRETLS (RFC 8689) and AUTH, which only a
+    server that we logged in to can believe; it must be told, too, that the sender is not known (RFC 4954 §5).
     """
     given = consignment.parameters
     said = ""
@@ -76,6 +79,8 @@ def _further(consignment: Consignment, offer: Offer, authenticated: bool) -> str
         said += f" BY={max(-_LONGEST_TIME, min(seconds, _LONGEST_TIME))};{mode}"
     if offer.priorities:
         said += _parameter("MT-PRIORITY", given.get("MT-PRIORITY", ""))
+    if guarded and offer.require_tls and REQUIRE_TLS in given:
+        said += f" {REQUIRE_TLS}"
     if offer.auth and authenticated:
         said += _parameter("AUTH", given.get("AUTH", "")) or " AUTH=<>"
     return said

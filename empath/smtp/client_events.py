@@ -68,7 +68,8 @@ class Terms:
     How to begin a session: `name` is what we call ourselves in EHLO, `host` the server's name as outcomes tell it.
 
     `starttls`: use it where offered; `tls_needed`: do not go on without; `secured`: TLS began with the connection.
-    `clear_auth`: credentials may go over cleartext (to loopback).
+    `clear_auth`: credentials may go over cleartext (to loopback). `guarded`: the host's name and the certificate that
+    it must show are vouched for as REQUIRETLS asks (RFC 8689 §2), so that it counts here once there is TLS.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Terms:
     secured: bool = False
     credentials: Credentials | None = None
     clear_auth: bool = False
+    guarded: bool = False
 
 
 @attrs.define(slots=True, eq=False)
@@ -86,11 +88,12 @@ class Consignment:
     What one transaction carries: the envelope, and of the content its size in bytes and what it takes to carry it.
     Nobody changes it; it is not frozen, since one is made for each message and that would double its price.
 
-    `parameters` are those of MAIL as the message has them (RET, ENVID, AUTH, MT-PRIORITY; BODY and SIZE come from the
-    content). `binary` content needs BDAT with BODY=BINARYMIME. `utf8`: the header is not ASCII and the sender asked for
-    SMTPUTF8 (of the addresses the session sees it itself). `chunked`: BDAT is preferred where offered; then `size` is
-    exact. `deliver_by` is what is left of BY= in seconds with its mode ("N", "R", each perhaps with "T"), None without
-    (RFC 2852). A `probe` has no content: it ends with the answers to RCPT, whose outcome is Success where a 2yz came.
+    `parameters` are those of MAIL as the message has them (RET, ENVID, AUTH, MT-PRIORITY, REQUIRETLS; BODY and SIZE
+    come from the content). `binary` content needs BDAT with BODY=BINARYMIME. `utf8`: the header is not ASCII and the
+    sender asked for SMTPUTF8 (of the addresses the session sees it itself). `chunked`: BDAT is preferred where offered;
+    then `size` is exact. `deliver_by` is what is left of BY= in seconds with its mode ("N", "R", each perhaps with
+    "T"), None without (RFC 2852). A `probe` has no content: it ends with the answers to RCPT, whose outcome is Success
+    where a 2yz came.
     """
 
     reverse_path: Address | None

@@ -23,6 +23,14 @@ TOO_LATE: Final = PermanentFailure(Reply(554, "5.4.7", ("delivery time expired",
 NO_DEADLINE: Final = PermanentFailure(
     Reply(554, "5.4.7", ("the next hop does not promise delivery within the time that was asked for",)), Scope.MESSAGE
 )
+NO_REQUIRE_TLS: Final = PermanentFailure(
+    Reply(550, "5.7.30", ("the sender requires TLS all the way, and the next hop does not promise it (REQUIRETLS)",)),
+    Scope.HOST,
+)
+NOT_GUARDED: Final = PermanentFailure(
+    Reply(550, "5.7.30", ("the sender requires TLS with a next hop that is vouched for, and this one is not",)),
+    Scope.HOST,
+)
 NO_ADDRESS: Final = Reply(550, "5.1.3", ("the address cannot be said in SMTP",))
 EARLY_TEXT: Final = "refused before the content was complete"
 

@@ -22,7 +22,7 @@ class Offer:
     announced, RFC 1870 §3). `binary` is never without `chunking` (RFC 3030 §3). `deliver_by` is the least BY= in
     seconds that is taken (0: any), None where the server does not know it (RFC 2852 §3). `max_recipients` of a
     transaction and `max_messages` of a session are from LIMITS (RFC 9422; 0: none announced). RCPTDOMAINMAX says
-    nothing to us, who send to one domain at a time.
+    nothing to us, who send to one domain at a time. `require_tls` counts only over TLS (RFC 8689 §2).
     """
 
     pipelining: bool = False
@@ -40,6 +40,7 @@ class Offer:
     deliver_by: int | None = None
     max_recipients: int = 0
     max_messages: int = 0
+    require_tls: bool = False
 
 
 NOTHING: Final = Offer()
@@ -68,6 +69,7 @@ def read_offer(reply: Reply) -> Offer:
         deliver_by=_number(_first(keywords["DELIVERBY"])) if "DELIVERBY" in keywords else None,
         max_recipients=_limit(limits.get("RCPTMAX", "")),
         max_messages=_limit(limits.get("MAILMAX", "")),
+        require_tls="REQUIRETLS" in keywords,
     )
 
 

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Final, cast
 from empath.mail.address import PRINTABLE
 from empath.mail.outcome import Custody, Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
+from empath.mail.wish import REQUIRE_TLS
 from empath.smtp.client_commands import mail_command, rcpt_command
 from empath.smtp.client_events import Consignment, TransactionEnded
 from empath.smtp.client_findings import (
     NO_ADDRESS,
     NO_DEADLINE,
     NO_EIGHT_BIT,
+    NO_REQUIRE_TLS,
     NO_UTF8_ADDRESS,
     NO_UTF8_MESSAGE,
+    NOT_GUARDED,
     TOO_LATE,
     lowered,
     too_large,
@@ -34,13 +37,14 @@ class Transfer:
     Collects an outcome for each recipient of one transaction.
 
     `asked` are the positions of the recipients that are offered to the server; one whose address cannot be said to it
-    has its outcome from the beginning.
+    has its outcome from the beginning. `guarded`: REQUIRETLS counts in this session (RFC 8689 §2).
     """
 
     __slots__ = (
         "_again",
         "_consignment",
         "_custody",
+        "_guarded",
         "_host",
         "_offer",
         "_outcomes",
@@ -54,8 +58,9 @@ class Transfer:
         "probe",
     )
 
-    def __init__(self, consignment: Consignment, host: str, offer: Offer) -> None:
+    def __init__(self, consignment: Consignment, host: str, offer: Offer, *, guarded: bool = False) -> None:
         self._consignment = consignment
+        self._guarded = guarded
         self._host = host
         self._offer = offer
         self._recipients = consignment.recipients
@@ -74,7 +79,7 @@ class Transfer:
         """
         Settle what needs no talk: what the server cannot do (RFC 1870, RFC 6152 …), and addresses.
         """
-        problem = _impossible(self._consignment, self._offer)
+        problem = _impossible(self._consignment, self._offer, self._guarded)
         if problem is not None:
             self.fail_open(problem)
             self.asked = []
@@ -107,7 +112,9 @@ class Transfer:
         """
         Say MAIL.
         """
-        return mail_command(self._consignment, self._offer, utf8=self._utf8, authenticated=authenticated)
+        return mail_command(
+            self._consignment, self._offer, utf8=self._utf8, authenticated=authenticated, guarded=self._guarded
+        )
 
     def rcpt_command(self) -> str:
         """
@@ -189,10 +196,16 @@ def convertible(consignment: Consignment, offer: Offer) -> bool:
     return consignment.eight_bit and not offer.eight_bit
 
 
-def _impossible(consignment: Consignment, offer: Offer) -> PermanentFailure | None:
+def _impossible(consignment: Consignment, offer: Offer, guarded: bool) -> PermanentFailure | None:
     """
-    Tell why this server can never take the message, None if it may.
+    Tell why this server can never take the message, None if it may. Another host may do where it is for REQUIRETLS; a
+    bounce is not lost for that (RFC 8689 §4.2.1, §5).
     """
+    if REQUIRE_TLS in consignment.parameters and consignment.reverse_path is not None:
+        if not guarded:
+            return NOT_GUARDED
+        if not offer.require_tls:
+            return NO_REQUIRE_TLS
     if consignment.utf8 and not offer.utf8:
         return NO_UTF8_MESSAGE
     if convertible(consignment, offer):

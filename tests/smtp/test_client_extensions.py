@@ -4,13 +4,16 @@ The client session: what MAIL and RCPT say to servers of all kinds, and what it 
 
 from __future__ import annotations
 
+from typing import Final
+
+import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.envelope import Recipient
 from empath.mail.outcome import Custody, PermanentFailure, Scope, Success
-from empath.smtp.client_events import Consignment, Terms
+from empath.smtp.client_events import Consignment, State, Terms
 from empath.smtp.client_transfer import convertible
 from empath.smtp.sasl import Credentials
 from tests.smtp.client_driver import Driver, address, consignment
@@ -315,3 +318,69 @@ class OtherTests(SynchronousTestCase):
         self.assertIn(len(lines), (1, 4))
         self.assertFalse(any(byte < 32 for line in lines for byte in line))
         self.assertTrue(driver.written.isascii() or b"SMTPUTF8" in lines[0].split())
+
+
+class RequireTlsTests(SynchronousTestCase):
+    """
+    REQUIRETLS (RFC 8689).
+    """
+
+    TERMS = Terms("client.example.net", "mx.example.org", secured=True, guarded=True)
+    ASKED: Final = {"REQUIRETLS": "", "RET": "FULL"}
+
+    def test_forwarded(self) -> None:
+        """
+        It goes on to a server that is vouched for and offers it over TLS; what TLS-Required said never does.
+        """
+        driver = Driver(self.TERMS).opened(ehlo("REQUIRETLS"))
+        driver.begin(consignment(parameters={**self.ASKED, "TLS-REQUIRED": "No"}))
+        self.assertEqual(mail(driver), "REQUIRETLS")
+        driver = Driver(self.TERMS).opened(ehlo("REQUIRETLS")).begin(consignment(parameters={"TLS-REQUIRED": "No"}))
+        self.assertEqual(mail(driver), "")
+
+    def test_after_starttls(self) -> None:
+        """
+        What counts is what the server offers once there is TLS.
+        """
+        terms = Terms("client.example.net", "mx.example.org", guarded=True)
+        for first, second, wanted in (
+            (ehlo("STARTTLS"), ehlo("REQUIRETLS"), ["Success 250"]),
+            (ehlo("STARTTLS", "REQUIRETLS"), ehlo(), ["PermanentFailure 550"]),
+        ):
+            driver = Driver(terms).say(b"220 hello\r\n", first, b"220 go\r\n", second)
+            driver.begin(consignment(parameters=self.ASKED))
+            if wanted == ["Success 250"]:
+                driver.say(*DONE)
+            self.assertEqual(driver.codes(), wanted)
+
+    def test_unmet(self) -> None:
+        """
+        Nothing is said of the message to a server in cleartext, not vouched for or without the extension; the next host
+        may do, and this one is good for other mail.
+        """
+        for terms, offers in (
+            (attrs.evolve(self.TERMS, secured=False, starttls=False), ehlo("REQUIRETLS")),
+            (attrs.evolve(self.TERMS, guarded=False), ehlo("REQUIRETLS")),
+            (self.TERMS, ehlo()),
+        ):
+            driver = Driver(terms).opened(offers).begin(consignment("b@x.test", "c@x.test", parameters=self.ASKED))
+            self.assertEqual(driver.written, b"")
+            for outcome in driver.ended().outcomes:
+                assert isinstance(outcome, PermanentFailure)
+                self.assertEqual((outcome.reply.code, outcome.reply.enhanced), (550, "5.7.30"))
+                self.assertIs(outcome.scope, Scope.HOST)
+            self.assertIs(driver.session.state, State.READY)
+
+    def test_bounces(self) -> None:
+        """
+        They keep the promise where they can, and go on where they cannot (§5).
+        """
+        bounce = consignment(sender=None, parameters={"REQUIRETLS": ""})
+        for terms, offers, wanted in (
+            (self.TERMS, ehlo("REQUIRETLS"), "REQUIRETLS"),
+            (self.TERMS, ehlo(), ""),
+            (attrs.evolve(self.TERMS, guarded=False), ehlo("REQUIRETLS"), ""),
+        ):
+            driver = Driver(terms).opened(offers).begin(bounce)
+            self.assertIn(b"MAIL FROM:<>", driver.written)
+            self.assertEqual(mail(driver), wanted)
