@@ -43,6 +43,17 @@ class Reactor(MemoryReactorClock):
         self.told.append(lambda: call(*args, **kwargs))
 
 
+def waited(reactor: Reactor, deferred: Deferred[None]) -> Deferred[None]:
+    """
+    Let what threads tell come until it has fired, ten seconds at the most.
+    """
+    until = time.monotonic() + 10
+    while not deferred.called and time.monotonic() < until:
+        while reactor.told:
+            reactor.told.pop(0)()
+    return deferred
+
+
 def threads() -> list[str]:
     """
     Name the threads of all services.
@@ -98,12 +109,15 @@ class ServiceTests(SynchronousTestCase):
         def refuse() -> None:
             raise KeyError("bug")
 
-        service = self.service(attrs.evolve(self.config, spool=Spool(backend="memory")))
+        reactor = Reactor()
+        service = build(attrs.evolve(self.config, spool=Spool(backend="memory")), reactor)
         service.privilegedStartService()
-        service.startService()
+        starting = service.startService()
+        if starting is not None:
+            self.successResultOf(waited(reactor, starting))
         for part in (service.reception, service.queue, service.agent):
             self.patch(part, "stop", refuse)
-        self.successResultOf(service.stopService())
+        self.successResultOf(waited(reactor, service.stopService()))
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 3)
         self.failureResultOf(service.spool.probe(), SpoolError)
         self.assertEqual(threads(), [])
@@ -165,12 +179,7 @@ class ModulesTests(SynchronousTestCase):
         """
         Let what threads tell come until the service has stopped.
         """
-        stopped = service.stopService()
-        until = time.monotonic() + 10
-        while not stopped.called and time.monotonic() < until:
-            while self.reactor.told:
-                self.reactor.told.pop(0)()
-        self.successResultOf(stopped)
+        self.successResultOf(waited(self.reactor, service.stopService()))
         self.assertEqual(threads(), [])
 
     def test_starts_before_mail_and_stops_behind_it(self) -> None:

@@ -106,9 +106,7 @@ class EmpathService(MultiService):
             self.spool.open()
             self.storages.open()
             self.resolver.start()
-            starting = Deferred.fromCoroutine(self._begin_after(self.modules.start()))
-            if not starting.called or isinstance(starting.result, Failure):
-                self.starting = starting
+            self.starting = _under_way(Deferred.fromCoroutine(self._begin_after(self.modules.start())))
         except BaseException:
             self._threads.stop()  # they would keep the process from ending
             raise
@@ -274,6 +272,19 @@ class EmpathService(MultiService):
     async def _spool_writable(self) -> bool:
         await self.spool.probe()
         return True
+
+
+def _under_way(starting: Deferred[None]) -> Deferred[None] | None:
+    """
+    Give back what is not done yet, None for what is; raise what it failed with.
+    """
+    failures: list[Failure] = []
+    if not starting.called:
+        return starting
+    starting.addErrback(failures.append)
+    for failure in failures:
+        failure.raiseException()
+    return None
 
 
 def build(config: Config, reactor: Any, machine: Machine | None = None, folder: Path | None = None) -> EmpathService:

@@ -46,23 +46,8 @@ class Workers:
 
 class Storages:
     """
-    Storage that only takes note of being opened and closed.
+    Storage that only knows whose it is.
     """
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def open(self) -> None:
-        """
-        Take note.
-        """
-        self.told.append("open")
-
-    async def close(self) -> None:
-        """
-        Take note.
-        """
-        self.told.append("close")
 
     def of(self, module: str) -> Any:
         """

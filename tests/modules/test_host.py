@@ -16,11 +16,11 @@ from zope.interface.verify import verifyObject
 
 from empath.config.schema import Module
 from empath.config.units import Duration, Options
-from empath.errors import ConfigError, ModuleError, StorageError
+from empath.errors import ConfigError, ModuleError
 from empath.interfaces import IComponent, IServices
 from empath.mail import life
 from empath.mail.session import Session, Transaction
-from empath.modules import loading
+from empath.modules import host, loading
 from empath.modules.breaker import ADMITTED
 from empath.modules.chain import CHANGED
 from empath.modules.host import GRACE, Modules
@@ -30,7 +30,7 @@ from empath.modules.loading import LoadedModule
 from empath.observe.life import LifeEvents
 from empath.observe.modules import ModulesCounts
 from empath.policy.verdict import Verdict, refuse
-from tests.modules.hosting import Named, Storages, surroundings
+from tests.modules.hosting import Named, surroundings
 from tests.modules.support import session, transaction
 
 NO = refuse("550 5.7.1 no")
@@ -92,7 +92,6 @@ class HostCase(SynchronousTestCase):
         self.clock.advance(1000)
         self.told: list[str] = []
         self.events = LifeEvents()
-        self.storages = Storages()
         self.counts = ModulesCounts()
         self.oldest = inf
         self.present: list[LoadedModule] = []
@@ -115,7 +114,7 @@ class HostCase(SynchronousTestCase):
         """
         Host all modules that were made.
         """
-        around = surroundings(self.clock, storages=self.storages, counts=self.counts.of)
+        around = surroundings(self.clock, counts=self.counts.of)
         sections = [("modules[0]", each.section) for each in self.present]
         return Modules(sections, around, self.events.subscribe, core, self.present, lambda: self.oldest)
 
@@ -151,28 +150,27 @@ class StartTests(HostCase):
         """
         verifyObject(IComponent, self.host())
 
-    def test_without_modules_nothing_is_opened(self) -> None:
+    def test_without_modules_nothing_begins(self) -> None:
         """
-        No storage, no subscription, no line in the log.
+        No subscription, no line in the log.
         """
         modules = self.host()
         with capturedLogs() as events:
             self.assertIsNone(modules.start())
             self.successResultOf(Deferred.fromCoroutine(modules.stop()))
-        self.assertEqual((self.storages.told, self.events._listeners, events), ([], {}, []))
+        self.assertEqual((self.events._listeners, events), ({}, []))
 
     def test_starts_in_order_and_stops_in_reverse(self) -> None:
         """
-        With storage that is open as long as there are modules.
+        Those that listen hear what happens in between.
         """
         self.module("a"), self.module("b")
         modules = self.host()
         self.assertIsNone(modules.start())
-        self.assertEqual((self.storages.told, self.asked(modules)), (["open"], ["a", "b"]))
+        self.assertEqual(self.asked(modules), ["a", "b"])
         self.events.emit(life.MessageReceived(None, None, 0.0))  # type: ignore[arg-type]  # nobody looks at it
         self.successResultOf(Deferred.fromCoroutine(modules.stop()))
         self.assertEqual(self.told, ["a starts", "b starts", "a hears", "b hears", "b stops", "a stops"])
-        self.assertEqual(self.storages.told, ["open", "close"])
         self.events.emit(life.MessageReceived(None, None, 0.0))  # type: ignore[arg-type]  # as above
         self.assertEqual(len(self.told), 6)
 
@@ -226,15 +224,6 @@ class StartTests(HostCase):
         self.present[0].module.starting = None
         self.assertRaises(ModuleError, self.host().start)
         self.assertEqual(self.told[1:], ["a starts", "b starts", "a stops"])
-
-    def test_storage_that_cannot_be_opened(self) -> None:
-        """
-        Stops the start.
-        """
-        self.module("a")
-        self.patch(self.storages, "open", lambda: _given(StorageError("locked")))
-        self.assertRaises(StorageError, self.host().start)
-        self.assertEqual(self.told, [])
 
     def test_who_connects_waits_for_all(self) -> None:
         """
@@ -436,7 +425,7 @@ class ReplacingTests(HostCase):
         self.module("a")
         modules = self.host()
         modules.start()
-        self.patch(modules, "_open_storage", lambda hosted: _given(ZeroDivisionError()))
+        self.patch(host, "start_all", lambda hosted: _given(ZeroDivisionError()))
         self.adding(modules, Recording("b", self.told))([self.section("b")])
         self.assertEqual((len(self.flushLoggedErrors(ZeroDivisionError)), self.asked(modules)), (1, ["a"]))
 
