@@ -35,6 +35,7 @@ class Extension(Enum):
     DELIVER_BY = "DELIVERBY"  # RFC 2852
     FUTURE_RELEASE = "FUTURERELEASE"  # RFC 4865
     PRIORITY = "MT-PRIORITY"  # RFC 6710
+    REQUIRE_TLS = "REQUIRETLS"  # RFC 8689; to sessions that TLS protects
     LIMITS = "LIMITS"  # RFC 9422
     XCLIENT = "XCLIENT"  # Postfix's XCLIENT_README
 
@@ -72,6 +73,7 @@ _ADDED: Final = MappingProxyType(
                 Extension.DELIVER_BY: 17,  # RFC 2852 §3
                 Extension.FUTURE_RELEASE: 34,  # RFC 4865 §3
                 Extension.PRIORITY: 15,  # RFC 6710 §3
+                Extension.REQUIRE_TLS: len(" REQUIRETLS"),  # RFC 8689 §2
             }
         ),
         Verb.RCPT: MappingProxyType(

@@ -15,6 +15,7 @@ import attrs
 from empath.errors import CommandRefused
 from empath.mail.address import UTF8_CHARACTER
 from empath.mail.reply import Reply
+from empath.mail.wish import REQUIRE_TLS
 from empath.mail.xtext import decode_xtext, is_xtext
 from empath.smtp.extension import Extension
 from empath.smtp.grammar import read_parameters
@@ -244,6 +245,7 @@ _OF_MAIL: Final = MappingProxyType(
         "HOLDFOR": Parameter(Extension.FUTURE_RELEASE, _matching(_HOLD_FOR)),  # RFC 4865 §4
         "HOLDUNTIL": Parameter(Extension.FUTURE_RELEASE, _hold_until),
         "MT-PRIORITY": Parameter(Extension.PRIORITY, _matching(_PRIORITY)),  # RFC 6710 §5
+        REQUIRE_TLS: Parameter(Extension.REQUIRE_TLS, _nothing),  # RFC 8689 §2
     }
 )
 _OF_RCPT: Final = MappingProxyType(

@@ -150,6 +150,7 @@ class ServerRules:
             Extension.AUTH: bool(mechanisms),
             Extension.XCLIENT: standing.xclient,
             Extension.FUTURE_RELEASE: bool(latest_release),
+            Extension.REQUIRE_TLS: standing.secure,
         }
         extensions = [each for each in Extension if each in self.extensions and now.get(each, True)]
         words = {

@@ -163,6 +163,7 @@ class ExtensionTests(SynchronousTestCase):
         )
         secure = self.keywords(standing=Standing(secure=True), **changes)
         self.assertFalse({"STARTTLS", "FUTURERELEASE", "XCLIENT"} & {line.split()[0] for line in secure})
+        self.assertIn("REQUIRETLS", secure)
 
     def test_off(self) -> None:
         """

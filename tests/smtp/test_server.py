@@ -174,7 +174,7 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(peer.send(longest), b"250 2.0.0 Ok\r\n")
         self.assertEqual(peer.send(longest[:-2] + b"x\r\n"), b"500 5.5.2 line too long\r\n")
         limits = rules().limits
-        self.assertEqual(limits[Verb.MAIL], 512 + 26 + 17 + 10 + 116 + 17 + 15)
+        self.assertEqual(limits[Verb.MAIL], 512 + 26 + 17 + 10 + 116 + 17 + 15 + 11)
         self.assertEqual(limits[Verb.RCPT], 512 + 530)
         self.assertEqual(rules().line_limit, limits[Verb.RCPT])
         peer.send(b"EHLO c\r\n")

@@ -60,6 +60,7 @@ ExtensionName = Literal[
     "DELIVERBY",
     "FUTURERELEASE",
     "MT-PRIORITY",
+    "REQUIRETLS",
 ]
 
 
