@@ -11,15 +11,17 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+import attrs
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IReactorTime
 
 from empath.dns.datagrams import Datagrams, OpenDatagrams
-from empath.dns.question import Question, query
-from empath.dns.reading import Alias, Cut, Heard, NotUnderstood, Reading, Silent, Useless, read
+from empath.dns.question import Manner, Question, query
+from empath.dns.reading import read
 from empath.dns.servers import Server
 from empath.dns.streams import OpenStream, ask_by_stream
+from empath.dns.told import Alias, Cut, Heard, NotUnderstood, Reading, Silent, Useless
 
 MAX_STRAYS: Final = 32
 
@@ -44,23 +46,23 @@ class Exchange:
         self._streams = streams
         self.last_answer = 0.0
 
-    async def ask(self, server: Server, question: Question, edns: bool, timeout: float) -> Told:
+    async def ask(self, server: Server, question: Question, manner: Manner, timeout: float) -> Told:
         """
         Ask once; tells within `timeout` seconds.
         """
-        told = Deferred.fromCoroutine(self._ask(server, question, edns))
+        told = Deferred.fromCoroutine(self._ask(server, question, manner))
         try:
             return await told.addTimeout(timeout, self._clock)
         except TimeoutError:
             return Silent("timeout", f"{server} did not answer within {timeout:g} s")
 
-    async def _ask(self, server: Server, question: Question, edns: bool) -> Told:
-        reading = await self._by_datagram(server, question, edns)
-        if isinstance(reading, NotUnderstood) and edns:
-            edns = False
-            reading = await self._by_datagram(server, question, edns)
+    async def _ask(self, server: Server, question: Question, manner: Manner) -> Told:
+        reading = await self._by_datagram(server, question, manner)
+        if isinstance(reading, NotUnderstood) and manner.edns:
+            manner = attrs.evolve(manner, edns=False)
+            reading = await self._by_datagram(server, question, manner)
         if isinstance(reading, Cut):
-            reading = await self._by_stream(server, question, edns)
+            reading = await self._by_stream(server, question, manner)
         match reading:
             case Useless(kind, why):
                 return Useless(kind, f"{server} {why}")
@@ -71,7 +73,7 @@ class Exchange:
             case _:
                 return reading
 
-    def _prepare(self, question: Question, edns: bool) -> tuple[bytes, Reader]:
+    def _prepare(self, question: Question, manner: Manner) -> tuple[bytes, Reader]:
         ident = self._chance.getrandbits(16)
 
         def reader(wire: bytes) -> Reading | None:
@@ -80,10 +82,10 @@ class Exchange:
                 self.last_answer = self._clock.seconds()
             return reading
 
-        return query(question, ident, edns), reader
+        return query(question, ident, manner), reader
 
-    async def _by_datagram(self, server: Server, question: Question, edns: bool) -> Reading | Silent:
-        wire, reader = self._prepare(question, edns)
+    async def _by_datagram(self, server: Server, question: Question, manner: Manner) -> Reading | Silent:
+        wire, reader = self._prepare(question, manner)
         wait = _Wait(server, reader)
         try:
             wait.socket = self._datagrams(server, wait)
@@ -95,8 +97,8 @@ class Exchange:
         finally:
             wait.socket.close()
 
-    async def _by_stream(self, server: Server, question: Question, edns: bool) -> Reading | Silent:
-        wire, reader = self._prepare(question, edns)
+    async def _by_stream(self, server: Server, question: Question, manner: Manner) -> Reading | Silent:
+        wire, reader = self._prepare(question, manner)
         try:
             reading = reader(await ask_by_stream(self._streams(server), wire))
         except (ConnectError, ConnectionClosed) as trouble:

@@ -50,6 +50,19 @@ class Question:
 ROOT: Final = Question("", "NS", dns.name.root, dns.rdatatype.NS)  # the probe: any server can answer it
 
 
+@attrs.frozen(slots=True)
+class Manner:
+    """
+    How a question is put: with EDNS0, asking to be told whether the answer is authentic (AD, RFC 6840 §5.7), asking for
+    signatures (DO, RFC 3225; only with EDNS0), asking the server to check nothing (CD, RFC 4035 §3.2.2).
+    """
+
+    edns: bool = True
+    authentic: bool = False
+    signatures: bool = False
+    unchecked: bool = False
+
+
 class NoType(ValueError):
     """
     There are no records of this type to ask for.
@@ -91,17 +104,23 @@ def _ascii(name: str) -> str:
         raise NoName(name) from None
 
 
-def query(question: Question, ident: int, edns: bool) -> bytes:
+def query(question: Question, ident: int, manner: Manner) -> bytes:
     """
-    Spell the question out, recursion desired, with or without EDNS0 (RFC 6891).
+    Spell the question out, recursion desired.
     """
+    flags = dns.flags.RD
+    if manner.authentic:
+        flags |= dns.flags.AD
+    if manner.unchecked:
+        flags |= dns.flags.CD
     message = dns.message.make_query(
         question.name,
         question.type,
         dns.rdataclass.IN,
-        use_edns=0 if edns else False,
+        use_edns=0 if manner.edns else False,
+        ednsflags=dns.flags.DO if manner.edns and manner.signatures else 0,
         payload=PAYLOAD,
         id=ident,
-        flags=dns.flags.RD,
+        flags=flags,
     )
     return message.to_wire()

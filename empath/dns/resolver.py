@@ -23,9 +23,10 @@ from empath.dns.cache import Cache
 from empath.dns.datagrams import OpenDatagrams
 from empath.dns.exchange import Exchange
 from empath.dns.question import ROOT, Key, NoName, NoType, Question, question_of
-from empath.dns.reading import Failed, Heard, Useless
 from empath.dns.servers import LOCAL, Server, parse_server, system_servers
 from empath.dns.streams import OpenStream
+from empath.dns.told import Failed, Heard, Useless
+from empath.dns.vouching import NoVouching, TrustAd, Vouching, is_here
 from empath.dns.walk import Walk
 from empath.errors import ConfigError
 from empath.interfaces import IComponent, IResolver
@@ -102,10 +103,14 @@ class Resolver:
 
     def reconfigure(self, section: object) -> None:
         """
-        Use other servers, times and sizes for new look-ups; ConfigError, and nothing changed, if a server is none.
+        Use other servers, times and sizes for new look-ups; ConfigError, and nothing changed, if a server is none, or
+        its AD bit would be trusted though it is not here.
         """
         assert isinstance(section, Dns)
         chosen = _configured(section) or self._system_servers()
+        _check_trust(section, chosen)
+        if section.dnssec != self._section.dnssec:
+            self.cache.clear()  # what is kept was judged otherwise
         self._section = section
         self._walk = self._walk_among(chosen)
         self.cache.reconfigure(section)
@@ -127,7 +132,12 @@ class Resolver:
         return self._join(ROOT).addCallback(lambda _: self.last_answer >= started)
 
     def _walk_among(self, servers: Sequence[Server]) -> Walk:
-        return Walk(self._clock, self._exchange, servers, self._section.timeout)
+        return Walk(self._clock, self._exchange, servers, self._section.timeout, self._vouching())
+
+    def _vouching(self) -> Vouching:
+        if self._section.dnssec == "trust-ad":
+            return TrustAd(self._section.trust_remote_ad)
+        return NoVouching()
 
     def _ask(self, name: str, rdtype: str) -> Answer | Deferred[Answer]:
         now = self._clock.seconds()
@@ -204,7 +214,16 @@ class Resolver:
         if isinstance(told, Heard):
             expires = now + self.cache.lifetime(told.found, told.ttl)
             return Answer(
-                *question.key, told.found, told.mx, told.addresses, expires, detail=told.detail, texts=told.texts
+                *question.key,
+                told.found,
+                told.mx,
+                told.addresses,
+                expires,
+                told.security,
+                told.detail,
+                told.texts,
+                told.tlsa,
+                told.canonical,
             )
         expires = now + self.cache.lifetime(Found.FAILED, 0)
         return Answer(*question.key, Found.FAILED, expires=expires, detail=f"{told.kind}: {told.why}")
@@ -220,3 +239,13 @@ def _configured(section: Dns) -> tuple[Server, ...]:
     if problems:
         raise ConfigError(problems)
     return tuple(servers)
+
+
+def _check_trust(section: Dns, servers: Sequence[Server]) -> None:
+    """
+    Refuse to believe what somebody on the way may have written.
+    """
+    away = [str(server) for server in servers if not is_here(server)]
+    if section.dnssec == "trust-ad" and away and not section.trust_remote_ad:
+        wanted = "a server on this machine, or trust_remote_ad"
+        raise ConfigError([f'delivery.dns.dnssec: "trust-ad" needs {wanted}; not {", ".join(away)}'])

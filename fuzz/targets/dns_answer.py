@@ -15,12 +15,14 @@ from typing import Final
 
 import dns.name
 
-from empath.dns.question import query, question_of
-from empath.dns.reading import MAX_RECORDS, Alias, Cut, Heard, NotUnderstood, Useless, read
+from empath.dns.question import Manner, query, question_of
+from empath.dns.reading import read
+from empath.dns.records import MAX_ASSOCIATIONS, MAX_RECORDS
+from empath.dns.told import Alias, Cut, Heard, NotUnderstood, Useless
 from empath.mail.answer import Found
 
 IDENT: Final = 0x1267
-QUESTIONS: Final = tuple(question_of("example.org", kind) for kind in ("MX", "A", "AAAA", "TXT"))
+QUESTIONS: Final = tuple(question_of("example.org", kind) for kind in ("MX", "A", "AAAA", "TXT", "TLSA"))
 TOKENS: Final = (
     b"\xc0\x0c",
     b"\xc0\x00",
@@ -30,6 +32,7 @@ TOKENS: Final = (
     b"\x00\x01\x00\x01\x00\x00\x01\x2c\x00\x04",
     b"\x00\x1c\x00\x01\x00\x00\x01\x2c\x00\x10",
     b"\x00\x05\x00\x01\x00\x00\x01\x2c",
+    b"\x00\x34\x00\x01\x00\x00\x01\x2c\x00\x23\x03\x01\x01",
     b"\x00\x06\x00\x01\x00\x00\x01\x2c",
     b"\x00\x02\x00\x01\xff\xff\xff\xff",
     b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00",
@@ -47,10 +50,10 @@ def one_input(data: bytes) -> None:
     Read one message.
     """
     chosen, rest = (data[0] ^ 0x30, data[1:]) if data else (0, b"")
-    question = QUESTIONS[chosen & 3]
+    question = QUESTIONS[-1] if chosen & 8 else QUESTIONS[chosen & 3]
     wire = rest
     if chosen & 4:
-        asked = query(question, IDENT, False)
+        asked = query(question, IDENT, Manner(edns=False))
         counts = (rest + b"\0\0\0")[:3]
         flags = 0x8180 | (chosen >> 4)
         wire = struct.pack("!6H", IDENT, flags, 1, *counts) + asked[12:] + rest[3:]
@@ -73,6 +76,8 @@ def check(heard: Heard) -> None:
     assert 0 <= heard.ttl <= 0x7FFFFFFF, heard.ttl
     assert heard.found is not Found.FAILED
     assert len(heard.mx) <= MAX_RECORDS and len(heard.addresses) <= MAX_RECORDS
+    assert sum(len(record.association) for record in heard.tlsa) <= MAX_ASSOCIATIONS
+    assert _HOST.fullmatch(heard.canonical), heard.canonical
     assert heard.detail.isprintable()
     assert heard.found is Found.RECORDS or not (heard.mx or heard.addresses)
     assert [each.preference for each in heard.mx] == sorted(each.preference for each in heard.mx)

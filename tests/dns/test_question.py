@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.dns.question import PAYLOAD, NoName, NoType, query, question_of
+from empath.dns.question import PAYLOAD, Manner, NoName, NoType, query, question_of
 
 
 class QuestionTests(SynchronousTestCase):
@@ -68,11 +68,22 @@ class QuestionTests(SynchronousTestCase):
         The query has the id, asks for recursion, and carries EDNS0 with 1232 octets unless it is not to.
         """
         question = question_of("example.org", "MX")
-        message = dns.message.from_wire(query(question, 4711, True))
+        message = dns.message.from_wire(query(question, 4711, Manner()))
         self.assertEqual((message.id, message.edns, message.payload), (4711, 0, PAYLOAD))
         self.assertEqual(int(message.flags), int(dns.flags.RD))
         self.assertEqual(message.question[0].to_text(), "example.org. IN MX")
-        self.assertEqual(dns.message.from_wire(query(question, 0, False)).edns, -1)
+        self.assertEqual(dns.message.from_wire(query(question, 0, Manner(edns=False))).edns, -1)
+
+    def test_query_with_bits(self) -> None:
+        """
+        DNSSEC's bits are set as wanted: AD, CD, and DO where there is an EDNS0 record to hold it.
+        """
+        question = question_of("example.org", "TLSA")
+        message = dns.message.from_wire(query(question, 1, Manner(authentic=True, signatures=True, unchecked=True)))
+        self.assertEqual(message.flags, dns.flags.RD | dns.flags.AD | dns.flags.CD)
+        self.assertEqual(message.ednsflags, dns.flags.DO)
+        message = dns.message.from_wire(query(question, 1, Manner(edns=False, authentic=True, signatures=True)))
+        self.assertEqual((message.flags, message.edns), (dns.flags.RD | dns.flags.AD, -1))
 
     @given(st.text())
     def test_any_text_is_a_question_or_no_name(self, name: str) -> None:
@@ -83,4 +94,4 @@ class QuestionTests(SynchronousTestCase):
             question = question_of(name, "A")
         except NoName:
             return
-        self.assertTrue(query(question, 1, True))
+        self.assertTrue(query(question, 1, Manner()))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import attrs
 import dns.flags
 import dns.name
 import dns.rcode
@@ -13,22 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.dns.question import Question, query, question_of
-from empath.dns.reading import (
-    MAX_CHAIN,
-    MAX_IN_MESSAGE,
-    MAX_RECORDS,
-    MAX_TEXT,
-    Alias,
-    Cut,
-    Heard,
-    NotUnderstood,
-    Reading,
-    Useless,
-    host_text,
-    read,
-)
-from empath.mail.answer import Found, MxRecord
+from empath.dns.question import Manner, Question, query, question_of
+from empath.dns.reading import MAX_CHAIN, MAX_IN_MESSAGE, read
+from empath.dns.records import MAX_ASSOCIATIONS, MAX_RECORDS, MAX_TEXT, host_text
+from empath.dns.told import Alias, Cut, Heard, NotUnderstood, Reading, Useless
+from empath.mail.answer import Found, MxRecord, TlsaRecord
 from tests.dns.fakes import SOA, answer_to
 
 IDENT = 4711
@@ -41,7 +31,8 @@ def told(question: Question, *records: str, authority: tuple[str, ...] = (), rco
     """
     Read the answer with these records.
     """
-    return read(answer_to(query(question, IDENT, True), *records, authority=authority, rcode=rcode), IDENT, question)
+    asked = query(question, IDENT, Manner())
+    return read(answer_to(asked, *records, authority=authority, rcode=rcode), IDENT, question)
 
 
 class PositiveTests(SynchronousTestCase):
@@ -69,6 +60,42 @@ class PositiveTests(SynchronousTestCase):
         strings = " ".join(f'"{"x" * 255}"' for _ in range(MAX_TEXT // 255 + 1))
         heard = told(asked, 'example.org. 60 IN TXT "a"', f"example.org. 60 IN TXT {strings}")
         self.assertEqual(heard, Heard(Found.RECORDS, 60, texts=("a",), detail="only 1 of 2 texts kept"))
+
+    def test_associations(self) -> None:
+        """
+        TLSA records come as they are, usable or not, digests first; what is too long is left out, and said.
+        """
+        asked = question_of("_25._tcp.mx.example.org", "TLSA")
+        record = "_25._tcp.mx.example.org. 60 IN TLSA "
+        digest = "ab" * 32
+        heard = told(asked, record + "3 0 0 " + "00" * 40, record + f"2 1 1 {digest}", record + "255 7 9 01020304")
+        assert isinstance(heard, Heard)
+        self.assertEqual(
+            heard.tlsa,
+            (TlsaRecord(255, 7, 9, b"\1\2\3\4"), TlsaRecord(2, 1, 1, b"\xab" * 32), TlsaRecord(3, 0, 0, bytes(40))),
+        )
+        heard = told(asked, record + f"3 1 1 {digest}", record + "3 0 0 " + "00" * MAX_ASSOCIATIONS)
+        cut = "only 1 of 2 TLSA records kept"
+        self.assertEqual(heard, Heard(Found.RECORDS, 60, detail=cut, tlsa=(TlsaRecord(3, 1, 1, b"\xab" * 32),)))
+
+    def test_alias_asked_for(self) -> None:
+        """
+        Who asks for the alias itself is told where it leads; a target that is no host name is none.
+        """
+        asked = question_of("example.org", "CNAME")
+        alias = "example.org. 60 IN CNAME "
+        self.assertEqual(told(asked, alias + "MX.example."), Heard(Found.RECORDS, 60, canonical="mx.example"))
+        self.assertEqual(told(asked, alias + r"a\010b.example."), Heard(Found.RECORDS, 60))
+
+    def test_authentic(self) -> None:
+        """
+        The AD bit is told, of records, of their absence, and of an alias.
+        """
+        for records in (["example.org. 60 IN A 192.0.2.1"], [], ["example.org. 60 IN CNAME other.example."]):
+            wire = answer_to(query(ADDRESS, IDENT, Manner()), *records, flags=dns.flags.AD)
+            reading = read(wire, IDENT, ADDRESS)
+            assert isinstance(reading, Heard | Alias)
+            self.assertTrue(reading.authentic)
 
     def test_pointers(self) -> None:
         """
@@ -106,7 +133,7 @@ class PositiveTests(SynchronousTestCase):
             "b.example.org. 400 IN CNAME LAST.example.org.",
             "Example.org. 7 IN CNAME B.example.org.",
         )
-        self.assertEqual(heard, Heard(Found.RECORDS, 7, addresses=("192.0.2.9",)))
+        self.assertEqual(heard, Heard(Found.RECORDS, 7, addresses=("192.0.2.9",), canonical="last.example.org"))
 
     def test_records_of_others_do_not_count(self) -> None:
         """
@@ -180,8 +207,9 @@ class NegativeTests(SynchronousTestCase):
         An alias of a name that is not, or has no such record, is answered for the target.
         """
         alias = "example.org. 50 IN CNAME t.example.org."
-        self.assertEqual(told(MAIL, alias, authority=(SOA,), rcode=dns.rcode.NXDOMAIN), Heard(Found.NO_NAME, 50))
-        self.assertEqual(told(MAIL, alias, authority=(SOA,)), Heard(Found.NO_DATA, 50))
+        gone = Heard(Found.NO_NAME, 50, canonical="t.example.org")
+        self.assertEqual(told(MAIL, alias, authority=(SOA,), rcode=dns.rcode.NXDOMAIN), gone)
+        self.assertEqual(told(MAIL, alias, authority=(SOA,)), attrs.evolve(gone, found=Found.NO_DATA))
 
     def test_alias_that_was_not_followed(self) -> None:
         """
@@ -239,7 +267,7 @@ class TroubleTests(SynchronousTestCase):
         """
         TC wins over what did fit.
         """
-        wire = answer_to(query(MAIL, IDENT, True), "example.org. 5 IN MX 1 a.", flags=dns.flags.TC)
+        wire = answer_to(query(MAIL, IDENT, Manner()), "example.org. 5 IN MX 1 a.", flags=dns.flags.TC)
         self.assertEqual(read(wire, IDENT, MAIL), Cut())
 
     def test_huge(self) -> None:
@@ -266,7 +294,7 @@ class TroubleTests(SynchronousTestCase):
         """
         What begins as our answer and breaks off is of no use.
         """
-        wire = answer_to(query(MAIL, IDENT, True), "example.org. 5 IN MX 1 a.example.org.")
+        wire = answer_to(query(MAIL, IDENT, Manner()), "example.org. 5 IN MX 1 a.example.org.")
         for length in range(12 + 17, len(wire)):
             self.assertIsInstance(read(wire[:length], IDENT, MAIL), Useless)
 
@@ -281,14 +309,14 @@ class StrayTests(SynchronousTestCase):
         Another id, question, type or class, a query, another opcode and fragments are not our answer.
         """
         record = "example.org. 5 IN MX 1 a."
-        good = answer_to(query(MAIL, IDENT, True), record)
+        good = answer_to(query(MAIL, IDENT, Manner()), record)
         asked = slice(12, 12 + 17)
         strays = [
-            answer_to(query(MAIL, IDENT + 1, True), record),
-            answer_to(query(question_of("example.net", "MX"), IDENT, True), record),
-            answer_to(query(ADDRESS, IDENT, True), record),
+            answer_to(query(MAIL, IDENT + 1, Manner()), record),
+            answer_to(query(question_of("example.net", "MX"), IDENT, Manner()), record),
+            answer_to(query(ADDRESS, IDENT, Manner()), record),
             good[: asked.stop - 1] + b"\x03" + good[asked.stop :],
-            query(MAIL, IDENT, True),
+            query(MAIL, IDENT, Manner()),
             good[:2] + bytes([good[2] | 0x28]) + good[3:],
             good[:4] + b"\x00\x02" + good[6:],
             good[:12],
@@ -314,7 +342,7 @@ class StrayTests(SynchronousTestCase):
         """
         However an answer is damaged, nothing raises, and no record that results holds a control character.
         """
-        good = answer_to(query(MAIL, IDENT, True), "example.org. 5 IN MX 1 mail.example.org.", authority=(SOA,))
+        good = answer_to(query(MAIL, IDENT, Manner()), "example.org. 5 IN MX 1 mail.example.org.", authority=(SOA,))
         place %= len(good)
         reading = read(good[:place] + damage + good[place + len(damage) :], IDENT, MAIL)
         if isinstance(reading, Heard):
