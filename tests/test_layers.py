@@ -39,6 +39,7 @@ PURE_LIBRARIES: Final = frozenset(
         "idna",
         "ipaddress",
         "itertools",
+        "json",
         "math",
         "operator",
         "quopri",

@@ -1,0 +1,60 @@
+"""
+How often something may happen: a token bucket that tells how long to wait.
+"""
+
+from __future__ import annotations
+
+
+class Bucket:
+    """
+    `count` tokens come in `seconds`, evenly, and up to `burst` lie ready if none were taken; a count of 0: no limit.
+
+    It begins full. Who finds no token waits and asks again; what was taken in advance is paid back first.
+    """
+
+    __slots__ = ("_burst", "_level", "_rate", "_then")
+
+    def __init__(self, count: int, seconds: float, burst: int) -> None:
+        self._rate = count / seconds
+        self._burst = self._level = float(max(1, burst))
+        self._then = 0.0
+
+    @property
+    def limited(self) -> bool:
+        """
+        Whether there is a limit at all.
+        """
+        return self._rate > 0.0
+
+    def wait(self, now: float) -> float:
+        """
+        Tell in how many seconds there is a token, 0.0 if there is one now.
+        """
+        if not self._rate:
+            return 0.0
+        level = self._filled(now)
+        return 0.0 if level >= 1.0 else (1.0 - level) / self._rate
+
+    def take(self, now: float) -> None:
+        """
+        Take a token, in advance if there is none.
+        """
+        if self._rate:
+            self._level = self._filled(now) - 1.0
+            self._then = now
+
+    def set(self, count: int, seconds: float, burst: int, now: float) -> None:
+        """
+        Change the limit; what lies ready, or is owed, stays as far as the new one allows. Without a limit before, it
+        begins full.
+        """
+        full = float(max(1, burst))
+        self._level = min(full, self._filled(now)) if self._rate else full
+        self._rate, self._burst, self._then = count / seconds, full, now
+
+    def _filled(self, now: float) -> float:
+        """
+        Tell how many tokens there are; a thousandth of a millionth more, as sums of fractions fall short. A clock that
+        was set back brings none and takes none.
+        """
+        return min(self._burst, self._level + max(0.0, now - self._then) * self._rate + 1e-9)

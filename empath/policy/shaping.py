@@ -1,0 +1,216 @@
+"""
+What a site's answers say about the site: that it takes mail, asks for less of it, is in trouble, or nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, Protocol
+
+from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
+from empath.mail.reply import Reply
+
+IGNORE: Final = -1.0  # in place of a pause: the reply says nothing of the site
+LONGEST: Final = 1000  # characters of a reply that are looked at
+
+
+class Told(Enum):
+    """
+    What an attempt showed of its site.
+    """
+
+    ACCEPTED = "accepted"  # it took the mail
+    SLOW_DOWN = "slow-down"  # it asked for less, or for a pause
+    UNREACHABLE = "unreachable"  # a session or a host failed, and not for too much mail
+    NOTHING = "nothing"  # its answer concerns the mail, or it was not asked
+
+
+class Rule(Protocol):
+    """
+    What the operator wrote: a reply that matches means `action`, "slow", "pause" or "ignore".
+    """
+
+    @property
+    def match(self) -> str:
+        """
+        A regular expression.
+        """
+
+    @property
+    def action(self) -> str:
+        """
+        What to do.
+        """
+
+    @property
+    def pause(self) -> float:
+        """
+        For how many seconds nothing is sent, where the action is "pause".
+        """
+
+
+class Section(Protocol):
+    """
+    What the operator wrote of shaping.
+    """
+
+    @property
+    def enabled(self) -> bool:
+        """
+        Whether sites are shaped at all; if not, one that asks for less has failed.
+        """
+
+    @property
+    def patterns(self) -> Sequence[Rule]:
+        """
+        Looked at in their order, before those that are known.
+        """
+
+
+Judgement = tuple[Told, float, str]  # with the seconds of a pause, and why in one clause
+
+ACCEPTED: Final[Judgement] = (Told.ACCEPTED, 0.0, "")
+NOTHING: Final[Judgement] = (Told.NOTHING, 0.0, "")
+
+# Our own findings of a host: it cannot be connected to, was lost or timed out, broke the protocol; a folder of this
+# machine is full or broken. All others concern the route, the DNS, or what a domain wants of TLS: whoever points his
+# domain to the hosts of others must not be able to stop their mail.
+OWN_FINDINGS: Final = frozenset({"4.4.1", "4.4.2", "4.5.0", "4.3.0", "4.3.1"})
+
+# What looks like a wish for less mail and is none: it concerns one recipient or one message, or passes by itself.
+# Gmail: 450 4.2.1 "The user you are trying to contact is receiving mail at a rate that …". Everybody: 452 4.5.3 too
+# many recipients; full mailboxes; greylisting (often 451 4.7.1), which asks for later, not for less.
+IGNORED: Final = (
+    r"^4\d\d 4\.2\.\d",
+    r"too many recipients|recipients? limit",
+    r"gr[ae]y-?\s?list",
+    r"(mailbox|user|inbox|account|recipient)\b.{0,60}\b(quota|full|storage|over ?limit)|over ?quota|quota exceeded",
+)
+
+# Announced refusals of everything: whoever goes on sending makes it worse.
+# Microsoft: 4.7.65x (reputation of the address), RP-001 to -003. Yahoo, AOL: [TSSnn], [TSnn]. Apple: [CS01], [HM08].
+# Comcast: RL000001 and others. Orange: OFR and OFR_. Mimecast and GMX say it in words.
+PAUSED: Final = (
+    r"^4\d\d 4\.7\.65[0-9]\b",
+    r"\bRP-00[1-3]\b",
+    r"\[TSS?\d\d\]",
+    r"\[(CS01|HM08)\]",
+    r"\bRL00000[1-3]\b",
+    r"temporarily (blocked|blacklisted|rate[- ]?limited)",
+)
+PAUSE: Final = 300.0  # seconds
+
+# Wishes for less, as they are spelled. Gmail: 421/451 4.7.28 and "unusual rate"; Microsoft: 451 4.7.500 "Server busy",
+# 432 4.3.2 and 421 4.3.2 "concurrent connections", 451 4.5.3 "too many messages"; Postfix: 450/421 4.7.0 and 4.7.1
+# "too many connections", "too much mail"; Exim, Sendmail, GMX, Orange, T-Online, Mail.ru, Yandex, QQ and NetEase
+# ("frequency"): words.
+SLOWED: Final = (
+    r"^4\d\d 4\.7\.28\b",
+    r"^4\d\d 4\.7\.500\b",
+    r"(rate|connections?|messages?|sessions?|volume|frequency)\b.{0,40}\blimit|limit(ed|ing)?\b.{0,40}\b(rate|frequency)",
+    r"rate[- ]?limit|ratelimit|throttl|slow(ing)? down|sl[ao]wing",
+    r"too (many|much) (\w+ ){0,3}(connection|session|message|mail|e-?mail|deliver|traffic|request|transaction|command)",
+    r"(too|so) (fast|quick(ly)?|frequent(ly)?|rapid(ly)?)",
+    r"(unusual|excessive|high|unexpected) (\w+ )?(rate|volume|number|traffic|load)",
+    r"(concurrent|simultaneous|parallel) (\w+ )?(connections?|sessions?)",
+    r"(connection|sending|delivery) frequency",
+    r"(server|system|service)\b.{0,20}\b(too )?(busy|overload(ed)?)|load (is )?too high",
+)
+
+# A 421 closes the connection for now (RFC 5321 §3.8). Without words for it that is a wish for less, too, unless the
+# server says that it is going down or lost patience with a silent client.
+CLOSING: Final = re.compile(
+    r"^421 (4\.4\.2 )?.{0,80}(shut(ting)?[- ]?down|restart|maintenance|time[- d]{0,2}out|idle)", re.I
+)
+
+
+class Patterns:
+    """
+    Reads answers by the operator's patterns and those that are known. A pattern is looked for anywhere in a reply,
+    written "421 4.7.0 text", whatever the case; the operator's in 4yz and 5yz, the known ones in 4yz.
+    """
+
+    __slots__ = ("_enabled", "_known", "_own")
+
+    def __init__(self, section: Section) -> None:
+        self._enabled = section.enabled
+        self._own = [(re.compile(rule.match, re.IGNORECASE), _wish(rule)) for rule in section.patterns]
+        self._known = [
+            (re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE), wish)
+            for patterns, wish in ((IGNORED, IGNORE), (PAUSED, PAUSE), (SLOWED, 0.0))
+        ]
+
+    def judge(self, outcomes: Sequence[Outcome]) -> Judgement:
+        """
+        Tell what the outcomes of one attempt, a recipient each, show of the site; with how many seconds of a pause it
+        asked for, and why.
+
+        A wish for less counts more than success, as its site goes on to take mail; success more than failure.
+        """
+        worst = NOTHING
+        for outcome in outcomes:
+            if type(outcome) is Success:
+                if worst[0] is not Told.SLOW_DOWN:
+                    worst = ACCEPTED
+                continue
+            found = self._of_failure(outcome)
+            if _WEIGHT[found[0]] > _WEIGHT[worst[0]] or (found[0] is worst[0] and found[1] > worst[1]):
+                worst = found
+        return worst
+
+    def _of_failure(self, outcome: Outcome) -> Judgement:
+        """
+        Judge one failure.
+        """
+        reply = outcome.reply
+        if not outcome.host:  # our own finding
+            if isinstance(outcome, TransientFailure) and _reaches_far(outcome) and reply.status in OWN_FINDINGS:
+                return Told.UNREACHABLE, 0.0, str(reply)
+            return NOTHING
+        wish = self._wish_of(reply)
+        if wish == IGNORE:
+            return NOTHING
+        if wish is not None:
+            told = Told.SLOW_DOWN if self._enabled else Told.UNREACHABLE
+            return told, wish, f"{outcome.host} said: {str(reply)[:LONGEST]}"
+        if isinstance(outcome, TransientFailure) and _reaches_far(outcome):
+            return Told.UNREACHABLE, 0.0, f"{outcome.host} said: {str(reply)[:LONGEST]}"
+        return NOTHING
+
+    def _wish_of(self, reply: Reply) -> float | None:
+        """
+        Tell the seconds of a pause that a reply asks for, 0.0 if only for less, IGNORE if it says nothing of the site;
+        None if it is not known.
+        """
+        said = str(reply)[:LONGEST]
+        for pattern, wish in self._own:
+            if pattern.search(said):
+                return wish
+        if not reply.transient:
+            return None
+        for pattern, wish in self._known:
+            if pattern.search(said):
+                return wish
+        return 0.0 if reply.code == 421 and not CLOSING.search(said) else None
+
+
+_WEIGHT: Final = {Told.NOTHING: 0, Told.UNREACHABLE: 1, Told.ACCEPTED: 2, Told.SLOW_DOWN: 3}
+
+
+def _wish(rule: Rule) -> float:
+    """
+    Tell what a rule makes of a reply: the seconds of a pause, 0.0 for going slower, or IGNORE.
+    """
+    match rule.action:
+        case "ignore":
+            return IGNORE
+        case "pause":
+            return rule.pause
+        case _:
+            return 0.0
+
+
+def _reaches_far(outcome: TransientFailure | PermanentFailure) -> bool:
+    return outcome.scope in (Scope.SESSION, Scope.HOST)
