@@ -19,8 +19,8 @@ from zope.interface import implementer
 from empath.config.schema import KeyPair, Listener
 from empath.errors import ConfigError
 from empath.net.binding import channel_bindings as channel_bindings  # beside `described`, for who describes a session
+from empath.net.tls_files import Identity, PemFiles, Stamp, TlsUnusable, stamp
 from empath.receive.tls_context import Contexts, contexts
-from empath.receive.tls_files import Identity, PemFiles, Stamp, TlsUnusable, stamp
 
 LOOK_AGAIN: Final = 1.0  # seconds between two looks at the files
 

@@ -14,7 +14,7 @@ import attrs
 from cryptography import x509
 from OpenSSL import SSL, crypto
 
-from empath.receive.tls_files import Identity, TlsUnusable
+from empath.net.tls_files import Identity, TlsUnusable
 
 CIPHERS: Final = (  # of TLS 1.2; those of TLS 1.3 are OpenSSL's own
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
