@@ -48,6 +48,7 @@ MAILS: Final = (
     b"MAIL FROM:<a@b.example> HOLDFOR=60\r\n",
     b"MAIL FROM:<a@b.example> HOLDUNTIL=2026-12-30T00:00:00Z\r\n",
     b"MAIL FROM:<a@b.example> BY=120;R MT-PRIORITY=-3 AUTH=<>\r\n",
+    b"MAIL FROM:<a@b.example> REQUIRETLS\r\n",
     b'MAIL FROM:<@r.example:"a b"@[192.0.2.1]>\r\n',
     b"MAIL FROM:<forbidden@b.example>\r\n",
     b"MAIL FROM: <a@b.example>\r\n",

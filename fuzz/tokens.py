@@ -49,6 +49,7 @@ CLIENT_LINES: Final = (
     b"MAIL FROM:<a@example.net> BODY=BINARYMIME SMTPUTF8\r\n",
     b"MAIL FROM:<a@example.net> RET=HDRS ENVID=x BY=120;R MT-PRIORITY=3 AUTH=<>\r\n",
     b"MAIL FROM:<a@example.net> HOLDFOR=60\r\n",
+    b"MAIL FROM:<a@example.net> REQUIRETLS\r\n",
     b"RCPT TO:<\xc3\xbc@\xc3\xbc.example>\r\n",
     b"RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=utf-8;\\x{FC}@b\r\n",
     b"GET / HTTP/1.1\r\n",
@@ -57,8 +58,8 @@ CLIENT_LINES: Final = (
 WORDS: Final = (
     b"EHLO ", b"HELO ", b"MAIL FROM:", b"RCPT TO:", b"DATA", b" SIZE=", b" BODY=7BIT", b" BODY=8BITMIME",
     b" BODY=BINARYMIME", b" RET=HDRS", b" ENVID=x+2B", b" NOTIFY=NEVER", b" ORCPT=rfc822;b", b" SMTPUTF8", b" BY=-1;N",
-    b" HOLDUNTIL=2026-12-31T00:00:00Z", b" MT-PRIORITY=-9", b" AUTH=a+3Db", b"BDAT ", b" LAST", b"AUTH ", b"XCLIENT ",
-    b"=", b"<", b">", b"<>", b"@",
+    b" HOLDUNTIL=2026-12-31T00:00:00Z", b" MT-PRIORITY=-9", b" AUTH=a+3Db", b" REQUIRETLS", b"BDAT ", b" LAST",
+    b"AUTH ", b"XCLIENT ", b"=", b"<", b">", b"<>", b"@",
     b'"', b"\\", b'"a\\"b"', b"[IPv6:::1]", b"[192.0.2.1]", b"@a,@b:", b"a" * 65, b"\xc3\xbc", b"\xff", b"\x00",
     b"x" * 1000, b"x" * 2100, b"a." * 130,
 )  # fmt: skip
@@ -68,6 +69,7 @@ SERVER_LINES: Final = (
     b"250-mx.example.org\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250 SIZE\r\n",
     b"250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n250 SMTPUTF8\r\n",
     b"250-mx\r\n250-CHUNKING\r\n250-DELIVERBY 9\r\n250-MT-PRIORITY\r\n250 LIMITS RCPTMAX=2 MAILMAX=1\r\n",
+    b"250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 REQUIRETLS\r\n",
     b"250 2.1.0 Ok\r\n",
     b"250 2.1.5 Ok\r\n",
     b"354 go on\r\n",

@@ -18,6 +18,7 @@ from empath.mail.message import Message
 from empath.mail.notice import Action, Notice
 from empath.mail.seven_bit import NotConvertible, Survey
 from empath.mail.trace import format_date
+from empath.mail.wish import REQUIRE_TLS
 
 _MESSAGE_ID: Final = re.compile(
     rb"^message-id:[ \t\r\n]*(<[\x21-\x3b\x3d\x3f-\x7e]{1,900}>)", re.IGNORECASE | re.MULTILINE
@@ -132,10 +133,11 @@ def _returned(message: Message, limit: int, *, failed: bool, utf8: bool) -> tupl
     """
     Choose what is returned of the original: all of it where it failed, is small, at hand and no binary, and every host
     can take it; else its header block, cut before the line that passes `limit`. RET=HDRS asks for the header block
-    (RFC 3461 §4.3).
+    (RFC 3461 §4.3), as REQUIRETLS does, whatever RET says (RFC 8689 §5).
     """
     small = message.body is not None and message.size <= limit
-    if small and failed and not message.binary and message.envelope.parameters.get("RET") != "HDRS":
+    asked = message.envelope.parameters
+    if small and failed and not message.binary and asked.get("RET") != "HDRS" and REQUIRE_TLS not in asked:
         whole = message.header + (message.body or b"")
         if utf8 or _can_be_seven_bit(whole):
             return whole, True

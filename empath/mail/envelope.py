@@ -22,7 +22,8 @@ class Recipient:
 @attrs.frozen(slots=True)
 class Envelope:
     """
-    The reverse-path (None: null), the recipients in the order given, and the ESMTP parameters of the MAIL command.
+    The reverse-path (None: null), the recipients in the order given, and the ESMTP parameters of the MAIL command; of a
+    message that was accepted also what its header says of TLS (`empath.mail.wish.noted`).
     """
 
     reverse_path: Address | None

@@ -13,6 +13,7 @@ from empath.mail.envelope import Envelope
 from empath.mail.message import Message
 from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.trace import received_field, with_protocol
+from empath.mail.wish import noted
 
 log = Logger()
 
@@ -39,10 +40,11 @@ def make_message(
     binary: bool,
 ) -> Message:
     """
-    Make the message, with our Received field on top; the body is `writer`'s. `binary`: it needs BODY=BINARYMIME.
+    Make the message, with our Received field on top; the body is `writer`'s. `binary`: it needs BODY=BINARYMIME. What
+    the header block, as it is in the end, says of TLS is noted with the envelope (RFC 8689 §4.1).
     """
+    parameters = noted(transaction.parameters, header)
     header = _trace(hostname, now, session, transaction) + header
-    parameters = transaction.parameters
     if not binary and parameters.get("BODY") == "BINARYMIME":
         parameters = _unbinary(parameters, eight_bit)
     if not transaction.priority and "MT-PRIORITY" in parameters:  # a module took it away

@@ -17,6 +17,7 @@ from empath.mail.life import Emit, ReportDropped
 from empath.mail.message import Delivery, Message, deliveries_of
 from empath.mail.notice import Action, Notice
 from empath.mail.queue_id import new_queue_id
+from empath.mail.wish import REQUIRE_TLS
 
 
 class Reporter:
@@ -75,4 +76,6 @@ def _parameters(message: Message, notices: tuple[Notice, ...], eight_bit: bool) 
         parameters["SMTPUTF8"] = ""
     if message.priority:
         parameters["MT-PRIORITY"] = str(message.priority)
+    if REQUIRE_TLS in message.envelope.parameters:  # it tells of that mail (RFC 8689 §5)
+        parameters[REQUIRE_TLS] = ""
     return parameters

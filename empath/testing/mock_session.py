@@ -25,7 +25,7 @@ _PATH: Final = re.compile(r"(FROM|TO):<([^<>]*)>((?: [^ ]+)*) *", re.IGNORECASE)
 _NEEDED: Final = {  # by parameter: the keyword that permits it
     "BODY": "8BITMIME", "SIZE": "SIZE", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "NOTIFY": "DSN",
     "ORCPT": "DSN", "BY": "DELIVERBY", "HOLDFOR": "FUTURERELEASE", "HOLDUNTIL": "FUTURERELEASE",
-    "MT-PRIORITY": "MT-PRIORITY", "AUTH": "AUTH",
+    "MT-PRIORITY": "MT-PRIORITY", "AUTH": "AUTH", "REQUIRETLS": "REQUIRETLS",
 }  # fmt: skip
 OK: Final = reply(250, "2.0.0 Ok")
 NO_SEQUENCE: Final = reply(503, "5.5.1 bad sequence of commands")

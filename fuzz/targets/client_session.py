@@ -65,26 +65,30 @@ def terms(flags: int) -> Terms:
         secured=bool(flags & 8),
         credentials=credentials,
         clear_auth=bool(flags & 16),
+        guarded=bool(flags & 1),
     )
 
 
 def consignment(flags: int, wishes: int) -> Consignment:
     """
     Make what the second byte stands for: 1 to 4 recipients, perhaps one that cannot be said, a size, 8-bit or not; and
-    what two bits of the first do: chunks, binary content, parameters.
+    what two bits of the first do: chunks, binary content, parameters. Large 8-bit content requires TLS.
     """
     texts = ["b@example.org", "c@example.org", "d@example.org", "e@example.org"][: 1 + (flags & 3)]
     if flags & 4:
         texts.append("ü@example.org" if flags & 8 else "x\r\nQUIT@example.org")
     sender = None if flags & 16 else address("a@example.net")
     size = 2000 if flags & 32 else len(CONTENT)
+    parameters = {"RET": "HDRS", "ENVID": "x+2B", "AUTH": "<>", "MT-PRIORITY": "3"} if wishes & 128 else {}
+    if flags & 96 == 96:
+        parameters["REQUIRETLS"] = ""
     given = {"NOTIFY": "NEVER", "ORCPT": "utf-8;ü@example.org"} if wishes & 128 else {}
     return Consignment(
         sender,
         tuple(Recipient(address(text), given) for text in texts),
         size,
         bool(flags & 64),
-        parameters={"RET": "HDRS", "ENVID": "x+2B", "AUTH": "<>", "MT-PRIORITY": "3"} if wishes & 128 else {},
+        parameters=parameters,
         binary=wishes & 192 == 192,
         chunked=bool(wishes & 64),
         deliver_by=(60, "R") if wishes & 128 and flags & 16 else None,
@@ -175,6 +179,18 @@ class Play:
         if not self.session.secure and not self.terms.clear_auth:
             assert not any(secret in output for secret in SECRETS), "the password went over cleartext"
         self.written += output
+        self._check_promise(output)
+
+    def _check_promise(self, output: bytes) -> None:
+        """
+        Mail that requires TLS goes to nobody else but as a bounce; the promise is asked for nowhere else.
+        """
+        guarded = self.session.secure and self.terms.guarded and self.session.offer.require_tls
+        required = "REQUIRETLS" in self.carried.parameters
+        said = b" REQUIRETLS" in output
+        assert not said or (required and guarded), f"wrote {output!r} to a host that is not vouched for"
+        if b"MAIL FROM:" in output and required and self.carried.reverse_path is not None:
+            assert said, f"wrote {output!r} without REQUIRETLS"
 
     def _record(self, told: list[Event]) -> None:
         for event in told:

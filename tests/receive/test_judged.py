@@ -21,6 +21,7 @@ from empath.mail.life import CommandAnswered, MessageDiscarded, MessageReceived
 from empath.mail.message import Message, Status
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
+from empath.mail.wish import Wish, wishes
 from empath.policy.verdict import Action, Verdict, accept, discard, refuse
 from tests.receive.support import BEGIN, EPOCH, Client, World, changed
 
@@ -852,3 +853,50 @@ async def _read(reader: object) -> bytes:
     except SpoolError:
         return b"failed"
     return piece
+
+
+class TlsRequiredTests(JudgedCase):
+    """
+    What the header says of TLS (RFC 8689 §3) counts as it is in the end.
+    """
+
+    MAIL = b"Subject: x\r\ntls-required: NO\r\n\r\nbody\r\n.\r\n"
+
+    def test_said(self) -> None:
+        """
+        It is noted with the envelope, and stays in the header.
+        """
+        message = self.made(lambda *_: None, self.MAIL)
+        self.assertEqual(message.envelope.parameters, {"TLS-REQUIRED": "No"})
+        self.assertIs(wishes(message), Wish.OPTIONAL)
+        self.assertIn(b"\r\ntls-required: NO\r\n", message.header)
+
+    def test_said_to_nobody_who_judges(self) -> None:
+        """
+        Also where no module looks at content.
+        """
+        self.world.decisions.judges_data = False
+        self.assertIn(QUEUED, self.world.begun().say(self.MAIL))
+        self.assertIs(wishes(self.stored()), Wish.OPTIONAL)
+
+    def test_a_module_adds_it(self) -> None:
+        """
+        What a module says is said.
+        """
+        message = self.made(lambda _, content: content.add("TLS-Required", "No"))
+        self.assertIs(wishes(message), Wish.OPTIONAL)
+
+    def test_a_module_removes_it(self) -> None:
+        """
+        What it takes away was never said.
+        """
+        message = self.made(lambda _, content: content.remove("TLS-Required"), self.MAIL)
+        self.assertEqual(message.envelope.parameters, {})
+
+    def test_no_field(self) -> None:
+        """
+        A header block that begins with a blank is body, and the body says nothing.
+        """
+        for mail in (b" TLS-Required: No\r\n\r\n.\r\n", b"Subject: x\r\n\r\nTLS-Required: No\r\n.\r\n"):
+            self.world = World()
+            self.assertIs(wishes(self.made(lambda *_: None, mail)), Wish.NONE)

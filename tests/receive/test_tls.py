@@ -15,6 +15,7 @@ from zope.interface.verify import verifyObject
 from empath.config.schema import Listener
 from empath.config.units import File
 from empath.interfaces import MaybeVerdict
+from empath.mail.wish import Wish, wishes
 from empath.policy.verdict import refuse
 from tests.receive.support import BEGIN, changed
 from tests.receive.tls_support import TlsClient, TlsWorld
@@ -54,6 +55,22 @@ class StartTlsTests(SynchronousTestCase):
         client.lose()
         self.assertEqual(self.world.reasons(), ["quit"])
         self.assertEqual(self.world.clock.getDelayedCalls(), [])
+
+    def test_mail_that_requires_tls(self) -> None:
+        """
+        REQUIRETLS is known under TLS only; it goes with the message, and what the header says counts for nothing beside
+        it (RFC 8689 §4.1).
+        """
+        client = self.world.connect()
+        self.assertNotIn(b"REQUIRETLS", client.say(b"EHLO c\r\n"))
+        self.assertTrue(client.say(b"MAIL FROM:<a@b.example> REQUIRETLS\r\n").startswith(b"555 5.5.4"))
+        client = self.world.secured()
+        self.assertIn(b"250-REQUIRETLS\r\n", client.say(b"EHLO c\r\n"))
+        client.say(b"MAIL FROM:<a@b.example> REQUIRETLS\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        self.assertTrue(client.say(b"TLS-Required: No\r\n\r\n.\r\n").startswith(b"250 2.0.0 Ok: queued"))
+        [(message, _)] = self.world.spool.committed
+        self.assertEqual(message.envelope.parameters, {"REQUIRETLS": ""})
+        self.assertIs(wishes(message), Wish.REQUIRE)
 
     def test_all_said_before_is_forgotten(self) -> None:
         """

@@ -114,6 +114,28 @@ class ReporterTests(SynchronousTestCase):
         self.assertEqual((report.priority, delivery.priority), (-3, -3))
         self.assertEqual(report.envelope.parameters, {"MT-PRIORITY": "-3"})
 
+    def test_what_requires_tls_is_reported_so(self) -> None:
+        """
+        RFC 8689 §5: with REQUIRETLS, and without the body, whatever RET says.
+        """
+        envelope = Envelope(ANN, (Recipient(BOB),), {"REQUIRETLS": "", "RET": "FULL"})
+        made = self.reporter().report_for(attrs.evolve(message(), envelope=envelope), failure())
+        assert made is not None
+        report, _ = made
+        self.assertEqual(report.envelope.parameters, {"REQUIRETLS": ""})
+        assert report.body is not None
+        self.assertIn(b"Subject: x", report.body)
+        self.assertNotIn(b"hello", report.body)
+
+    def test_what_does_without_tls_is_reported_as_any(self) -> None:
+        """
+        TLS-Required: No was said of that message, not of the report.
+        """
+        envelope = Envelope(ANN, (Recipient(BOB),), {"TLS-REQUIRED": "No"})
+        made = self.reporter().report_for(attrs.evolve(message(), envelope=envelope), failure())
+        assert made is not None
+        self.assertEqual(made[0].envelope.parameters, {})
+
     def test_what_needed_smtputf8_is_reported_with_it(self) -> None:
         """
         RFC 6533: about UTF-8 addresses only, and only where the sender asked for SMTPUTF8.
