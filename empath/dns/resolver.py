@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.config.schema import Dns
+from empath.dns.answers import answer_of, security_of
 from empath.dns.cache import Cache
 from empath.dns.datagrams import OpenDatagrams
 from empath.dns.exchange import Exchange
@@ -26,7 +27,7 @@ from empath.dns.question import ROOT, Key, NoName, NoType, Question, question_of
 from empath.dns.servers import LOCAL, Server, parse_server, system_servers
 from empath.dns.streams import OpenStream
 from empath.dns.told import Failed, Heard, Useless
-from empath.dns.vouching import NoVouching, TrustAd, Vouching, is_here
+from empath.dns.vouching import BOGUS, NoVouching, TrustAd, Vouching, is_here
 from empath.dns.walk import Walk
 from empath.errors import ConfigError
 from empath.interfaces import IComponent, IResolver
@@ -45,6 +46,7 @@ class _Flight:
     """
 
     question: Question
+    walk: Walk
     started: float
     waiting: list[Deferred[Answer]] = attrs.field(factory=list)
     running: Deferred[None] | None = None
@@ -53,7 +55,8 @@ class _Flight:
 @implementer(IResolver, IComponent)
 class Resolver:
     """
-    Provides IResolver; `cache` is there to be counted, listed, cleared and, every `eviction_interval`, evicted.
+    Provides IResolver; `cache` is there to be counted, listed and, every `eviction_interval`, evicted. `refreshes`
+    counts what was fetched again before anybody had to wait for it.
 
     `servers` tells the system's servers, asked at `start` and at `reconfigure` when the section names none.
     """
@@ -75,6 +78,7 @@ class Resolver:
         self._turns = DeferredSemaphore(MAX_AT_ONCE)
         self._flights: dict[Key, _Flight] = {}
         self._stopped = False
+        self.refreshes = 0
         self._section = section
         self.cache = Cache(section)
         self._walk = self._walk_among(_configured(section) or (LOCAL,))
@@ -131,6 +135,23 @@ class Resolver:
         started = self._clock.seconds()
         return self._join(ROOT).addCallback(lambda _: self.last_answer >= started)
 
+    def clear(self, domain: str | None = None) -> int:
+        """
+        Forget all answers, or all about a domain and the names below it; tells how many. ValueError if it is none.
+        """
+        return self.cache.clear(None if domain is None else question_of(domain, "MX").text)
+
+    async def refresh(self, domain: str) -> tuple[Answer, ...]:
+        """
+        Ask again for the MX hosts of a domain, and for all that is known of it and of the names below it. Tells the
+        answers; an older one is used until its time is over where that failed. ValueError if it is no domain.
+        """
+        first = question_of(domain, "MX")
+        keys = dict.fromkeys([first.key, *self.cache.keys_of(first.text)])
+        asked = [self._join(question_of(*key)) for key in keys]
+        self.refreshes += len(asked)
+        return tuple([await answer for answer in asked])
+
     def _walk_among(self, servers: Sequence[Server]) -> Walk:
         return Walk(self._clock, self._exchange, servers, self._section.timeout, self._vouching())
 
@@ -149,45 +170,47 @@ class Resolver:
             return Answer(name, rdtype, Found.FAILED, expires=now, detail="notype: no such type of record")
         if question.key != (name, rdtype) and (answer := self.cache.find(question.key, now)):
             return answer
-        self.cache.misses += 1
-        return self._join(question)
+        late = self.cache.find_late(question.key, now)
+        if late is None:
+            self.cache.misses += 1
+            return self._join(question)
+        if question.key not in self._flights and not self._stopped:
+            self.refreshes += 1
+            self._launch(_Flight(question, self._walk, now))
+        return late
 
     def _join(self, question: Question) -> Deferred[Answer]:
-        flight = self._flights.get(question.key)
-        caller: Deferred[Answer]
-        if flight is not None:
-            caller = Deferred(flight.waiting.remove)
-            flight.waiting.append(caller)
-            return caller
-        flight = _Flight(question, self._clock.seconds())
-        caller = Deferred(flight.waiting.remove)
+        under_way = self._flights.get(question.key)
+        flight = under_way or _Flight(question, self._walk, self._clock.seconds())
+        caller: Deferred[Answer] = Deferred(flight.waiting.remove)
         flight.waiting.append(caller)
-        self._launch(flight)
+        if under_way is None:
+            self._launch(flight)
         return caller
 
     def _launch(self, flight: _Flight) -> None:
         self._flights[flight.question.key] = flight
-        walk = self._walk
-        asking = Deferred.fromCoroutine(self._in_turn(walk, flight.question))
-        asking.addTimeout(walk.bound, self._clock)
-        asking.addErrback(self._trouble, flight.question, walk.bound)
+        asking = Deferred.fromCoroutine(self._in_turn(flight))
+        asking.addTimeout(flight.walk.bound, self._clock)
+        asking.addErrback(self._trouble, flight)
         flight.running = asking.addCallback(self._land, flight)
         flight.running.addErrback(
             lambda failure: log.failure("{name}: a look-up's listener", failure, name=flight.question.text)
         )
 
-    async def _in_turn(self, walk: Walk, question: Question) -> Heard | Failed:
+    async def _in_turn(self, flight: _Flight) -> Heard | Failed:
         if self._stopped:
             return Useless("stopped", "the resolver was stopped")
         await self._turns.acquire()
         try:
-            return await walk.ask(question)
+            return await flight.walk.ask(flight.question)
         finally:
             self._turns.release()
 
-    def _trouble(self, failure: Failure, question: Question, bound: float) -> Useless:
+    def _trouble(self, failure: Failure, flight: _Flight) -> Useless:
+        question = flight.question
         if failure.check(TimeoutError):
-            return Useless("timeout", f"no server answered within {bound:g} s")
+            return Useless("timeout", f"no server answered within {flight.walk.bound:g} s")
         if failure.check(CancelledError):
             return Useless("stopped", "the resolver was stopped")
         log.failure("{name}: {rdtype} could not be looked up", failure, name=question.text, rdtype=question.rdtype)
@@ -199,10 +222,8 @@ class Resolver:
         """
         question, now = flight.question, self._clock.seconds()
         del self._flights[question.key]
-        answer = self._answer(question, told, now)
         real = question is not ROOT and not self._stopped
-        if real:
-            self.cache.keep(question.key, answer)
+        answer = self._settle(flight, told, now)
         try:
             if real:
                 self._emit(LookedUp(answer, now - flight.started, False))
@@ -210,23 +231,21 @@ class Resolver:
             while flight.waiting:
                 flight.waiting.pop(0).callback(answer)
 
-    def _answer(self, question: Question, told: Heard | Failed, now: float) -> Answer:
-        if isinstance(told, Heard):
-            expires = now + self.cache.lifetime(told.found, told.ttl)
-            return Answer(
-                *question.key,
-                told.found,
-                told.mx,
-                told.addresses,
-                expires,
-                told.security,
-                told.detail,
-                told.texts,
-                told.tlsa,
-                told.canonical,
-            )
-        expires = now + self.cache.lifetime(Found.FAILED, 0)
-        return Answer(*question.key, Found.FAILED, expires=expires, detail=f"{told.kind}: {told.why}")
+    def _settle(self, flight: _Flight, told: Heard | Failed, now: float) -> Answer:
+        """
+        Keep the answer, unless it was got and judged as nobody does any more, or what stands in for it.
+        """
+        question = flight.question
+        if not isinstance(told, Heard) and told.kind != BOGUS:
+            standing = self.cache.stand_in(question.key, now, f"{told.kind}: {told.why}")
+            if standing is not None:
+                return standing
+        found = told.found if isinstance(told, Heard) else Found.FAILED
+        ttl = told.ttl if isinstance(told, Heard) else 0
+        answer = answer_of(question, told, now + self.cache.lifetime(found, ttl, security_of(told)))
+        if flight.walk is self._walk and question is not ROOT and not self._stopped:
+            self.cache.keep(question.key, answer, now)
+        return answer
 
 
 def _configured(section: Dns) -> tuple[Server, ...]:

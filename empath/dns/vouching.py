@@ -14,6 +14,7 @@ from empath.dns.servers import Server
 from empath.dns.told import Alias, Heard
 from empath.mail.answer import Security
 
+BOGUS: Final = "bogus"  # the kind of failure: signed, and the signatures do not hold
 _AUTHENTIC: Final = Manner(authentic=True, signatures=True)
 _RANK: Final = {Security.BOGUS: 0, Security.UNCHECKED: 1, Security.INSECURE: 2, Security.SECURE: 3}
 
