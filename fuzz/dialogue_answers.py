@@ -118,6 +118,7 @@ def _mail(edge: DialogueEdge, event: events.MailFrom) -> None:
     path, parameters = event.reverse_path, event.parameters
     assert edge.greeted and edge.transaction is None, "MAIL out of place"
     assert path is None or path.text.isascii() or "SMTPUTF8" in parameters, "UTF-8 that was not asked for"
+    assert edge.known.secure or "REQUIRETLS" not in parameters, "TLS is promised in cleartext"
     if edge.decide("" if path is None else path.local):
         edge.transaction = []
         if parameters:

@@ -165,6 +165,7 @@ class Edge:
             case MailFrom(reverse_path=path, parameters=parameters):
                 assert self.greeted and idle, "MAIL out of place"
                 assert path is None or path.text.isascii() or "SMTPUTF8" in parameters, "UTF-8 that was not asked for"
+                assert self.session.standing.secure or "REQUIRETLS" not in parameters, "TLS is promised in cleartext"
                 if self._decide("" if path is None else path.local):
                     self.transaction = []
             case RcptTo(address=address):

@@ -40,6 +40,7 @@ TOKENS: Final = (
     b"SMTPUTF8",
     b"BODY=BINARYMIME",
     b"BY=120;RT",
+    b"REQUIRETLS",
     b"ENVID=a+0D+0Ab",
     b"ORCPT=rfc822;x+2By@example.org",
     b"ORCPT=utf-8;+FF",
@@ -175,6 +176,7 @@ def check_original(part: Parsed, raw: bytes, message: Message, utf8: bool) -> No
     """
     if part.get_content_type() == ("message/global" if utf8 else "message/rfc822"):
         assert message.body is not None and raw == message.header + message.body, "the original was changed"
+        assert "REQUIRETLS" not in message.envelope.parameters, "the body of mail that requires TLS is returned"
         return
     assert part.get_content_type() == ("message/global-headers" if utf8 else "text/rfc822-headers")
     if part["Content-Transfer-Encoding"] != "quoted-printable":
