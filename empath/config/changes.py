@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from empath.config.convert import joined
+from empath.config.convert import joined, key_of
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -20,7 +20,7 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
         return
     if attrs.has(type(old)) and type(old) is type(new):
         for field in attrs.fields(type(old)):
-            yield from changes(getattr(old, field.name), getattr(new, field.name), joined(path, field.name))
+            yield from changes(getattr(old, field.name), getattr(new, field.name), joined(path, key_of(field.name)))
     elif isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *[key for key in new if key not in old]]:
             yield from changes(old.get(key), new.get(key), joined(path, key))

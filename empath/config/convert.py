@@ -58,16 +58,17 @@ class Conversion:
         """
         Read a table into a class; what is missing has its default, or is "" where there is none.
         """
-        hints = get_type_hints(cls)
+        shapes = _shapes(cls)
         given: dict[str, Any] = dict.fromkeys(_without_default(cls), "")
-        for name, value in raw.items():
-            where = joined(path, name)
-            if name not in hints:
-                self.problems.append(Problem(where, f"unknown key; {_suggestion(name, tuple(hints))}"))
+        for key, value in raw.items():
+            where = joined(path, key)
+            if key not in shapes:
+                self.problems.append(Problem(where, f"unknown key; {_suggestion(key, tuple(shapes))}"))
                 continue
-            found = self._read(shape_of(cls, name, hints[name]), value, where)
+            attribute, shape = shapes[key]
+            found = self._read(shape, value, where)
             if found is not _MISSING:
-                given[name] = found
+                given[attribute] = found
         return cls(**given)
 
     def _read(self, shape: Shape, value: object, path: str) -> Any:
@@ -134,6 +135,20 @@ class Conversion:
         return _MISSING
 
 
+def key_of(attribute: str) -> str:
+    """
+    Tell the key of an attribute: one that Python keeps to itself has an underscore behind it.
+    """
+    return attribute.removesuffix("_")
+
+
+def _shapes(cls: type) -> dict[str, tuple[str, Shape]]:
+    """
+    Tell the attribute, and how it is read, of each key of a table.
+    """
+    return {key_of(name): (name, shape_of(cls, name, kind)) for name, kind in get_type_hints(cls).items()}
+
+
 def _without_default(cls: type) -> list[str]:
     """
     Name the attributes of `cls` that have no default.
@@ -164,8 +179,8 @@ def key_paths(cls: type, prefix: str = "") -> Iterator[str]:
     """
     Tell the path of every key of the schema, arrays and tables of the operator's keys written as `name[]` and `name.*`.
     """
-    for name, kind in get_type_hints(cls).items():
-        yield from _paths_below(shape_of(cls, name, kind), f"{prefix}{name}")
+    for key, (_, shape) in _shapes(cls).items():
+        yield from _paths_below(shape, f"{prefix}{key}")
 
 
 def _paths_below(shape: Shape, path: str) -> Iterator[str]:

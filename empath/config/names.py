@@ -16,7 +16,7 @@ _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _HOST: Final = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?", re.ASCII)
 _DOTTED_NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _PATH: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-_MODULE: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")  # what modules are called
+_MODULE: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")  # what modules and pools are called
 _PLACEHOLDER: Final = re.compile(r"\{hostname\}")
 _WIDEST: Final = {4: 8, 6: 16}
 
@@ -110,11 +110,25 @@ def ip_address(value: object, _: Surroundings) -> str:
     if value == "":
         return ""
     try:
-        if not isinstance(value, str):
-            raise ValueError("an address is a text")
-        return str(ipaddress.ip_address(value))
+        return _address(value)
     except ValueError as trouble:
         raise Refused('an IP address, such as "192.0.2.1", or ""') from trouble
+
+
+def plain_ip_address(value: object, _: Surroundings) -> str:
+    """
+    Read an IP address.
+    """
+    try:
+        return _address(value)
+    except ValueError as trouble:
+        raise Refused('an IP address, such as "192.0.2.1" or "2001:db8::1"') from trouble
+
+
+def _address(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("an address is a text")
+    return str(ipaddress.ip_address(value))
 
 
 def network(value: object, _: Surroundings) -> str:
@@ -201,6 +215,17 @@ def module(value: object, _: Surroundings) -> str:
     """
     Read what a module is called; "" leaves it its own name.
     """
+    return _own_name(value, "block-list")
+
+
+def pool(value: object, _: Surroundings) -> str:
+    """
+    Read what a pool of addresses is called; "" is none.
+    """
+    return _own_name(value, "bulk-mail")
+
+
+def _own_name(value: object, example: str) -> str:
     if value != "" and not (isinstance(value, str) and _MODULE.fullmatch(value)):
-        raise Refused('a name of lower-case letters, digits and "-", such as "block-list"')
+        raise Refused(f'a name of lower-case letters, digits and "-", such as "{example}"')
     return str(value)

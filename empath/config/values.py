@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from empath.config.units import Duration, EndpointText, File, Folder, Rate, Secr
 from empath.policy.quantity import DURATION_UNITS, INTEGERS, LONGEST, SIZE_UNITS, read_amount, read_rate
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
+_LONGEST_EXPRESSION: Final = 1000
 
 
 class Refused(ValueError):
@@ -202,6 +204,24 @@ def rate(value: object, _: Surroundings) -> Rate:
     if found is None:
         raise Refused('a rate such as "10/s", "100/min" or "5000/h", or 0 for no limit')
     return Rate(*found)
+
+
+def expression(value: object, _: Surroundings) -> str:
+    """
+    Read a regular expression (Python's `re`) that looks for something: one that finds it everywhere is a slip.
+    """
+    allowed = 'a regular expression, such as "try (again )?slower"'
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_EXPRESSION:
+        raise Refused(allowed)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python only warns of means something else one day
+            everywhere = re.compile(value).search("") is not None
+    except (re.error, Warning, RecursionError, OverflowError) as trouble:
+        raise Refused(f"{allowed} ({_one_line(trouble)})") from trouble
+    if everywhere:
+        raise Refused(f"{allowed}, that does not match every text")
+    return value
 
 
 def endpoint(value: object, around: Surroundings) -> EndpointText:
