@@ -23,6 +23,7 @@ _DIGESTS: Final[Mapping[int, Callable[[bytes], bytes]]] = {
 }
 _LENGTHS: Final[Mapping[int, int]] = {1: 32, 2: 64}
 _SEQUENCE: Final = 0x30
+_VERSION: Final = 0xA0  # the one element before the serial number, absent in version 1
 
 
 def usable(records: Iterable[TlsaRecord]) -> tuple[TlsaRecord, ...]:
@@ -77,10 +78,34 @@ def _is_sequence(content: bytes) -> bool:
     """
     Tell whether this may be a certificate or a key: one DER SEQUENCE, whole and nothing behind it.
     """
-    if len(content) < 2 or content[0] != _SEQUENCE:
-        return False
-    first = content[1]
-    if first < 0x80:
-        return len(content) == 2 + first
-    octets = first & 0x7F
-    return 0 < octets <= 4 and len(content) == 2 + octets + int.from_bytes(content[2 : 2 + octets], "big")
+    tag, body, rest = _element(content)
+    return tag == _SEQUENCE and bool(body) and not rest
+
+
+def public_key_of(certificate: bytes) -> bytes:
+    """
+    Cut the SubjectPublicKeyInfo out of a certificate in DER (RFC 5280 §4.1), byte by byte as it is there; b"" if it is
+    no certificate.
+    """
+    _, body, _ = _element(certificate)
+    _, body, _ = _element(body)
+    tag, _, rest = _element(body)
+    for _ in range(5 if tag == _VERSION else 4):  # serial number, signature, issuer, validity, subject
+        rest = _element(rest)[2]
+    body = rest
+    tag, content, rest = _element(body)
+    return body[: len(body) - len(rest)] if tag == _SEQUENCE and content else b""
+
+
+def _element(encoded: bytes) -> tuple[int, bytes, bytes]:
+    """
+    Part the first element of DER from the rest: its tag, its content, what follows; all empty where it is not whole.
+    """
+    if len(encoded) < 2:
+        return 0, b"", b""
+    octets = encoded[1] & 0x7F if encoded[1] & 0x80 else 0
+    start = 2 + octets
+    length = int.from_bytes(encoded[2:start], "big") if octets else encoded[1]
+    if octets > 4 or start + length > len(encoded):
+        return 0, b"", b""
+    return encoded[0], encoded[start : start + length], encoded[start + length :]
