@@ -14,7 +14,7 @@ from empath.config.delivery import of_delivery, of_domain
 from empath.config.reception import of_auth, of_listeners
 from empath.config.schema import Config, Domain, Listener, Module, TlsPolicyName
 
-SECURE: Final[tuple[TlsPolicyName, ...]] = ("required", "verified")
+SECURE: Final[tuple[TlsPolicyName, ...]] = ("required", "verified", "dane")  # dane: with `require_tls` beside it
 
 
 def contradictions(config: Config) -> Iterator[Problem]:
@@ -60,7 +60,7 @@ def _with_auth(listener: Listener) -> Listener:
 
 def _secured(domain: Domain, default: TlsPolicyName) -> Domain:
     """
-    Give a domain that needs TLS a policy of at least `required`.
+    Give a domain that needs TLS a policy of at least `required`; under `dane` that is for hosts without TLSA records.
     """
     if not (domain.require_tls or domain.username) or (domain.tls_policy or default) in SECURE:
         return domain

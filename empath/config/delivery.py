@@ -114,7 +114,7 @@ def _of_patterns(delivery: Delivery) -> Iterator[Problem]:
     for at, pattern in enumerate(delivery.shaping.patterns):
         if not pattern.match:
             path = f"delivery.shaping.patterns[{at}].match"
-            yield unusable(path, "nothing", 'a regular expression, such as "try again slower"')
+            yield unusable(path, "nothing", 'a regular expression, such as "slow down"')
 
 
 def _of_pools(delivery: Delivery) -> Iterator[Problem]:
@@ -177,7 +177,8 @@ def _of_login(path: str, domain: Domain) -> Iterator[Problem]:
 
 def _of_tls(path: str, domain: Domain, delivery: Delivery) -> Iterator[Problem]:
     """
-    Refuse a policy weaker than what the domain's other keys ask for; "dane" is opportunistic without TLSA records.
+    Refuse a policy weaker than what the domain's other keys ask for. "dane" may stand with them: they say what becomes
+    of hosts without TLSA records.
     """
     if domain.tls_policy == "dane" and delivery.dns.dnssec == "off":
         yield _needs_dnssec(f"{path}.tls_policy")
@@ -192,11 +193,8 @@ def _of_tls(path: str, domain: Domain, delivery: Delivery) -> Iterator[Problem]:
     ]
     if not needs:
         return
-    weak = ["disabled", "opportunistic"]
-    if domain.require_tls or domain.username:
-        weak.append("dane")
-    allowed = f'"required" or "verified", as {" and ".join(needs)}'
-    if domain.tls_policy in weak:
+    allowed = f'"required", "verified" or "dane", as {" and ".join(needs)}'
+    if domain.tls_policy in ("disabled", "opportunistic"):
         yield unusable(f"{path}.tls_policy", shown(domain.tls_policy), allowed)
     elif domain.tls_policy is None and delivery.tls.default_policy == "disabled":
         found = 'nothing (delivery.tls.default_policy is "disabled")'

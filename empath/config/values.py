@@ -210,7 +210,7 @@ def expression(value: object, _: Surroundings) -> str:
     """
     Read a regular expression (Python's `re`) that looks for something: one that finds it everywhere is a slip.
     """
-    allowed = 'a regular expression, such as "try (again )?slower"'
+    allowed = 'a regular expression, such as "slow down"'
     if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_EXPRESSION:
         raise Refused(allowed)
     try:
