@@ -1,15 +1,18 @@
 """
-The operator's [delivery] section as the routes that decide about each domain.
+The operator's [delivery] section, and the hosts given at run time, as the routes that decide about each domain.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Final
 
+import attrs
+
 from empath.config.schema import Delivery as Section
 from empath.config.schema import Domain
-from empath.policy.route import Route, Routes, next_hop
+from empath.policy.route import NextHop, Route, Routes, next_hop
 from empath.policy.tls import Policy
 
 _SMTP: Final = 25
@@ -18,10 +21,12 @@ _SUBMISSIONS: Final = 465  # RFC 8314 §3.3
 
 class Routing:
     """
-    The routes of the section in force. ValueError, at making and reconfiguring, for a host that cannot be read.
+    The routes of the section in force, and of the hosts given in its stead. ValueError, at making and reconfiguring,
+    for a host that cannot be read.
     """
 
     def __init__(self, section: Section) -> None:
+        self._overrides: dict[str, tuple[str, ...]] = {}
         self.reconfigure(section)
 
     def find(self, domain: str) -> Route:
@@ -29,6 +34,12 @@ class Routing:
         Give the route of a domain.
         """
         return self._routes.find(domain)
+
+    def configured(self, name: str) -> Route:
+        """
+        Give the route that the section alone has for a domain or a pattern.
+        """
+        return self._configured.find(name)
 
     def leads_to(self, name: str) -> bool:
         """
@@ -46,22 +57,33 @@ class Routing:
 
     def reconfigure(self, section: Section) -> None:
         """
-        Use a new section from now on.
+        Use a new section from now on; the hosts given in its stead stay.
         """
-        self._routes = routes_of(section)
-        routes = [_route(domain, Policy.DISABLED, section.port) for domain in section.domains.values()]
-        self._needs_dns = "*" not in section.domains or any(_looks_up(route) for route in routes)
+        self._use(section, self._overrides)
+
+    def override(self, overrides: Mapping[str, tuple[str, ...]]) -> None:
+        """
+        Send mail for these domains (or patterns, as in the section) to these hosts, instead of theirs in the section or
+        the DNS; all that is given no more goes again as the section says. A domain with a strategy of its own keeps it.
+        """
+        self._use(self._section, dict(overrides))
+
+    def _use(self, section: Section, overrides: dict[str, tuple[str, ...]]) -> None:
+        fallback = Route(tls=Policy(section.tls.default_policy))
+        table = _table(section)
+        configured = Routes(table, fallback)
+        for name, hosts in overrides.items():
+            route = configured.find(name)
+            if route.strategy == "smtp":
+                table[name] = attrs.evolve(route, hosts=_hops(hosts, section.port, route.implicit))
+        self._needs_dns = "*" not in table or any(_looks_up(route) for route in table.values())
+        self._section, self._overrides, self._configured = section, overrides, configured
+        self._routes = Routes(table, fallback) if overrides else configured
 
 
-def routes_of(section: Section) -> Routes:
-    """
-    Make the routes of a section.
-    """
+def _table(section: Section) -> dict[str, Route]:
     default = Policy(section.tls.default_policy)
-    return Routes(
-        {name: _route(domain, default, section.port) for name, domain in section.domains.items()},
-        Route(tls=default),
-    )
+    return {name.lower(): _route(domain, default, section.port) for name, domain in section.domains.items()}
 
 
 def _looks_up(route: Route) -> bool:
@@ -81,17 +103,23 @@ def _known(host: str) -> bool:
 
 def _route(domain: Domain, default: Policy, port: int) -> Route:
     implicit = domain.tls == "implicit"
-    if implicit and port == _SMTP:
-        port = _SUBMISSIONS
     return Route(
         strategy=domain.strategy,
-        hosts=tuple(next_hop(text, port) for text in domain.mx_override),
+        hosts=_hops(domain.mx_override, port, implicit),
         tls=_policy(domain, default),
         implicit=implicit,
         username=domain.username,
         password=domain.password,
         path=domain.path,
     )
+
+
+def _hops(hosts: Iterable[str], port: int, implicit: bool) -> tuple[NextHop, ...]:
+    """
+    Read hosts; where TLS begins with the connection, port 25 is not meant.
+    """
+    port = _SUBMISSIONS if implicit and port == _SMTP else port
+    return tuple(next_hop(text, port) for text in hosts)
 
 
 def _policy(domain: Domain, default: Policy) -> Policy:
