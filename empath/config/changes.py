@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from empath.config.convert import joined, key_of
+from empath.config.units import Rate
 
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -18,7 +19,7 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
     """
     if old == new:
         return
-    if attrs.has(type(old)) and type(old) is type(new):
+    if attrs.has(type(old)) and type(old) is type(new) and not isinstance(old, Rate):
         for field in attrs.fields(type(old)):
             yield from changes(getattr(old, field.name), getattr(new, field.name), joined(path, key_of(field.name)))
     elif isinstance(old, dict) and isinstance(new, dict):
