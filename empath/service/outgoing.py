@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from empath.config.schema import Config
 from empath.deliver.dispatch import Dispatch
 from empath.deliver.maildir import MaildirAgent
+from empath.deliver.overrides import Overrides
 from empath.deliver.routing import Routing
 from empath.deliver.smtp import SmtpAgent
 from empath.dns.resolver import Resolver
@@ -45,6 +46,7 @@ class Outgoing:
     clock: Any
     resolver: Resolver
     routing: Routing
+    overrides: Overrides
     smtp_agent: SmtpAgent
     agent: Dispatch
     reporter: Reporter
@@ -77,6 +79,7 @@ def make_outgoing(
     section, chance, spool = config.delivery, machine.chance, stores.spool
     resolver = Resolver(section.dns, reactor, machine.secret_chance, emit, machine.datagrams, machine.streams)
     routing = _routing(config)
+    overrides = Overrides(routing, stores.storages.of(".dns"))
     smtp_agent = SmtpAgent(
         reactor,
         cast("IResolver", resolver),
@@ -91,7 +94,8 @@ def make_outgoing(
     agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir})
     reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
     queue = Queue(section, spool, agent, reporter.report_for, reactor, chance, emit)
-    return Outgoing(reactor, resolver, routing, smtp_agent, agent, reporter, queue, ())
+    restores = (overrides.restore,)
+    return Outgoing(reactor, resolver, routing, overrides, smtp_agent, agent, reporter, queue, restores)
 
 
 def _routing(config: Config) -> Routing:
