@@ -14,7 +14,6 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IHandshakeListener,
-    IOpenSSLClientConnectionCreator,
     IReactorTime,
     ITCPTransport,
     ITLSTransport,
@@ -22,9 +21,11 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol, connectionDone
 from zope.interface import implementer
 
-from empath.deliver.contexts import why_failed
+from empath.deliver.certificates import Rejection
+from empath.deliver.handshake import Handshake, why_failed
 from empath.deliver.keeper import Keeper
 from empath.deliver.streaming import OpenBody, Streaming
+from empath.deliver.target import Target
 from empath.mail.message import Message
 from empath.net.deadline import Deadline
 from empath.net.writer import PromptWriter
@@ -51,8 +52,13 @@ class Connection(Protocol):
     Carries one transaction at a time. `trouble` is set once the session is over before its time.
 
     `connected_at`, `secured_at` and `sent_at` (the end of the last transaction's content) are in the clock's seconds,
-    0.0 for what has not happened; `carried` counts transactions.
+    0.0 for what has not happened; `carried` counts transactions. `target` is what was reached, `missed` what could not
+    be. `tls_handle` is OpenSSL's side of it, once TLS is established.
     """
+
+    target: Target | None = None
+    missed: tuple[str, ...] = ()
+    tls_handle: SSL.Connection
 
     def __init__(
         self,
@@ -60,7 +66,7 @@ class Connection(Protocol):
         keeper: Keeper,
         clock: IReactorTime,
         timeouts: Mapping[State, float],
-        tls: IOpenSSLClientConnectionCreator,
+        tls: Handshake,
         open_body: OpenBody,
     ) -> None:
         self.session = session
@@ -69,7 +75,7 @@ class Connection(Protocol):
         self.connected_at: float = 0.0
         self.secured_at: float = 0.0
         self.sent_at: float = 0.0
-        self.tls = self.cipher = ""
+        self.tls = self.cipher = self.security = ""
         self._keeper = keeper
         self._clock = clock
         self._timeouts = timeouts
@@ -85,7 +91,12 @@ class Connection(Protocol):
         self._transaction: Deferred[TransactionEnded] | None = None
         self._streaming: Streaming | None = None
 
-    # What its user does -----------------------------------------------------------------------------------------
+    @property
+    def rejection(self) -> Rejection | None:
+        """
+        What is wrong with the server's certificate, if anybody looked at it; None for nothing.
+        """
+        return self._tls.rejection
 
     @property
     def usable(self) -> bool:
@@ -118,6 +129,12 @@ class Connection(Protocol):
             self.session.quit()
             self._obey([])
 
+    def rest(self, seconds: float) -> None:
+        """
+        Stay idle for so long at the most.
+        """
+        self._deadline.set(seconds)
+
     def abort(self) -> None:
         """
         Close at once.
@@ -125,14 +142,12 @@ class Connection(Protocol):
         if not self._gone:
             self._transport.abortConnection()
 
-    # What Twisted calls -----------------------------------------------------------------------------------------
-
     def connectionMade(self) -> None:
         """
         Wait for the greeting, after a TLS handshake where TLS is implicit.
         """
         self.connected_at = self._clock.seconds()
-        transport = self._transport
+        self._transport = transport = cast("ITCPTransport", self.transport)
         transport.setTcpNoDelay(True)
         self._writer = PromptWriter(transport)
         if self.session.secure:
@@ -152,9 +167,14 @@ class Connection(Protocol):
         """
         self._handshaking = False
         self.secured_at = self._clock.seconds()
-        handle = cast("SSL.Connection", cast(Any, self._transport).getHandle())
+        self.tls_handle = handle = cast("SSL.Connection", cast(Any, self._transport).getHandle())
         self.tls = handle.get_protocol_version_name()
         self.cipher = handle.get_cipher_name() or ""
+        rejection = self._tls.judge(handle)
+        if rejection is not None:
+            self._obey(self.session.handshake_failed(rejection.reason))
+            return
+        self.security = self._tls.security
         if self.session.state is State.HANDSHAKE:
             self._obey(self.session.secured())
         else:
@@ -167,13 +187,12 @@ class Connection(Protocol):
         self._gone = True
         self._deadline.stop()
         if self._handshaking:
-            events = self.session.handshake_failed(why_failed(reason))
+            rejection = self.rejection
+            events = self.session.handshake_failed(rejection.reason if rejection else why_failed(reason))
         else:
             events = self.session.connection_lost()
         self._keeper.closed(self)
         self._obey(events)
-
-    # What the session says --------------------------------------------------------------------------------------
 
     def _obey(self, events: list[Event]) -> None:
         """
@@ -246,6 +265,7 @@ class Connection(Protocol):
         self._handshaking = True
         self._deadline.set(self._timeouts[State.HANDSHAKE])
         self._writer.secured()
+        self._keeper.secures(self, self._tls)
         cast("ITLSTransport", self._transport).startTLS(self._tls)
 
     def _end_transaction(self, event: TransactionEnded) -> None:
@@ -293,7 +313,3 @@ class Connection(Protocol):
         self._transaction = None
         self._stop_streaming()
         self.abort()
-
-    @property
-    def _transport(self) -> ITCPTransport:
-        return cast("ITCPTransport", self.transport)

@@ -1,99 +1,64 @@
 """
-TLS as a client: TLS 1.2 at least, the server's name in the handshake (SNI), a certificate that is judged or not.
+TLS as a client: TLS 1.2 at least, certificates judged or not, and a certificate of our own where a server asks for one.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from OpenSSL import SSL
-from service_identity import VerificationError
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import CertificateOptions, TLSVersion, optionsForClientTLS
-from zope.interface import implementer
+from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
 
-if TYPE_CHECKING:
-    from twisted.python.failure import Failure
+from empath.deliver.handshake import Handshake
+from empath.net.tls_files import Identity
+from empath.policy.tls import Demand, Policy
 
-_REMEMBERED: Final = 256
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class Unjudged:
-    """
-    Begins TLS whatever certificate the server shows (opportunistic and required policies).
-    """
-
-    def __init__(self, context: SSL.Context, host: str) -> None:
-        self._context = context
-        self._host = host
-
-    def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:  # noqa: N803 Twisted names it
-        """
-        Make the connection; an IP address is no server name (RFC 6066 §3).
-        """
-        connection = SSL.Connection(self._context, None)
-        if not _is_address(self._host):
-            connection.set_tlsext_host_name(self._host.encode("ascii", "ignore"))
-        return connection
+Find = Callable[[str], "Identity | None"]
+"""
+Give a certificate of ours by the name of its file.
+"""
 
 
 class TlsContexts:
     """
-    Gives what begins TLS to a host. `trust_root` is whom certificates are judged by, the system's roots by default.
-
-    Reading the system's roots takes milliseconds, so what judges is remembered by host, up to a bound.
+    Gives what begins TLS with a host. `trust_root` is whom certificates are judged by, by default the system's roots
+    (or those of SSL_CERT_FILE), which are read once, when they are first needed.
     """
 
-    def __init__(self, trust_root: Any = None) -> None:
+    def __init__(self, find: Find, trust_root: Any = None) -> None:
+        self._find = find
         self._trust_root = trust_root
-        self._unjudged: SSL.Context | None = None
-        self._judging: OrderedDict[str, IOpenSSLClientConnectionCreator] = OrderedDict()
+        self._contexts: dict[tuple[bool, str], tuple[Identity | None, SSL.Context]] = {}
 
-    def unjudged(self, host: str) -> IOpenSSLClientConnectionCreator:
+    def handshake(self, demand: Demand, host: str, identity: str = "") -> Handshake:
         """
-        Begin TLS with whoever answers as `host`.
+        Begin TLS with whoever answers as `host`, with a certificate of our own if `identity` names one.
         """
-        if self._unjudged is None:
-            options = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2)
-            self._unjudged = options.getContext()
-        return Unjudged(self._unjudged, host)
+        judging = bool(demand.names) and demand.policy is not Policy.DANE
+        return Handshake(self._context(judging, identity), demand, host)
 
-    def verified(self, host: str) -> IOpenSSLClientConnectionCreator:
-        """
-        Begin TLS only with the certified `host`.
-        """
-        known = self._judging.get(host)
-        if known is None:
-            known = self._judging[host] = optionsForClientTLS(
-                host,
-                trustRoot=self._trust_root,
-                extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
-            )
-            if len(self._judging) > _REMEMBERED:
-                self._judging.popitem(last=False)
+    def _context(self, judging: bool, identity: str) -> SSL.Context:
+        shown = self._find(identity) if identity else None
+        known = self._contexts.get((judging, identity))
+        if known is None or known[0] is not shown:
+            known = self._contexts[judging, identity] = shown, self._made(judging, shown)
+        return known[1]
+
+    def _made(self, judging: bool, shown: Identity | None) -> SSL.Context:
+        least = {"raiseMinimumTo": TLSVersion.TLSv1_2}
+        if judging:
+            trust = platformTrust() if self._trust_root is None else self._trust_root
+            context = CertificateOptions(trustRoot=trust, **least).getContext()
         else:
-            self._judging.move_to_end(host)
-        return known
+            context = CertificateOptions(verify=False, **least).getContext()
+        if shown is not None:
+            _show(context, shown)
+        return context
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def why_failed(reason: Failure) -> str:
-    """
-    Say why a handshake failed, in words for the log and the sender.
-    """
-    fault = reason.value
-    if isinstance(fault, VerificationError):
-        return "the certificate is not for this host"
-    if isinstance(fault, SSL.Error) and fault.args and isinstance(fault.args[0], (list, tuple)) and fault.args[0]:
-        return str(fault.args[0][-1][-1])
-    return "connection lost"
+def _show(context: Any, shown: Identity) -> None:
+    context.use_certificate(shown.chain[0])
+    for certificate in shown.chain[1:]:
+        context.add_extra_chain_cert(certificate)
+    context.use_privatekey(shown.key)

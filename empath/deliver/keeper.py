@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from empath.deliver.connection import Connection
+    from empath.deliver.handshake import Handshake
 
 
 class Keeper(Protocol):
@@ -18,6 +19,11 @@ class Keeper(Protocol):
     def opened(self, connection: Connection) -> None:
         """
         The first transaction may begin, or `connection.trouble` tells why none ever will. Said once.
+        """
+
+    def secures(self, connection: Connection, handshake: Handshake) -> None:
+        """
+        TLS begins; a session that the handshake may resume is to be given to it now.
         """
 
     def worn(self, connection: Connection) -> None:

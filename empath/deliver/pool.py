@@ -6,55 +6,35 @@ Fatal: nothing. A connection that cannot be made, or whose session does not open
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, ConnectionRefusedError, NoRouteError, TimeoutError, UserError
-from twisted.internet.protocol import ClientFactory
 
+from empath.config.schema import ConnectionPool
 from empath.deliver.connection import Connection
+from empath.deliver.dialing import Connect, Dialing, Slow
+from empath.deliver.target import Target, Want
+from empath.deliver.tls_sessions import TlsSessions
 from empath.mail.outcome import Scope, TransientFailure
 from empath.mail.reply import Reply
-from empath.policy.tls import CLEARTEXT, Demand
 from empath.smtp.client_events import SessionEnded, Trouble
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IAddress, IConnector
-    from twisted.python.failure import Failure
+    from twisted.internet.interfaces import IReactorTime
+
+    from empath.deliver.handshake import Handshake
+
+__all__ = ("STOPPING", "Dial", "Pool", "Target", "Want")
 
 STOPPING: Final = SessionEnded(
     TransientFailure(Reply(421, "4.3.2", ("this server is shutting down",)), Scope.HOST), Trouble.OURS
 )
 
-
-class Target(NamedTuple):
-    """
-    What two messages must have in common to share a connection. `identity` is the file of the certificate that we show
-    where the server asks for one, "" for none.
-    """
-
-    address: str
-    port: int
-    demand: Demand
-    implicit: bool = False
-    identity: str = ""
-    username: str = ""
-    password: str = ""
-
-    def __repr__(self) -> str:
-        return f"<Target [{self.address}]:{self.port} {self.demand.policy.value}>"
-
-
-Dial = Callable[[Target, str, "Pool"], Connection]
+Dial = Callable[[Want, "Pool"], Connection]
 """
-Make the protocol of a new connection to a target, for the host of a name; it has `trouble` if it must not be made.
-"""
-
-Connect = Callable[[Target, ClientFactory], "IConnector"]
-"""
-Begin to connect.
+Make the protocol of a new connection; it has `trouble` if it must not be made.
 """
 
 
@@ -71,85 +51,80 @@ class Lane:
         self.line: deque[Deferred[Connection | None]] = deque()
 
 
-class Dialing(ClientFactory):
-    """
-    The making of one connection.
-    """
-
-    noisy = False
-
-    def __init__(self, connection: Connection, failed: Callable[[Connection, SessionEnded], None]) -> None:
-        self._connection = connection
-        self._failed = failed
-
-    def buildProtocol(self, addr: IAddress | None) -> Connection:
-        """
-        Give the one protocol.
-        """
-        return self._connection
-
-    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        """
-        There is no connection.
-        """
-        self._failed(self._connection, unreachable(_explain(reason.value)))
-
-
 class Pool:
     """
     Hands out connections: the one that was used last first, so that the others may go idle and close.
+
+    `sessions` are the TLS sessions that new connections resume; `limits` may be replaced at any time.
     """
 
-    def __init__(self, dial: Dial, connect: Connect, max_per_server: int, max_messages: int) -> None:
-        self.max_per_server = max_per_server
-        self.max_messages = max_messages
+    def __init__(
+        self, clock: IReactorTime, dial: Dial, connect: Connect, limits: ConnectionPool, sessions: TlsSessions
+    ) -> None:
+        self.limits = limits
+        self._clock = clock
         self._dial = dial
         self._connect = connect
+        self._sessions = sessions
+        self._slow = Slow()
         self._lanes: dict[Target, Lane] = {}
-        self._sites: dict[Connection, Target] = {}
+        self._sites: dict[Connection, str] = {}
+        self._sizes: Counter[str] = Counter()
         self._waiting: dict[Connection, Deferred[Connection]] = {}
-        self._connecting: dict[Connection, IConnector] = {}
+        self._dialing: dict[Connection, Dialing] = {}
         self._stopped: Deferred[None] | None = None
 
-    def idle(self, target: Target) -> Connection | None:
+    def idle(self, target: Target, messages: int) -> Connection | None:
         """
-        Give an idle connection at once, None if there is none.
+        Give an idle connection that carried less than so many messages, at once; None if there is none.
         """
         lane = self._lanes.get(target)
-        return lane.idle.pop() if lane is not None and lane.idle else None
+        while lane is not None and lane.idle:
+            connection = lane.idle.pop()
+            if connection.carried < messages:
+                return connection
+            connection.leave()
+        return None
 
-    async def take(self, target: Target, host: str, *, fresh: bool = False) -> Connection:
+    async def take(self, want: Want, *, fresh: bool = False) -> Connection:
         """
         Give a connection, a `fresh` one if asked, as soon as there is one or room for one; it may have `trouble`.
         """
         while self._stopped is None:
-            lane = self._lanes.setdefault(target, Lane())
-            if lane.open < self.max_per_server:
-                return await self._open(target, lane, host)
-            if lane.idle and not fresh:
-                return lane.idle.pop()
+            if not fresh and (connection := self._idle(want)) is not None:
+                return connection
+            targets = self._slow.last(want.targets, self._clock.seconds())
+            lane = self._lanes.setdefault(targets[0], Lane())
+            if lane.open < self.limits.max_per_server:
+                return await self._open(want._replace(targets=targets))
             if lane.idle:
                 lane.idle.pop(0).leave()
             got = await _join(lane.line)
-            if got is not None:
+            if got is not None and got.carried < want.messages:
                 return got
-        refused = self._dial(target, host, self)
+            if got is not None:
+                got.leave()
+        refused = self._dial(want, self)
         refused.trouble = STOPPING
         return refused
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: Connection, messages: int) -> None:
         """
-        Take a connection back: to whoever waits, or to be idle; one that is worn says QUIT.
+        Take a connection back: to whoever waits, or to be idle; one that carried so many messages, or is too old, says
+        QUIT.
         """
-        lane = self._lanes.get(self._sites.get(connection, _NOWHERE))
-        if lane is None or not connection.usable:
+        if not connection.usable or connection.target is None:
             return
-        if connection.carried >= self.max_messages or spent(connection) or self._stopped is not None:
+        lane = self._lanes[connection.target]
+        left = self.limits.max_age - (self._clock.seconds() - connection.connected_at)
+        if left <= 0 or spent(connection, messages) or self._stopped is not None:
             connection.leave()
         elif lane.line:
             lane.line.popleft().callback(connection)
         else:
             lane.idle.append(connection)
+            if left < self.limits.idle_timeout:
+                connection.rest(left)
 
     def stop(self) -> Deferred[None]:
         """
@@ -168,11 +143,11 @@ class Pool:
         self._tell_stopped()
         return self._stopped
 
-    def sizes(self) -> Iterator[tuple[Target, int]]:
+    def sizes(self) -> Iterator[tuple[str, int]]:
         """
-        Tell how many connections each target has.
+        Tell how many connections each site has.
         """
-        return ((target, lane.open) for target, lane in self._lanes.items())
+        return iter(self._sizes.items())
 
     # Keeper -----------------------------------------------------------------------------------------------------
 
@@ -180,15 +155,27 @@ class Pool:
         """
         A new connection may be used, or has trouble.
         """
+        self._dialing.pop(connection, None)
+        if connection.trouble is None and connection.target is not None:
+            connection.missed = ()  # news for who had it made, not for those after
+            if connection.tls:
+                self._sessions.keep(connection.target, connection.tls_handle, self._clock.seconds())
         waiting = self._waiting.pop(connection, None)
         if waiting is not None:
             waiting.callback(connection)
+
+    def secures(self, connection: Connection, handshake: Handshake) -> None:
+        """
+        A new connection begins TLS.
+        """
+        if connection.target is not None:
+            self._sessions.resume(connection.target, handshake, self._clock.seconds())
 
     def worn(self, connection: Connection) -> None:
         """
         A connection can take no more; it is closing.
         """
-        lane = self._lanes.get(self._sites.get(connection, _NOWHERE))
+        lane = None if connection.target is None else self._lanes.get(connection.target)
         if lane is not None and connection in lane.idle:
             lane.idle.remove(connection)
 
@@ -197,30 +184,76 @@ class Pool:
         A connection is gone: there is room for the next one.
         """
         self.worn(connection)
-        self._connecting.pop(connection, None)
-        target = self._sites.pop(connection, None)
-        if target is None:
-            return
+        if connection.target is not None and connection in self._sites:
+            self._forget(connection)
+            self.end(connection.target)
+        self._tell_stopped()
+
+    # Lanes ------------------------------------------------------------------------------------------------------
+
+    def begin(self, target: Target) -> bool:
+        """
+        Count one more, where there is room.
+        """
+        lane = self._lanes.setdefault(target, Lane())
+        if lane.open >= self.limits.max_per_server:
+            return False
+        lane.open += 1
+        return True
+
+    def end(self, target: Target) -> None:
+        """
+        One less.
+        """
         lane = self._lanes[target]
         lane.open -= 1
-        if lane.line:
+        while lane.line and lane.open < self.limits.max_per_server:  # who is first may go another way
             lane.line.popleft().callback(None)
-        if not lane.open and not lane.line:
+        if not lane.open:
             self._lanes.pop(target, None)
+
+    def missed(self, connection: Connection) -> None:
+        """
+        A connection could not be made.
+        """
+        self._forget(connection)
+        self.opened(connection)
         self._tell_stopped()
 
     # ------------------------------------------------------------------------------------------------------------
 
-    async def _open(self, target: Target, lane: Lane, host: str) -> Connection:
-        connection = self._dial(target, host, self)
+    def _idle(self, want: Want) -> Connection | None:
+        for target in want.targets:
+            connection = self.idle(target, want.messages)
+            if connection is not None:
+                return connection
+        return None
+
+    async def _open(self, want: Want) -> Connection:
+        connection = self._dial(want, self)
         if connection.trouble is not None:
             return connection
-        lane.open += 1
-        self._sites[connection] = target
+        self._make_room(want)
+        targets = want.targets
+        self._lanes[targets[0]].open += 1
+        self._sites[connection] = site = want.site or f"[{targets[0].address}]:{targets[0].port}"
+        self._sizes[site] += 1
         waiting: Deferred[Connection] = Deferred(lambda _: self._cancel(connection))
         self._waiting[connection] = waiting
-        self._connecting[connection] = self._connect(target, Dialing(connection, self._failed))
+        self._dialing[connection] = dialing = Dialing(self._clock, self._connect, self, self._slow, connection)
+        dialing.begin(targets)
         return await waiting
+
+    def _make_room(self, want: Want) -> None:
+        """
+        Close an idle connection to another host of a site that has as many as it may have.
+        """
+        if want.connections is None or self._sizes[want.site] < want.connections:
+            return
+        for lane in self._lanes.values():
+            if lane.idle and self._sites.get(lane.idle[0]) == want.site:
+                lane.idle.pop(0).leave()
+                return
 
     def _cancel(self, connection: Connection) -> None:
         self._waiting.pop(connection, None)
@@ -230,33 +263,26 @@ class Pool:
         if connection.connected:
             connection.abort()
         else:
-            self._connecting[connection].stopConnecting()
+            self._dialing[connection].stop()
 
-    def _failed(self, connection: Connection, trouble: SessionEnded) -> None:
-        connection.trouble = trouble
-        self.closed(connection)
-        self.opened(connection)
+    def _forget(self, connection: Connection) -> None:
+        self._dialing.pop(connection, None)
+        site = self._sites.pop(connection)
+        self._sizes[site] -= 1
+        if not self._sizes[site]:
+            del self._sizes[site]
 
     def _tell_stopped(self) -> None:
         if self._stopped is not None and not self._sites and not self._stopped.called:
             self._stopped.callback(None)
 
 
-_NOWHERE: Final = Target("", 0, CLEARTEXT)
-
-
-def spent(connection: Connection) -> bool:
+def spent(connection: Connection, messages: int) -> bool:
     """
-    Tell whether the server wants no more transactions on a connection (RFC 9422 §4: MAILMAX).
+    Tell whether a connection may carry no more: it carried so many messages, or the server wants no more transactions
+    (RFC 9422 §4: MAILMAX).
     """
-    return 0 < connection.session.offer.max_messages <= connection.carried
-
-
-def unreachable(why: str) -> SessionEnded:
-    """
-    Tell that there is no connection.
-    """
-    return SessionEnded(TransientFailure(Reply(421, "4.4.1", (f"cannot connect: {why}",)), Scope.HOST), Trouble.CONNECT)
+    return connection.carried >= messages or 0 < connection.session.offer.max_messages <= connection.carried
 
 
 def _join(line: deque[Deferred[Connection | None]]) -> Deferred[Connection | None]:
@@ -266,19 +292,3 @@ def _join(line: deque[Deferred[Connection | None]]) -> Deferred[Connection | Non
     place: Deferred[Connection | None] = Deferred(line.remove)
     line.append(place)
     return place
-
-
-def _explain(fault: BaseException | None) -> str:
-    match fault:
-        case ConnectionRefusedError():
-            return "connection refused"
-        case TimeoutError():
-            return "timed out"
-        case NoRouteError():
-            return "no route to host"
-        case UserError():
-            return "given up"
-        case ConnectError():
-            return "network error"
-        case _:
-            return "failed"

@@ -16,7 +16,9 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succe
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from empath.config.schema import ConnectionPool
 from empath.deliver.cargo import Cargo
+from empath.deliver.egress import Egress
 from empath.deliver.hosts import HostFinder
 from empath.deliver.pool import Pool
 from empath.deliver.streaming import OpenBody
@@ -76,7 +78,7 @@ class Probes:
     """
     Asks about addresses by the routes of their domains: each once, however many want to know.
 
-    `pool` is used for probes only.
+    `pool` is used for probes only, `choose` tells where its connections leave from, by the name that a route gives.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class Probes:
         finder: HostFinder,
         pool: Pool,
         open_body: OpenBody,
+        choose: Callable[[str], Egress],
     ) -> None:
         self.pool = pool
+        self._choose = choose
         self._clock = clock
         self._find_route = find_route
         self._finder = finder
@@ -153,7 +157,8 @@ class Probes:
         attempt = Attempt(1, now)
         inquiry = Inquiry(nothing, deliveries_of(nothing)[0], attempt, self._clock, self._open_body)
         found = await self._finder.find(route, address.domain)
-        (outcome,) = await Pass(self.pool, route, inquiry, attempt, 1).over(found)
+        route = attrs.evolve(route, max_messages=None, max_connections=None)
+        (outcome,) = await Pass(self.pool, route, inquiry, attempt, 1, self._choose(route.pool)).over(found)
         return _said(outcome)
 
     def _failed(self, failure: Failure, address: Address) -> Reply:
@@ -187,6 +192,13 @@ class Probes:
         if not asked.waiting and asked.running is not None:
             del self._asked[address]
             asked.running.cancel()
+
+
+def probing_limits(limits: ConnectionPool) -> ConnectionPool:
+    """
+    Give the limits of connections that are for probes.
+    """
+    return attrs.evolve(limits, max_per_server=PER_SITE, max_messages=PER_CONNECTION)
 
 
 def _said(outcome: Outcome) -> Reply:

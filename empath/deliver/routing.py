@@ -111,6 +111,9 @@ def _route(domain: Domain, default: Policy, port: int) -> Route:
         username=domain.username,
         password=domain.password,
         path=domain.path,
+        pool=domain.pool,
+        max_connections=domain.max_connections,
+        max_messages=domain.max_messages,
     )
 
 

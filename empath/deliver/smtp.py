@@ -12,32 +12,36 @@ import random
 from collections import Counter
 from collections.abc import Collection, Iterator
 from ipaddress import ip_address
-from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from zope.interface import implementer
 
+from empath.config.schema import ConnectionPool
 from empath.config.schema import Delivery as Section
 from empath.deliver.cargo import Cargo
 from empath.deliver.connection import Connection
 from empath.deliver.contexts import TlsContexts
+from empath.deliver.egress import Egresses
 from empath.deliver.hosts import HostFinder
-from empath.deliver.pool import Pool, Target
-from empath.deliver.probe import PER_CONNECTION, PER_SITE, Probes
+from empath.deliver.identities import Identities
+from empath.deliver.pool import Pool
+from empath.deliver.probe import Probes, probing_limits
 from empath.deliver.streaming import OpenBody
+from empath.deliver.target import Target, Want
+from empath.deliver.tls_sessions import TlsSessions
 from empath.deliver.visits import Pass
 from empath.interfaces import IAgent, IResolver
 from empath.mail.address import Address
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
-from empath.mail.outcome import Outcome, Scope, TransientFailure
+from empath.mail.outcome import Outcome
 from empath.mail.reply import Reply
 from empath.policy.route import Route
-from empath.policy.tls import Course, Policy, Seen, course
+from empath.policy.tls import Asker, Course, Seen, course
 from empath.smtp.client import ClientSession
-from empath.smtp.client_events import SessionEnded, State, Terms, Trouble
+from empath.smtp.client_events import State, Terms
 from empath.smtp.sasl import Credentials
 
 if TYPE_CHECKING:
@@ -74,13 +78,17 @@ class SmtpAgent:
         self._open_body = open_body
         self._hostname = hostname
         self._find_route = find_route
-        self._contexts = TlsContexts(trust_root)
+        self._identities = Identities(reactor)
+        self._identities.use(section)
+        self._contexts = TlsContexts(self._identities.find, trust_root)
         self._finder = HostFinder(resolver, chance, section, frozenset({hostname.lower()}), frozenset(own_addresses))
         self._section = section
-        limits = section.connection_pool
-        self._pool = Pool(self._dial, self._connect, limits.max_per_server, limits.max_messages)
-        probing = Pool(self._dial, self._connect, PER_SITE, PER_CONNECTION)
-        self._probes = Probes(reactor, find_route, self._finder, probing, open_body)
+        self._chance = chance
+        self._egresses = Egresses(section, hostname, chance)
+        self._tls_sessions = TlsSessions()
+        self._pool = self._make_pool(section.connection_pool)
+        probing = self._make_pool(probing_limits(section.connection_pool))
+        self._probes = Probes(reactor, find_route, self._finder, probing, open_body, self._egresses.choose)
         self._timeouts = timeouts_of(section)
 
     async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
@@ -92,7 +100,8 @@ class SmtpAgent:
         clock = self._clock
         attempt.resolved = clock.seconds()
         most = self._section.max_recipients_per_transaction
-        work = Pass(self._pool, route, Cargo(message, delivery, attempt, clock, self._open_body), attempt, most)
+        egress = self._egresses.choose(route.pool)
+        work = Pass(self._pool, route, Cargo(message, delivery, attempt, clock, self._open_body), attempt, most, egress)
         try:
             return await work.over(found)
         finally:
@@ -108,9 +117,11 @@ class SmtpAgent:
         """
         Use a new section for what begins from now on.
         """
+        self._identities.use(section)
         self._section = self._finder.section = section
-        self._pool.max_per_server = section.connection_pool.max_per_server
-        self._pool.max_messages = section.connection_pool.max_messages
+        self._egresses.reconfigure(section)
+        self._pool.limits = section.connection_pool
+        self._probes.pool.limits = probing_limits(section.connection_pool)
         self._timeouts = timeouts_of(section)
 
     def stop(self) -> Deferred[None]:
@@ -125,49 +136,42 @@ class SmtpAgent:
 
     def connections(self) -> Iterator[tuple[str, int]]:
         """
-        Tell how many connections there are to each site, named "[address]:port", those of probes among them.
+        Tell how many connections there are to each site, those of probes by "[address]:port".
         """
-        sizes: Counter[str] = Counter()
-        for site, number in chain(self._pool.sizes(), self._probes.pool.sizes()):
-            sizes[f"[{site.address}]:{site.port}"] += number
+        sizes = Counter(dict(self._pool.sizes()))
+        sizes.update(dict(self._probes.pool.sizes()))
         return iter(sizes.items())
 
-    def _dial(self, target: Target, host: str, pool: Pool) -> Connection:
+    def _make_pool(self, limits: ConnectionPool) -> Pool:
+        return Pool(self._clock, self._dial, self._connect, limits, self._tls_sessions)
+
+    def _dial(self, want: Want, pool: Pool) -> Connection:
+        """
+        Make the protocol; nobody logs in over cleartext unless every address that may be reached is loopback.
+        """
+        target, host = want.targets[0], want.host
         implicit, policy = target.implicit, target.demand.policy
         terms = Terms(
-            self._hostname,
+            target.egress.ehlo_name,
             host,
             starttls=course(policy, Seen.OFFERED) is Course.STARTTLS,
             tls_needed=course(policy, Seen.NOT_OFFERED) is Course.NEXT_HOST,
             secured=implicit,
             credentials=Credentials(target.username, target.password) if target.username else None,
-            clear_auth=ip_address(target.address).is_loopback,
+            clear_auth=bool(target.username) and all(ip_address(each.address).is_loopback for each in want.targets),
+            guarded=target.demand.asker is Asker.REQUIRETLS,
         )
-        trouble = None
-        creator = self._contexts.unjudged(host)
-        if policy is Policy.VERIFIED:
-            try:
-                creator = self._contexts.verified(host)
-            except ValueError:
-                trouble = _NO_NAME
-        connection = Connection(ClientSession(terms), pool, self._clock, self._timeouts, creator, self._open_body)
-        connection.trouble = trouble
-        return connection
+        handshake = self._contexts.handshake(target.demand, host, target.identity)
+        return Connection(ClientSession(terms), pool, self._clock, self._timeouts, handshake, self._open_body)
 
     def _connect(self, target: Target, factory: ClientFactory) -> IConnector:
-        source = self._section.source_address
-        bind = (source, 0) if source and (":" in source) == (":" in target.address) else None
+        source = target.egress.source(target.address, self._chance)
+        bind = (source, 0) if source else None
         return self._tcp.connectTCP(target.address, target.port, cast(Any, factory), self._timeout, bind)
 
     @property
     def _timeout(self) -> int:
         return cast(int, self._section.timeouts.connect)  # Twisted takes fractions, whatever it declares
-
-
-_NO_NAME = SessionEnded(
-    TransientFailure(Reply(454, "4.7.5", ("the host's name is none that a certificate can be for",)), Scope.HOST),
-    Trouble.TLS,
-)
 
 
 def timeouts_of(section: Section) -> dict[State, float]:

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final, cast
 
+import attrs
 from twisted.internet.defer import CancelledError
 
 from empath.deliver.cargo import Cargo
 from empath.deliver.connection import Connection
-from empath.deliver.pool import Pool, Target, spent
+from empath.deliver.egress import Egress
+from empath.deliver.pool import Pool, spent
+from empath.deliver.target import Target, Want
 from empath.mail.life import Attempt
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
@@ -24,6 +27,9 @@ from empath.smtp.client_findings import NO_EIGHT_BIT
 from empath.smtp.client_transfer import convertible
 
 MAX_SESSIONS: Final = 2  # in one attempt: hosts that answered
+NO_WAY: Final = TransientFailure(
+    Reply(451, "4.4.4", ("no address to connect from is of the next hop's kind",)), Scope.HOST
+)
 CUT_SHORT: Final = TransientFailure(Reply(451, "4.3.2", ("the attempt was cut short",)), Scope.MESSAGE)
 
 
@@ -44,7 +50,18 @@ class Pass:
     `_open` are the positions of recipients without a final outcome; `_last` is what they get if nobody does better.
     """
 
-    __slots__ = ("_attempt", "_cargo", "_last", "_most", "_open", "_outcomes", "_pool", "_route")
+    __slots__ = (
+        "_attempt",
+        "_cargo",
+        "_egress",
+        "_last",
+        "_messages",
+        "_most",
+        "_open",
+        "_outcomes",
+        "_pool",
+        "_route",
+    )
 
     def __init__(
         self,
@@ -53,11 +70,14 @@ class Pass:
         cargo: Cargo,
         attempt: Attempt,
         most: int,
+        egress: Egress,
     ) -> None:
         self._pool = pool
         self._route = route
         self._attempt = attempt
         self._most = most
+        self._egress = egress
+        self._messages = route.max_messages or pool.limits.max_messages
         self._cargo = cargo
         self._open = list(range(len(self._cargo.recipients)))
         self._outcomes: list[Outcome | None] = [None] * len(self._open)
@@ -72,6 +92,9 @@ class Pass:
         if isinstance(found, (TransientFailure, PermanentFailure)):
             self._fail(found)
             return self._told()
+        if self._egress.bound:
+            found = [candidate for candidate in found if self._egress.reaches(candidate.address)]
+            self._fail(NO_WAY)
         try:
             await self._visit_all(found)
         except CancelledError:
@@ -82,42 +105,44 @@ class Pass:
 
     async def _visit_all(self, found: Sequence[Candidate]) -> None:
         sessions = 0
-        for candidate in found:
-            sessions += await self._visit(candidate)
-            if not self._open or sessions >= MAX_SESSIONS:
-                break
+        while found and self._open and sessions < MAX_SESSIONS:
+            connection = await self._visit(found)
+            if self._open:
+                sessions += connection.session.replies > 0
+                found = _left(found, connection)
 
-    async def _visit(self, candidate: Candidate) -> bool:
+    async def _visit(self, found: Sequence[Candidate]) -> Connection:
         """
-        Try one address, by the TLS policy; tells whether it answered.
+        Try the first host, by the TLS policy; tells the connection that its addresses gave.
         """
+        candidate = found[0]
         route = self._route
         demand = local_demand(route.tls, candidate.host)
-        connection = await self._try(candidate, demand)
+        connection = await self._try(found, demand)
         trouble = connection.trouble
-        answered = connection.session.replies > 0
         if (
             trouble is not None
             and trouble.trouble is Trouble.TLS
             and course(route.tls, Seen.FAILED, implicit=route.implicit) is Course.RECONNECT
         ):
-            await self._try(candidate, CLEARTEXT)
-        return answered
+            await self._try([_reached(candidate, connection)], CLEARTEXT)
+        return connection
 
-    async def _try(self, candidate: Candidate, demand: Demand) -> Connection:
+    async def _try(self, found: Sequence[Candidate], demand: Demand) -> Connection:
         """
         Hand over as much as possible. A connection that was idle and ends without a reply was dead already: a fresh
         one takes its place, once; and another one that of each which the server has had enough of.
         """
+        candidate = found[0]
         target = self._target(candidate, demand)
-        connection = self._pool.idle(target) or await self._pool.take(target, candidate.host)
+        connection = self._pool.idle(target, self._messages) or await self._pool.take(self._want(target, found))
         self._note(candidate, connection)
         replaced = False
         while (after := await self._hand_over(candidate, connection)) is not After.DONE:
             if after is After.DEAD and replaced:
                 break
             replaced = replaced or after is After.DEAD
-            connection = await self._pool.take(target, candidate.host, fresh=True)
+            connection = await self._pool.take(self._want(target, found), fresh=True)
             self._note(candidate, connection)
         return connection
 
@@ -131,7 +156,7 @@ class Pass:
         most = min(self._most, offer.max_recipients or self._most)
         cargo = self._cargo
         try:
-            while waiting and connection.usable and not spent(connection):
+            while waiting and connection.usable and not spent(connection, self._messages):
                 batch, waiting = waiting[:most], waiting[most:]
                 reused = connection.carried > 0
                 consignment = cargo.consignment(batch)
@@ -144,7 +169,7 @@ class Pass:
                 again = None if ended is None else self._take(batch, ended)
                 waiting = [] if again is None else again + waiting
         finally:
-            self._pool.release(connection)
+            self._pool.release(connection, self._messages)
             self._attempt.sent = connection.sent_at
         if connection.trouble is None:
             return After.SPENT if waiting else after
@@ -217,19 +242,51 @@ class Pass:
 
     def _target(self, candidate: Candidate, demand: Demand) -> Target:
         route = self._route
-        return Target(candidate.address, candidate.port, demand, route.implicit, "", route.username, route.password)
+        return Target(
+            candidate.address, candidate.port, demand, self._egress, route.implicit, "", route.username, route.password
+        )
+
+    def _want(self, target: Target, found: Sequence[Candidate]) -> Want:
+        """
+        Want a connection to the first host, at whichever of its addresses.
+        """
+        first, route = found[0], self._route
+        targets = [target._replace(address=c.address) for c in found if c.host == first.host and c.port == first.port]
+        return Want(targets, first.host, self._messages, self._attempt.site, route.max_connections)
 
     def _note(self, candidate: Candidate, connection: Connection) -> None:
         """
         Write down where the attempt is; what an earlier delivery did on the connection took none of its time.
         """
         attempt = self._attempt
-        attempt.host, attempt.address, attempt.port = candidate.host, candidate.address, candidate.port
+        attempt.host, attempt.address, attempt.port = candidate.host, _address(candidate, connection), candidate.port
         attempt.tls, attempt.cipher = connection.tls, connection.cipher
         attempt.reused = connection.carried > 0
         attempt.connected = 0.0 if attempt.reused else connection.connected_at
         attempt.secured = 0.0 if attempt.reused else connection.secured_at
         attempt.sent = 0.0
+
+
+def _address(candidate: Candidate, connection: Connection) -> str:
+    """
+    Tell which address of a host a connection leads to, or was last tried.
+    """
+    if connection.target is not None:
+        return connection.target.address
+    return connection.missed[-1] if connection.missed else candidate.address
+
+
+def _reached(candidate: Candidate, connection: Connection) -> Candidate:
+    return attrs.evolve(candidate, address=_address(candidate, connection))
+
+
+def _left(found: Sequence[Candidate], connection: Connection) -> Sequence[Candidate]:
+    """
+    Tell what is still to be tried after a connection to the first host: all but the addresses that it has settled.
+    """
+    first = found[0]
+    settled = {_address(first, connection), *connection.missed}
+    return [c for c in found if c.host != first.host or c.port != first.port or c.address not in settled]
 
 
 def _elsewhere(outcome: Outcome) -> bool:

@@ -27,7 +27,11 @@ class Route:
     How mail for a domain goes on. `hosts` are tried in order; empty: the MX hosts of the domain.
 
     `implicit`: TLS begins with the connection. `username` is "" where no login is needed. `path` is the folder of
-    strategies that deliver on this machine.
+    strategies that deliver on this machine. `pool` names where connections leave from, "" for any; `max_connections` to
+    the site and `max_messages` on each of them are None where the general limits hold.
+
+    `encrypted`: TLS is needed whatever the policy `tls` finds; `lowered`: a certificate that it asks for need not be
+    valid. `identity` is the file of the certificate that we show where a server asks for one, "" for none.
     """
 
     strategy: str = "smtp"
@@ -37,6 +41,12 @@ class Route:
     username: str = ""
     password: str = attrs.field(default="", repr=False)
     path: str = ""
+    pool: str = ""
+    max_connections: int | None = None
+    max_messages: int | None = None
+    encrypted: bool = False
+    lowered: bool = False
+    identity: str = ""
 
 
 class Routes:

@@ -82,6 +82,9 @@ class Transport:
     def get_cipher_name(self) -> str:
         return "TLS_AES_256_GCM_SHA384"
 
+    def get_session(self) -> None:
+        return None
+
     def loseConnection(self) -> None:
         self.clock.callLater(0, self.lose, ConnectionDone())
 

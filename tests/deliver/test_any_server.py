@@ -218,5 +218,7 @@ class AnyServerTests(SynchronousTestCase):
         for content in [each for server in trial.servers for each in server.contents if each != b"\r\n"]:
             self.assertIn(content[17:], whole)
         pool: Any = trial.world.agent._pool
-        self.assertEqual([list(pool.sizes()), pool._sites, pool._waiting, pool._connecting], [[], {}, {}, {}])
+        self.assertEqual(
+            [list(pool.sizes()), pool._lanes, pool._sites, pool._waiting, pool._dialing], [[], {}, {}, {}, {}]
+        )
         self.assertEqual(trial.world.reactor.getDelayedCalls(), [])

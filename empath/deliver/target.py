@@ -1,0 +1,45 @@
+"""
+What a delivery needs of a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from empath.deliver.egress import Egress
+from empath.policy.tls import Demand
+
+
+class Target(NamedTuple):
+    """
+    What two messages must have in common to share a connection. `identity` is the file of the certificate that we show
+    where the server asks for one, "" for none.
+    """
+
+    address: str
+    port: int
+    demand: Demand
+    egress: Egress
+    implicit: bool = False
+    identity: str = ""
+    username: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Target [{self.address}]:{self.port} {self.demand.policy.value}>"
+
+
+class Want(NamedTuple):
+    """
+    A connection to any of `targets`, which are the addresses of one `host` and differ in nothing else, the best first.
+
+    It has carried less than `messages`. It counts for `site` ("" for none), which has `connections` at the most, idle
+    ones included.
+    """
+
+    targets: Sequence[Target]
+    host: str
+    messages: int
+    site: str = ""
+    connections: int | None = None
