@@ -1,0 +1,264 @@
+"""
+What domains say by MTA-STS (RFC 8461): found by their records, fetched, kept in memory and in storage, refreshed.
+
+Fatal: nothing. Retried: a policy that could not be fetched, for the same record not before five minutes. Until then,
+and where the DNS fails, a domain has the policy that was fetched before and has not expired, else none (§3.3, §5.1).
+What cannot be stored is logged: it lasts until the restart.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from empath.dns.mta_sts.kept import DAY, Kept, KeptPolicies
+from empath.errors import StorageError
+from empath.interfaces import IResolver, IStorage, IStsPolicies
+from empath.mail.address import parse_domain
+from empath.mail.answer import Answer, Found
+from empath.mail.life import Emit, TlsTried
+from empath.policy.mta_sts import (
+    Mode,
+    StsPolicy,
+    Unusable,
+    record_version,
+    restore_policy,
+    write_policy,
+)
+
+CHECK_INTERVAL: Final = 60.0  # seconds between two looks at the record of a policy that is in memory
+FAILURE_PAUSE: Final = 300.0  # what §3.3 asks for
+MOST_FAILURES: Final = 10_000
+USED_WITHIN: Final = 30 * DAY  # what was not used for longer is not refreshed, and ages
+AT_ONCE: Final = 10  # policies that are refreshed at a time
+PAGE: Final = 500
+
+Fetch = Callable[[str, str], Awaitable[StsPolicy | Unusable]]
+"""
+Fetches the policy of a domain whose record has this id; bounded in time.
+"""
+
+log = Logger()
+
+
+@attrs.define(slots=True, eq=False)
+class _Flight:
+    """
+    A domain that is being asked, and all who wait for what it says.
+    """
+
+    waiting: list[Deferred[StsPolicy | None]] = attrs.field(factory=list)
+    running: Deferred[None] | None = None
+
+
+@implementer(IStsPolicies)
+class StsPolicies:
+    """
+    Provides IStsPolicies. `restore` comes before anything else, `refresh` every hour or so, `stop` in the end.
+    """
+
+    def __init__(self, resolver: IResolver, fetch: Fetch, storage: IStorage, clock: IReactorTime, emit: Emit) -> None:
+        self._resolver = resolver
+        self._fetch = fetch
+        self._storage = storage
+        self._clock = clock
+        self._emit = emit
+        self._kept = KeptPolicies()
+        self._failures: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._flights: dict[str, _Flight] = {}
+        self._stopped = False
+
+    def policy_of(self, domain: str) -> StsPolicy | Deferred[StsPolicy | None] | None:
+        """
+        As `IStsPolicies.policy_of`. A policy in memory is told at once, and its record looked at behind the scenes, so
+        that a changed one holds from the next attempt on.
+        """
+        now = self._clock.seconds()
+        kept = self._kept.use(domain, now)
+        if kept is not None:
+            if now - kept.checked >= CHECK_INTERVAL:
+                self._check(domain, kept, now)
+            return kept.in_force
+        if self._stopped or not domain or domain[0] == "[":
+            return None
+        asked: Answer | Awaitable[Answer] | None = None
+        if domain not in self._flights:
+            asked = self._look_up(domain)
+            if isinstance(asked, Answer) and not self._worth_fetching(domain, asked, now):
+                return None
+        return self._join(domain, asked)
+
+    async def restore(self) -> None:
+        """
+        Fetch what was stored.
+        """
+        now, after = self._clock.seconds(), ""
+        try:
+            while page := await self._storage.items(after, PAGE):
+                for domain, text in page:
+                    self._restore(domain, text, now)
+                after = page[-1][0]
+        except StorageError as error:
+            log.error("MTA-STS policies cannot be read, they will be fetched again: {error}", error=error)
+
+    async def refresh(self) -> None:
+        """
+        Fetch again what is a day old, or has come to half its age, so that no one policy expires while it is used.
+        """
+        due = self._kept.due(self._clock.seconds(), USED_WITHIN)
+        while due and not self._stopped:
+            batch, due = due[:AT_ONCE], due[AT_ONCE:]
+            for each in [self._join(domain, None) for domain in batch]:
+                await each
+
+    def stop(self) -> None:
+        """
+        Give up what is under way: who waits hears what is known.
+        """
+        self._stopped = True
+        for flight in list(self._flights.values()):
+            if flight.running is not None:
+                flight.running.cancel()
+
+    def _look_up(self, domain: str) -> Answer | Awaitable[Answer]:
+        return self._resolver.lookup(f"_mta-sts.{domain}", "TXT")
+
+    def _worth_fetching(self, domain: str, answer: Answer, now: float) -> str:
+        """
+        Give the id of a record that no fetch failed for lately, "" if there is none.
+        """
+        version = record_version(answer.texts) if answer.found is Found.RECORDS else ""
+        failed, until = self._failures.get(domain, ("", 0.0))
+        return "" if version == failed and now < until else version
+
+    def _check(self, domain: str, kept: Kept, now: float) -> None:
+        """
+        See whether there is a newer policy than one in memory.
+        """
+        kept.checked = now
+        if self._stopped or domain in self._flights:
+            return
+        asked = self._look_up(domain)
+        if isinstance(asked, Answer) and not self._is_newer(kept, self._worth_fetching(domain, asked, now), now):
+            return
+        self._launch(domain, asked, _Flight())
+
+    def _is_newer(self, kept: Kept, version: str, now: float) -> bool:
+        return bool(version) and (version != kept.policy.version or kept.refresh_at <= now)
+
+    def _join(self, domain: str, asked: Answer | Awaitable[Answer] | None) -> Deferred[StsPolicy | None]:
+        """
+        Wait for what a domain says, with all others who do.
+        """
+        there = self._flights.get(domain)
+        flight = _Flight() if there is None else there
+        caller: Deferred[StsPolicy | None] = Deferred(flight.waiting.remove)
+        flight.waiting.append(caller)
+        if there is None:
+            self._launch(domain, self._look_up(domain) if asked is None else asked, flight)
+        return caller
+
+    def _launch(self, domain: str, asked: Answer | Awaitable[Answer], flight: _Flight) -> None:
+        self._flights[domain] = flight
+        flight.running = Deferred.fromCoroutine(self._learn(domain, asked))
+        flight.running.addErrback(_crashed, domain).addCallback(self._land, domain)
+
+    async def _learn(self, domain: str, asked: Answer | Awaitable[Answer]) -> None:
+        answer = asked if isinstance(asked, Answer) else await asked
+        now = self._clock.seconds()
+        kept = self._kept.find(domain, now)
+        version = self._worth_fetching(domain, answer, now)
+        if not version or not _is_host(domain) or (kept is not None and not self._is_newer(kept, version, now)):
+            return
+        told = await self._fetch(domain, version)
+        if isinstance(told, Unusable):
+            self._missed(domain, version, told)
+        else:
+            await self._take(domain, told)
+
+    def _land(self, _: object, domain: str) -> None:
+        flight = self._flights.pop(domain)
+        kept = self._kept.find(domain, self._clock.seconds())
+        policy = None if kept is None else kept.in_force
+        waiting, flight.waiting = flight.waiting, []
+        for caller in waiting:
+            caller.callback(policy)
+
+    async def _take(self, domain: str, policy: StsPolicy) -> None:
+        """
+        Keep a policy that was fetched just now.
+        """
+        now = self._clock.seconds()
+        before = self._kept.find(domain, now)
+        kept = Kept(policy, now, now if before is None else before.used, now)
+        gone = self._kept.put(domain, kept)
+        self._failures.pop(domain, None)
+        if before is None or before.policy != policy:
+            log.info(
+                "{domain}: MTA-STS policy {version}: {mode} for {age} s",
+                domain=domain,
+                version=policy.version,
+                mode=policy.mode.value,
+                age=policy.max_age,
+            )
+        try:
+            await self._storage.put(domain, write_policy(policy, now), kept.expires)
+            for other in gone:
+                await self._storage.delete(other)
+        except StorageError as error:
+            log.warn("{domain}: the MTA-STS policy cannot be stored: {error}", domain=domain, error=error)
+
+    def _missed(self, domain: str, version: str, trouble: Unusable) -> None:
+        """
+        Remember and tell that there is a record, and no policy for it (§3.3); nobody asks about one of mode "none".
+        """
+        now = self._clock.seconds()
+        self._failures[domain] = (version, now + FAILURE_PAUSE)
+        self._failures.move_to_end(domain)
+        if len(self._failures) > MOST_FAILURES:
+            self._failures.popitem(last=False)
+        kept = self._kept.find(domain, now)
+        if kept is not None and kept.policy.mode is Mode.NONE:
+            return
+        lines, mx = ((), ()) if kept is None else (kept.policy.lines, kept.policy.mx)
+        log.warn(
+            "{domain}: the MTA-STS policy {version} cannot be used, {left}: {reason}",
+            domain=domain,
+            version=version,
+            left="there is none" if kept is None else f"that of {kept.policy.version} holds on",
+            reason=trouble.reason,
+        )
+        self._emit(TlsTried(domain, "sts", lines, mx, "", "", "", trouble.result, trouble.reason))
+
+    def _restore(self, domain: str, text: str, now: float) -> None:
+        restored = restore_policy(text)
+        if restored is None:
+            log.warn("{domain}: the stored MTA-STS policy cannot be read", domain=domain)
+            return
+        policy, fetched = restored
+        kept = Kept(policy, min(fetched, now), now)
+        if kept.expires > now:
+            self._kept.put(domain, kept)
+
+
+def _is_host(domain: str) -> bool:
+    """
+    Tell whether a domain can be part of a URL.
+    """
+    try:
+        return parse_domain(domain) == domain
+    except ValueError:
+        return False
+
+
+def _crashed(failure: Failure, domain: str) -> None:
+    if not failure.check(CancelledError):
+        log.failure("{domain}: asking for its MTA-STS policy", failure, domain=domain)
