@@ -37,6 +37,7 @@ class Wire:
         self._is_client = is_client
         self._tls: TLSMemoryBIOProtocol | None = None
         self._paused = False
+        self._aborting = False
         self._came: deque[bytes | Exception] = deque()
         self._pull: Any = None
 
@@ -68,9 +69,12 @@ class Wire:
 
     def abortConnection(self) -> None:
         """
-        Cut: the other end sees a connection that is lost.
+        Cut: nothing is read or written any more, and in the next turn, as with Twisted's own transports, both ends see
+        a connection that is lost.
         """
-        self._end(ConnectionAborted(), ConnectionLost())
+        if self.connected and not self._aborting:
+            self._aborting = self.disconnecting = True
+            self._clock.callLater(0, self._end, ConnectionAborted(), ConnectionLost())
 
     def startTLS(self, contextFactory: Any, normal: bool = True) -> None:  # noqa: N803 as Twisted's own
         """
@@ -211,7 +215,7 @@ class Wire:
         self._give()
 
     def _give(self) -> None:
-        while self._came and self.connected and not self._paused:
+        while self._came and self.connected and not self._paused and not self._aborting:
             what = self._came.popleft()
             if isinstance(what, bytes):
                 self.protocol.dataReceived(what)
