@@ -12,9 +12,10 @@ from empath.policy.meter import Meter
 
 SLOWEST: Final = 1.0 / 60.0  # attempts a second: a site that refuses everything is still asked once a minute
 DEEPEST: Final = 256.0  # and no less often than this part of what it took
-SLACK: Final = 0.1  # seconds by which attempts may be late without being lost
+SLACK: Final = 0.05  # seconds by which attempts may be late without being lost
 ROUND: Final = 1.0  # seconds that a change has at least to show what it does
 GENTLE: Final = 0.9  # what is left of a rate that was nearly right
+GENTLER: Final = 0.95  # the same where nine of ten attempts did well
 LOST: Final = 0.7  # what is left after connections failed
 FEW: Final = 10  # connections fail for many reasons: one in so many means nothing
 UNKNOWN: Final = 1.0  # the rate, in attempts a second, of a site that never took anything
@@ -113,12 +114,13 @@ class Pace:
         if not self._new(now):
             return False
         measured = self._meter.rate(now)
-        share = min(0.85, max(0.5, self._meter.share))
+        share = self._meter.share
         if measured is not None:
-            top = measured if self._rate is None else max(min(measured, self._rate.value), self._rate.value / 4.0)
-            self._fall(now, in_flight, (top, top * GENTLE), share)
+            top = measured if self._rate is None else self._measured(measured, self._rate)
+            rates = (top, top * (GENTLER if share > 0.9 else GENTLE))
         else:
-            self._fall(now, in_flight, self._closed(0.5 if self._meter.refusals < 4 else 0.25), share)
+            rates = self._closed(0.5 if self._meter.refusals < 4 else 0.25)
+        self._fall(now, in_flight, rates, min(0.85, max(0.5, share)))
         return True
 
     def unreachable(self, now: float, in_flight: int) -> bool:
@@ -194,6 +196,13 @@ class Pace:
         self.forget()
         return True
 
+    def _measured(self, measured: float, rate: Curve) -> float:
+        """
+        Tell at which rate the trouble begins: at what the site took, within bounds, as little of it is measured. While
+        the rate still doubles, what it took lags behind.
+        """
+        return max(min(measured, rate.value), rate.value * (0.75 if rate.searching else 0.25))
+
     def _closed(self, left: float) -> tuple[float, float]:
         """
         Tell the rates, that to come back to and that for now, of a site that takes nothing.
@@ -221,12 +230,13 @@ class Pace:
         """
         if rates is not None:
             top = max(SLOWEST, rates[0])
-            self._rate = Curve(top, max(SLOWEST, rates[1]), top)
+            self._rate = Curve(top, max(SLOWEST, rates[1]), top, searching=self._rate is None)
             self._next = max(now, min(self._next, now + 1.0 / self._rate.value))
         most = float(max(1, in_flight))
         if self._connections is not None:
             most = max(1.0, min(most, self._connections.value))
-        self._connections = Curve(most, max(1.0, float(int(most * share))), rates[0] if rates else 1.0)
+        low = max(1.0, float(int(most * share)))
+        self._connections = Curve(most, low, rates[0] if rates else 1.0, searching=self._connections is None)
         self._changed = self._risen = now
         self._late = in_flight - 1
         self._meter.begin(now)
