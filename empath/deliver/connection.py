@@ -24,10 +24,11 @@ from zope.interface import implementer
 from empath.deliver.certificates import Rejection
 from empath.deliver.handshake import Handshake, why_failed
 from empath.deliver.keeper import Keeper
+from empath.deliver.lane import Lane
+from empath.deliver.step_time import StepTime
 from empath.deliver.streaming import OpenBody, Streaming
 from empath.deliver.target import Target
 from empath.mail.message import Message
-from empath.net.deadline import Deadline
 from empath.net.writer import PromptWriter
 from empath.smtp.client import ClientSession
 from empath.smtp.client_events import (
@@ -53,10 +54,11 @@ class Connection(Protocol):
 
     `connected_at`, `secured_at` and `sent_at` (the end of the last transaction's content) are in the clock's seconds,
     0.0 for what has not happened; `carried` counts transactions. `target` is what was reached, `missed` what could not
-    be. `tls_handle` is OpenSSL's side of it, once TLS is established.
+    be; `lane` is where it waits while it is idle. `tls_handle` is OpenSSL's side of it, once TLS is established.
     """
 
     target: Target | None = None
+    lane: Lane | None = None
     missed: tuple[str, ...] = ()
     tls_handle: SSL.Connection
 
@@ -78,11 +80,9 @@ class Connection(Protocol):
         self.tls = self.cipher = self.security = ""
         self._keeper = keeper
         self._clock = clock
-        self._timeouts = timeouts
         self._tls = tls
         self._open_body = open_body
-        self._deadline = Deadline(clock, self._expired)
-        self._known = (session.state, session.replies)
+        self.time = StepTime(session, clock, timeouts, self._expired)
         self._opening = True
         self._gone = False
         self._handshaking = False
@@ -129,12 +129,6 @@ class Connection(Protocol):
             self.session.quit()
             self._obey([])
 
-    def rest(self, seconds: float) -> None:
-        """
-        Stay idle for so long at the most.
-        """
-        self._deadline.set(seconds)
-
     def abort(self) -> None:
         """
         Close at once.
@@ -153,7 +147,7 @@ class Connection(Protocol):
         if self.session.secure:
             self._shake_hands()
         else:
-            self._deadline.set(self._timeouts[State.GREETING])
+            self.time.give(State.GREETING)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -178,14 +172,14 @@ class Connection(Protocol):
         if self.session.state is State.HANDSHAKE:
             self._obey(self.session.secured())
         else:
-            self._deadline.set(self._timeouts[State.GREETING])
+            self.time.give(State.GREETING)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The connection is gone: its owner hears of it first, so that there is room for another one.
         """
         self._gone = True
-        self._deadline.stop()
+        self.time.stop()
         if self._handshaking:
             rejection = self.rejection
             events = self.session.handshake_failed(rejection.reason if rejection else why_failed(reason))
@@ -203,7 +197,7 @@ class Connection(Protocol):
         output = self.session.take_output()
         if output and not self._gone:
             self._writer.write(output)
-        self._keep_time()
+        self.time.keep()
         if events and isinstance(events[-1], SessionEnded):
             self.trouble = events[-1]
         for event in events:
@@ -221,17 +215,6 @@ class Connection(Protocol):
                     self._end_session(event)
                 case Goodbye():
                     self._part()
-
-    def _keep_time(self) -> None:
-        """
-        Give the server the time of the step it has come to; bytes that are no whole reply win it no more.
-        """
-        session = self.session
-        known = (session.state, session.replies)
-        if known != self._known:
-            self._known = known
-            if not self._gone:
-                self._deadline.set(self._timeouts[session.state])
 
     def _send_content(self) -> None:
         """
@@ -251,7 +234,7 @@ class Connection(Protocol):
         content = session.content(message.header + message.body)
         self._writer.write(content + session.end_content())
         self.sent_at = self._clock.seconds()
-        self._keep_time()
+        self.time.keep()
 
     def _streamed(self) -> None:
         """
@@ -259,11 +242,11 @@ class Connection(Protocol):
         """
         if self.session.state is State.DOT or self.session.state is State.LAST:
             self.sent_at = self._clock.seconds()
-        self._deadline.set(self._timeouts[self.session.state])
+        self.time.give(self.session.state)
 
     def _shake_hands(self) -> None:
         self._handshaking = True
-        self._deadline.set(self._timeouts[State.HANDSHAKE])
+        self.time.give(State.HANDSHAKE)
         self._writer.secured()
         self._keeper.secures(self, self._tls)
         cast("ITLSTransport", self._transport).startTLS(self._tls)

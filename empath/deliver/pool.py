@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from empath.config.schema import ConnectionPool
 from empath.deliver.connection import Connection
 from empath.deliver.dialing import Connect, Dialing, Slow
+from empath.deliver.lane import Lane
 from empath.deliver.target import Target, Want
 from empath.deliver.tls_sessions import TlsSessions
 from empath.mail.outcome import Scope, TransientFailure
@@ -36,19 +37,6 @@ Dial = Callable[[Want, "Pool"], Connection]
 """
 Make the protocol of a new connection; it has `trouble` if it must not be made.
 """
-
-
-class Lane:
-    """
-    The connections to one target: `open` counts those that exist or are being made, `line` are those who wait.
-    """
-
-    __slots__ = ("idle", "line", "open")
-
-    def __init__(self) -> None:
-        self.idle: list[Connection] = []
-        self.open = 0
-        self.line: deque[Deferred[Connection | None]] = deque()
 
 
 class Pool:
@@ -113,9 +101,9 @@ class Pool:
         Take a connection back: to whoever waits, or to be idle; one that carried so many messages, or is too old, says
         QUIT.
         """
-        if not connection.usable or connection.target is None:
+        lane = connection.lane
+        if lane is None or not connection.usable:
             return
-        lane = self._lanes[connection.target]
         left = self.limits.max_age - (self._clock.seconds() - connection.connected_at)
         if left <= 0 or spent(connection, messages) or self._stopped is not None:
             connection.leave()
@@ -124,7 +112,7 @@ class Pool:
         else:
             lane.idle.append(connection)
             if left < self.limits.idle_timeout:
-                connection.rest(left)
+                connection.time.rest(left)
 
     def stop(self) -> Deferred[None]:
         """
@@ -158,6 +146,7 @@ class Pool:
         self._dialing.pop(connection, None)
         if connection.trouble is None and connection.target is not None:
             connection.missed = ()  # news for who had it made, not for those after
+            connection.lane = self._lanes[connection.target]
             if connection.tls:
                 self._sessions.keep(connection.target, connection.tls_handle, self._clock.seconds())
         waiting = self._waiting.pop(connection, None)
@@ -175,7 +164,7 @@ class Pool:
         """
         A connection can take no more; it is closing.
         """
-        lane = None if connection.target is None else self._lanes.get(connection.target)
+        lane = connection.lane
         if lane is not None and connection in lane.idle:
             lane.idle.remove(connection)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from empath.policy.mx import read_address
 from empath.policy.tls import Policy
 
 
@@ -15,10 +16,17 @@ from empath.policy.tls import Policy
 class NextHop:
     """
     A host given by the operator: a name (looked up for addresses, not for MX) or an IP address, and a port.
+
+    `address` is the IP address, None for a name: reading one takes microseconds, so it is done once.
     """
 
     host: str
     port: int
+    address: str | None = attrs.field(init=False, eq=False, repr=False)
+
+    @address.default
+    def _address(self) -> str | None:
+        return read_address(self.host)
 
 
 @attrs.frozen(slots=True)
