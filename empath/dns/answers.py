@@ -5,8 +5,7 @@ From what a server told to the answer that others get.
 from __future__ import annotations
 
 from empath.dns.question import Question
-from empath.dns.told import Failed, Heard
-from empath.dns.vouching import BOGUS
+from empath.dns.told import BOGUS, Failed, Heard
 from empath.mail.answer import Answer, Found, Security
 
 

@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-import attrs
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IReactorTime
@@ -58,8 +57,8 @@ class Exchange:
 
     async def _ask(self, server: Server, question: Question, manner: Manner) -> Told:
         reading = await self._by_datagram(server, question, manner)
-        if isinstance(reading, NotUnderstood) and manner.edns:
-            manner = attrs.evolve(manner, edns=False)
+        if isinstance(reading, NotUnderstood) and manner.plainer != manner:
+            manner = manner.plainer
             reading = await self._by_datagram(server, question, manner)
         if isinstance(reading, Cut):
             reading = await self._by_stream(server, question, manner)

@@ -62,6 +62,13 @@ class Manner:
     signatures: bool = False
     unchecked: bool = False
 
+    @property
+    def plainer(self) -> Manner:
+        """
+        How to ask who does not understand this: without EDNS0, unless the answer would be worth nothing then.
+        """
+        return self if self.unchecked else attrs.evolve(self, edns=False)
+
 
 class NoType(ValueError):
     """

@@ -56,11 +56,12 @@ def read(wire: bytes, ident: int, question: Question) -> Reading | None:
     if sum(counts) > MAX_IN_MESSAGE:
         return Useless("malformed", f"sent more than {MAX_IN_MESSAGE} records")
     try:
-        reading = _judge(dns.message.from_wire(wire, ignore_trailing=True), question)
+        message = dns.message.from_wire(wire, ignore_trailing=True)
+        reading = _judge(message, question)
     except _BROKEN as trouble:
         return Useless("malformed", f"sent a broken answer ({type(trouble).__name__})")
-    if flags & dns.flags.AD and isinstance(reading, Heard | Alias):
-        return attrs.evolve(reading, authentic=True)
+    if isinstance(reading, Heard | Alias):
+        return attrs.evolve(reading, authentic=bool(flags & dns.flags.AD), message=message)
     return reading
 
 

@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import attrs
+import dns.message
+import dns.name
+from dns.rdatatype import RdataType
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -26,8 +29,8 @@ from empath.dns.exchange import Exchange
 from empath.dns.question import ROOT, Key, NoName, NoType, Question, question_of
 from empath.dns.servers import LOCAL, Server, parse_server, system_servers
 from empath.dns.streams import OpenStream
-from empath.dns.told import Failed, Heard, Useless
-from empath.dns.vouching import BOGUS, NoVouching, TrustAd, Vouching, is_here
+from empath.dns.told import BOGUS, Failed, Heard, Useless
+from empath.dns.vouching import is_here, vouching_of
 from empath.dns.walk import Walk
 from empath.errors import ConfigError
 from empath.interfaces import IComponent, IResolver
@@ -81,6 +84,7 @@ class Resolver:
         self.refreshes = 0
         self._section = section
         self.cache = Cache(section)
+        self._vouching = vouching_of(section, self._fetch, clock)
         self._walk = self._walk_among(_configured(section) or (LOCAL,))
 
     @property
@@ -113,7 +117,8 @@ class Resolver:
         assert isinstance(section, Dns)
         chosen = _configured(section) or self._system_servers()
         _check_trust(section, chosen)
-        if section.dnssec != self._section.dnssec:
+        if section.trust_anchor or _judged(section) != _judged(self._section):  # the file may have changed
+            self._vouching = vouching_of(section, self._fetch, self._clock)
             self.cache.clear()  # what is kept was judged otherwise
         self._section = section
         self._walk = self._walk_among(chosen)
@@ -139,6 +144,7 @@ class Resolver:
         """
         Forget all answers, or all about a domain and the names below it; tells how many. ValueError if it is none.
         """
+        self._vouching.forget()
         return self.cache.clear(None if domain is None else question_of(domain, "MX").text)
 
     async def refresh(self, domain: str) -> tuple[Answer, ...]:
@@ -147,18 +153,17 @@ class Resolver:
         answers; an older one is used until its time is over where that failed. ValueError if it is no domain.
         """
         first = question_of(domain, "MX")
+        self._vouching.forget()
         keys = dict.fromkeys([first.key, *self.cache.keys_of(first.text)])
         asked = [self._join(question_of(*key)) for key in keys]
         self.refreshes += len(asked)
         return tuple([await answer for answer in asked])
 
     def _walk_among(self, servers: Sequence[Server]) -> Walk:
-        return Walk(self._clock, self._exchange, servers, self._section.timeout, self._vouching())
+        return Walk(self._clock, self._exchange, servers, self._section.timeout, self._vouching)
 
-    def _vouching(self) -> Vouching:
-        if self._section.dnssec == "trust-ad":
-            return TrustAd(self._section.trust_remote_ad)
-        return NoVouching()
+    async def _fetch(self, name: dns.name.Name, rdtype: RdataType) -> dns.message.Message | None:
+        return await self._walk.fetch(name, rdtype)  # without a turn: the look-up that needs it has one
 
     def _ask(self, name: str, rdtype: str) -> Answer | Deferred[Answer]:
         now = self._clock.seconds()
@@ -258,6 +263,13 @@ def _configured(section: Dns) -> tuple[Server, ...]:
     if problems:
         raise ConfigError(problems)
     return tuple(servers)
+
+
+def _judged(section: Dns) -> tuple[object, ...]:
+    """
+    Tell all that decides how answers are judged.
+    """
+    return section.dnssec, section.dnssec_enforce, section.trust_anchor, section.trust_remote_ad
 
 
 def _check_trust(section: Dns, servers: Sequence[Server]) -> None:

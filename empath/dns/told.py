@@ -4,10 +4,15 @@ What came of one question put to one server: an answer, a reason to ask in anoth
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
+import dns.message
 import dns.name
 
 from empath.mail.answer import Found, MxRecord, Security, TlsaRecord
+
+BOGUS: Final = "bogus"  # the kind of failure: signed, and the signatures do not hold
 
 
 @attrs.frozen(slots=True)
@@ -16,7 +21,8 @@ class Heard:
     A final answer, good for `ttl` seconds; `found` is never FAILED. `detail` tells what was left out.
 
     `authentic` is the server's word (AD, RFC 4035 §3.2.3), worth as much as the server and the way to it. `canonical`
-    is the name at the end of the aliases, "" where there are none. `security` is our own word on it.
+    is the name at the end of the aliases, "" where there are none. `message` is where it stood, `security` our own
+    word on it.
     """
 
     found: Found
@@ -29,6 +35,7 @@ class Heard:
     canonical: str = ""
     authentic: bool = False
     security: Security = Security.UNCHECKED
+    message: dns.message.Message | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen(slots=True)
@@ -40,7 +47,7 @@ class Alias:
     target: dns.name.Name
     ttl: float
     authentic: bool = False
-    security: Security = Security.UNCHECKED
+    message: dns.message.Message | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen(slots=True)

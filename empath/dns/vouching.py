@@ -1,5 +1,7 @@
 """
-What answers are worth: whom we believe that DNSSEC's signatures hold (RFC 4033 §5).
+What answers are worth: whom we believe that DNSSEC's signatures hold (RFC 4033 §5), if not ourselves.
+
+Fatal: trust anchors that cannot be read (ConfigError, before anything is asked). Everything else is a Finding.
 """
 
 from __future__ import annotations
@@ -8,46 +10,72 @@ from ipaddress import ip_address
 from typing import Final, Protocol
 
 import attrs
+from twisted.internet.interfaces import IReactorTime
 
-from empath.dns.question import Manner
+from empath.config.schema import Dns
+from empath.dns.dnssec.anchors import SHIPPED, Anchors, read_anchors
+from empath.dns.dnssec.chain import Ask
+from empath.dns.dnssec.validator import Finding, Validator
+from empath.dns.question import Manner, Question
 from empath.dns.servers import Server
 from empath.dns.told import Alias, Heard
+from empath.errors import ConfigError
 from empath.mail.answer import Security
 
-BOGUS: Final = "bogus"  # the kind of failure: signed, and the signatures do not hold
+_PLAIN: Final = Manner()
 _AUTHENTIC: Final = Manner(authentic=True, signatures=True)
-_RANK: Final = {Security.BOGUS: 0, Security.UNCHECKED: 1, Security.INSECURE: 2, Security.SECURE: 3}
+_SIGNED: Final = Manner(signatures=True, unchecked=True)
+_UNCHECKED: Final = Finding(Security.UNCHECKED)
+_SECURE: Final = Finding(Security.SECURE)
 
 
 class Vouching(Protocol):
     """
-    A way to judge answers; `manner` is how questions have to be put for it.
+    A way to judge answers.
     """
 
     @property
     def manner(self) -> Manner:
         """
-        How to ask.
+        How questions have to be put for it.
         """
 
-    def judge(self, server: Server, told: Heard | Alias) -> Security:
+    @property
+    def enforced(self) -> bool:
+        """
+        Whether what is bogus must not be used.
+        """
+
+    async def judge(self, server: Server, question: Question, told: Heard | Alias) -> Finding:
         """
         Tell what an answer from `server` is worth.
         """
 
+    def forget(self) -> None:
+        """
+        Forget what was found out.
+        """
 
+
+@attrs.frozen(slots=True)
 class NoVouching:
     """
     DNSSEC is off.
     """
 
-    manner: Final = Manner()
+    manner: Manner = _PLAIN
+    enforced: bool = False
 
-    def judge(self, server: Server, told: Heard | Alias) -> Security:
+    async def judge(self, server: Server, question: Question, told: Heard | Alias) -> Finding:
         """
         Believe nothing.
         """
-        return Security.UNCHECKED
+        return _UNCHECKED
+
+    def forget(self) -> None:
+        """
+        There is nothing to forget.
+        """
 
 
 @attrs.frozen(slots=True)
@@ -59,12 +87,67 @@ class TrustAd:
 
     remote: bool = False
     manner: Manner = _AUTHENTIC
+    enforced: bool = False  # what is bogus, such a server does not tell at all
 
-    def judge(self, server: Server, told: Heard | Alias) -> Security:
+    async def judge(self, server: Server, question: Question, told: Heard | Alias) -> Finding:
         """
         Take the server's word.
         """
-        return Security.SECURE if told.authentic and (self.remote or is_here(server)) else Security.UNCHECKED
+        return _SECURE if told.authentic and (self.remote or is_here(server)) else _UNCHECKED
+
+    def forget(self) -> None:
+        """
+        There is nothing to forget.
+        """
+
+
+@attrs.frozen(slots=True, eq=False)
+class Checking:
+    """
+    Check the signatures ourselves. Servers are asked for them and to check nothing, with EDNS0 in any case: without it
+    there are no signatures.
+    """
+
+    validator: Validator
+    enforced: bool
+    manner: Manner = _SIGNED
+
+    async def judge(self, server: Server, question: Question, told: Heard | Alias) -> Finding:
+        """
+        Validate the message.
+        """
+        assert told.message is not None
+        return await self.validator.validate(question, told.message)
+
+    def forget(self) -> None:
+        """
+        Forget the keys of all zones.
+        """
+        self.validator.chain.clear()
+
+
+def vouching_of(section: Dns, ask: Ask, clock: IReactorTime) -> Vouching:
+    """
+    Make what the section wants; `ask` is for the questions of its own that checking has.
+    """
+    match section.dnssec:
+        case "off":
+            return NoVouching()
+        case "trust-ad":
+            return TrustAd(section.trust_remote_ad)
+        case "validate":
+            return Checking(Validator(_anchors(section.trust_anchor), ask, clock), section.dnssec_enforce)
+
+
+def _anchors(path: str) -> Anchors:
+    if not path:
+        return read_anchors(SHIPPED)
+    try:
+        with open(path, encoding="ascii") as file:
+            return read_anchors(file.read())
+    except (OSError, ValueError) as trouble:
+        why = (trouble.strerror if isinstance(trouble, OSError) else None) or str(trouble)
+        raise ConfigError([f"delivery.dns.trust_anchor: {path}: {why}"]) from None
 
 
 def is_here(server: Server) -> bool:
@@ -72,10 +155,3 @@ def is_here(server: Server) -> bool:
     Tell whether a server is on this machine.
     """
     return ip_address(server.address).is_loopback
-
-
-def weaker(one: Security, other: Security) -> Security:
-    """
-    Tell what a chain of two answers is worth.
-    """
-    return min(one, other, key=_RANK.__getitem__)
