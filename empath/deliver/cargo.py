@@ -24,12 +24,13 @@ class Cargo:
     about its CHUNKING, so nothing goes in chunks any more, and binary content only as 7 bits.
     """
 
-    __slots__ = ("_attempt", "_clock", "_open_body", "_seven_bit", "by_data", "message", "recipients")
+    __slots__ = ("_attempt", "_clock", "_open_body", "_seven_bit", "by_data", "domain", "message", "recipients")
 
     def __init__(
         self, message: Message, delivery: Delivery, attempt: Attempt, clock: IReactorTime, open_body: OpenBody
     ) -> None:
         self.message = message
+        self.domain = delivery.domain
         self.recipients = tuple([state.recipient for state in delivery.open_recipients])
         self._attempt = attempt
         self._clock = clock

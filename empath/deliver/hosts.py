@@ -11,13 +11,16 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from empath.config.schema import Delivery as Section
-from empath.interfaces import IResolver
+from empath.deliver.assurances import Assurances
+from empath.interfaces import IResolver, IStsPolicies
 from empath.mail.answer import Answer
 from empath.mail.outcome import Failure, PermanentFailure, Scope, TransientFailure
 from empath.mail.reply import Reply
+from empath.mail.wish import Wish
 from empath.policy import mx
+from empath.policy.demand import Assurance, Destination
 from empath.policy.mx import Candidate
-from empath.policy.route import NextHop, Route
+from empath.policy.route import Route
 
 _PER_HOST: Final = 3  # addresses of one host, where there are several hosts
 _LOOPBACK: Final = {"ipv6": "::1", "ipv4": "127.0.0.1"}
@@ -29,6 +32,7 @@ class HostFinder:
     Asks the resolver, and orders what it says by `empath.policy.mx`.
 
     `own_names` and `own_addresses` are this machine's: mail is never sent back to it, but to where the operator says.
+    `policies` are those of MTA-STS, None where there are none.
     """
 
     def __init__(
@@ -38,23 +42,33 @@ class HostFinder:
         section: Section,
         own_names: Collection[str],
         own_addresses: Collection[str],
+        policies: IStsPolicies | None = None,
     ) -> None:
-        self.section = section
+        self.assurances = Assurances(resolver, policies)
         self._resolver = resolver
         self._chance = chance
         self._own_names = own_names
         self._own_addresses = own_addresses
         self._public: dict[str, bool] = {}
+        self.use(section)
 
-    async def find(self, route: Route, domain: str) -> Sequence[Candidate] | Failure:
+    def use(self, section: Section) -> None:
         """
-        Give up to five addresses in the order to try them, or why there are none.
+        Use a new section from now on.
+        """
+        self.section = section
+        self.assurances.mta_sts = section.tls.mta_sts
+
+    async def find(self, route: Route, domain: str, wish: Wish = Wish.NONE) -> Sequence[Candidate] | Failure:
+        """
+        Give up to five addresses in the order to try them, or why there are none; and what each must show, as the
+        destination and the sender want it.
         """
         if route.hosts:
-            return await self._given(route.hosts)
+            return await self._given(route, domain, wish)
         literal = mx.read_literal(domain)
         if isinstance(literal, str):
-            return [Candidate(domain, literal, self.section.port)] if self._allowed(literal) else mx.NOT_USABLE
+            return await self._literal(route, domain, wish, literal)
         if literal is not None:
             return literal
         if not domain:
@@ -64,9 +78,21 @@ class HostFinder:
         groups = mx.host_groups(answer, self._own_names, self._chance)
         if isinstance(groups, (PermanentFailure, TransientFailure)):
             return groups
-        return await self._addresses_of(groups)
+        told = self.assurances.destination(route, domain, wish, answer)
+        return await self._addresses_of(groups, told if isinstance(told, (Assurance, Destination)) else await told)
 
-    async def _addresses_of(self, groups: tuple[tuple[str, ...], ...]) -> Sequence[Candidate] | Failure:
+    async def _literal(self, route: Route, domain: str, wish: Wish, address: str) -> Sequence[Candidate] | Failure:
+        """
+        Give the one address that a domain literal is.
+        """
+        if not self._allowed(address):
+            return mx.NOT_USABLE
+        port = self.section.port
+        return [Candidate(domain, address, port, await self._assurance(route, domain, wish, address, port, ()))]
+
+    async def _addresses_of(
+        self, groups: tuple[tuple[str, ...], ...], to: Destination | Assurance
+    ) -> Sequence[Candidate] | Failure:
         """
         Look up group after group until there are enough; a group in which we find ourselves ends it.
         """
@@ -79,28 +105,46 @@ class HostFinder:
             if self._is_us(answers):
                 return found or mx.LOOP
             for host, of_host in zip(hosts, told, strict=True):
-                usable = [self._usable(answer.addresses) for answer in of_host]
-                found += [Candidate(host, a, self.section.port) for a in mx.interleave(usable)[:most]]
+                usable = mx.interleave([self._usable(answer.addresses) for answer in of_host])[:most]
+                if usable:
+                    assurance = (
+                        to
+                        if isinstance(to, Assurance)
+                        else await self.assurances.of(to, host, self.section.port, of_host)
+                    )
+                    found += [Candidate(host, address, self.section.port, assurance) for address in usable]
             if len(found) >= mx.MAX_ADDRESSES:
                 break
         return found[: mx.MAX_ADDRESSES] or mx.no_candidates(answers)
 
-    async def _given(self, hosts: Iterable[NextHop]) -> Sequence[Candidate] | Failure:
+    async def _assurance(
+        self, route: Route, domain: str, wish: Wish, host: str, port: int, answers: Sequence[Answer]
+    ) -> Assurance:
+        """
+        Tell what a host must show that the operator, or the sender, named.
+        """
+        told = self.assurances.destination(route, domain, wish, None)
+        to = told if isinstance(told, (Assurance, Destination)) else await told
+        return to if isinstance(to, Assurance) else await self.assurances.of(to, host, port, answers)
+
+    async def _given(self, route: Route, domain: str, wish: Wish) -> Sequence[Candidate] | Failure:
         """
         Find the addresses of hosts that the operator named: any address will do. One that cannot be found is the
         operator's slip, which must not bounce mail.
         """
         found: list[Candidate] = []
-        for hop in hosts:
-            address = mx.read_address(hop.host)
+        for hop in route.hosts:
+            answers: list[Answer] = []
+            address = hop.address
             if address is not None:
-                found.append(Candidate(hop.host, address, hop.port))
-                continue
-            if hop.host == "localhost":
-                families = [[_LOOPBACK[family]] for family in self.section.address_families]
+                addresses = [address]
+            elif hop.host == "localhost":
+                addresses = mx.interleave([[_LOOPBACK[family]] for family in self.section.address_families])
             else:
-                families = [list(answer.addresses) for answer in (await self._look_up((hop.host,)))[0]]
-            found += [Candidate(hop.host, a, hop.port) for a in mx.interleave(families)[: mx.MAX_ADDRESSES]]
+                answers = (await self._look_up((hop.host,)))[0]
+                addresses = mx.interleave([list(answer.addresses) for answer in answers])[: mx.MAX_ADDRESSES]
+            assurance = await self._assurance(route, domain, wish, hop.host, hop.port, answers)
+            found += [Candidate(hop.host, each, hop.port, assurance) for each in addresses]
         return found[: mx.MAX_ADDRESSES] or TransientFailure(
             Reply(451, "4.4.4", ("no configured next hop has an address",)), Scope.HOST
         )

@@ -69,7 +69,7 @@ class Routing:
         self._use(self._section, dict(overrides))
 
     def _use(self, section: Section, overrides: dict[str, tuple[str, ...]]) -> None:
-        fallback = Route(tls=Policy(section.tls.default_policy))
+        fallback = _fallback(section)
         table = _table(section)
         configured = Routes(table, fallback)
         for name, hosts in overrides.items():
@@ -82,8 +82,16 @@ class Routing:
 
 
 def _table(section: Section) -> dict[str, Route]:
-    default = Policy(section.tls.default_policy)
-    return {name.lower(): _route(domain, default, section.port) for name, domain in section.domains.items()}
+    fallback = _fallback(section)
+    return {name.lower(): _route(domain, fallback, section.port) for name, domain in section.domains.items()}
+
+
+def _fallback(section: Section) -> Route:
+    """
+    Give the route of domains that have none of their own.
+    """
+    tls = section.tls
+    return Route(tls=Policy(tls.default_policy), lowered=section.accept_invalid_certs, identity=tls.certificate)
 
 
 def _looks_up(route: Route) -> bool:
@@ -101,12 +109,13 @@ def _known(host: str) -> bool:
     return True
 
 
-def _route(domain: Domain, default: Policy, port: int) -> Route:
+def _route(domain: Domain, fallback: Route, port: int) -> Route:
+    lowered = domain.accept_invalid_certs
     implicit = domain.tls == "implicit"
     return Route(
         strategy=domain.strategy,
         hosts=_hops(domain.mx_override, port, implicit),
-        tls=_policy(domain, default),
+        tls=_policy(domain, fallback.tls),
         implicit=implicit,
         username=domain.username,
         password=domain.password,
@@ -114,6 +123,9 @@ def _route(domain: Domain, default: Policy, port: int) -> Route:
         pool=domain.pool,
         max_connections=domain.max_connections,
         max_messages=domain.max_messages,
+        encrypted=domain.require_tls,
+        lowered=fallback.lowered if lowered is None else lowered,
+        identity=domain.certificate or fallback.identity,
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from empath.config.schema import ConnectionPool
@@ -30,14 +31,16 @@ from empath.deliver.pool import Pool
 from empath.deliver.probe import Probes, probing_limits
 from empath.deliver.streaming import OpenBody
 from empath.deliver.target import Target, Want
+from empath.deliver.tls_report import Tell
 from empath.deliver.tls_sessions import TlsSessions
 from empath.deliver.visits import Pass
-from empath.interfaces import IAgent, IResolver
+from empath.interfaces import IAgent, IResolver, IStsPolicies
 from empath.mail.address import Address
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.mail.reply import Reply
+from empath.mail.wish import wishes
 from empath.policy.route import Route
 from empath.policy.tls import Asker, Course, Seen, course
 from empath.smtp.client import ClientSession
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
     from twisted.internet.protocol import ClientFactory
 
 
+log = Logger()
+
+
 @implementer(IAgent)
 class SmtpAgent:
     """
@@ -58,7 +64,8 @@ class SmtpAgent:
 
     `reactor` is the clock and what connects; `find_route` tells a domain's route, `open_body` reads stored content.
     `hostname` is what we say in EHLO; mail is not sent to it, nor to `own_addresses`, when the DNS says so.
-    `trust_root` judges certificates, by default as the system does.
+    `trust_root` judges certificates, by default as the system does; `policies` are those of MTA-STS. ConfigError, at
+    making and reconfiguring, for a certificate of ours that cannot be used.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class SmtpAgent:
         find_route: Callable[[str], Route],
         own_addresses: Collection[str] = frozenset(),
         trust_root: Any = None,
+        policies: IStsPolicies | None = None,
     ) -> None:
         self._clock: IReactorTime = reactor
         self._tcp: IReactorTCP = reactor
@@ -81,7 +89,8 @@ class SmtpAgent:
         self._identities = Identities(reactor)
         self._identities.use(section)
         self._contexts = TlsContexts(self._identities.find, trust_root)
-        self._finder = HostFinder(resolver, chance, section, frozenset({hostname.lower()}), frozenset(own_addresses))
+        own_names = frozenset({hostname.lower()})
+        self._finder = HostFinder(resolver, chance, section, own_names, frozenset(own_addresses), policies)
         self._section = section
         self._chance = chance
         self._egresses = Egresses(section, hostname, chance)
@@ -90,22 +99,31 @@ class SmtpAgent:
         probing = self._make_pool(probing_limits(section.connection_pool))
         self._probes = Probes(reactor, find_route, self._finder, probing, open_body, self._egresses.choose)
         self._timeouts = timeouts_of(section)
+        self._tell: Tell | None = None
 
     async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
         """
         Make one pass; see `IAgent`.
         """
         route = self._find_route(delivery.domain)
-        found = await self._finder.find(route, delivery.domain)
+        found = await self._finder.find(route, delivery.domain, wishes(message))
         clock = self._clock
         attempt.resolved = clock.seconds()
         most = self._section.max_recipients_per_transaction
         egress = self._egresses.choose(route.pool)
-        work = Pass(self._pool, route, Cargo(message, delivery, attempt, clock, self._open_body), attempt, most, egress)
+        cargo = Cargo(message, delivery, attempt, clock, self._open_body)
+        work = Pass(self._pool, route, cargo, attempt, most, egress, self._tell)
         try:
             return await work.over(found)
         finally:
             attempt.ended = clock.seconds()
+
+    def collect(self, tell: Tell | None) -> None:
+        """
+        Tell from now on, for each session of a delivery, how its TLS ended; to nobody, for None.
+        """
+        self._tell = tell
+        self._finder.assurances.collected = tell is not None
 
     def verify(self, address: Address) -> Deferred[Reply]:
         """
@@ -118,7 +136,8 @@ class SmtpAgent:
         Use a new section for what begins from now on.
         """
         self._identities.use(section)
-        self._section = self._finder.section = section
+        self._section = section
+        self._finder.use(section)
         self._egresses.reconfigure(section)
         self._pool.limits = section.connection_pool
         self._probes.pool.limits = probing_limits(section.connection_pool)
@@ -161,6 +180,8 @@ class SmtpAgent:
             clear_auth=bool(target.username) and all(ip_address(each.address).is_loopback for each in want.targets),
             guarded=target.demand.asker is Asker.REQUIRETLS,
         )
+        if target.demand.lowered:
+            log.warn("{host}: its certificate is not looked at, as accept_invalid_certs says", host=host)
         handshake = self._contexts.handshake(target.demand, host, target.identity)
         return Connection(ClientSession(terms), pool, self._clock, self._timeouts, handshake, self._open_body)
 

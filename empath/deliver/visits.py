@@ -11,17 +11,20 @@ from typing import Final, cast
 import attrs
 from twisted.internet.defer import CancelledError
 
+from empath.deliver import tls_report
 from empath.deliver.cargo import Cargo
 from empath.deliver.connection import Connection
 from empath.deliver.egress import Egress
 from empath.deliver.pool import Pool, spent
 from empath.deliver.target import Target, Want
+from empath.deliver.tls_report import Tell, not_offered
 from empath.mail.life import Attempt
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
+from empath.policy.demand import Barred, bounced
 from empath.policy.mx import Candidate
 from empath.policy.route import Route
-from empath.policy.tls import CLEARTEXT, Course, Demand, Seen, course, local_demand
+from empath.policy.tls import CLEARTEXT, Asker, Course, Demand, Seen, course
 from empath.smtp.client_events import Consignment, SessionEnded, TransactionEnded, Trouble
 from empath.smtp.client_findings import NO_EIGHT_BIT
 from empath.smtp.client_transfer import convertible
@@ -48,6 +51,7 @@ class Pass:
     Carries one cargo from host to host until every recipient has its outcome or there is no host left.
 
     `_open` are the positions of recipients without a final outcome; `_last` is what they get if nobody does better.
+    `_short`: the host falls short of what the sender requires (RFC 8689). `tell` hears how TLS ended, if it counts.
     """
 
     __slots__ = (
@@ -61,6 +65,8 @@ class Pass:
         "_outcomes",
         "_pool",
         "_route",
+        "_short",
+        "_tell",
     )
 
     def __init__(
@@ -71,12 +77,15 @@ class Pass:
         attempt: Attempt,
         most: int,
         egress: Egress,
+        tell: Tell | None = None,
     ) -> None:
         self._pool = pool
         self._route = route
         self._attempt = attempt
         self._most = most
         self._egress = egress
+        self._tell = tell
+        self._short = False
         self._messages = route.max_messages or pool.limits.max_messages
         self._cargo = cargo
         self._open = list(range(len(self._cargo.recipients)))
@@ -94,7 +103,8 @@ class Pass:
             return self._told()
         if self._egress.bound:
             found = [candidate for candidate in found if self._egress.reaches(candidate.address)]
-            self._fail(NO_WAY)
+            if not found:
+                self._fail(NO_WAY)
         try:
             await self._visit_all(found)
         except CancelledError:
@@ -106,24 +116,37 @@ class Pass:
     async def _visit_all(self, found: Sequence[Candidate]) -> None:
         sessions = 0
         while found and self._open and sessions < MAX_SESSIONS:
+            if found[0].assurance.barred is not None:
+                found = self._pass_over(found, found[0].assurance.barred)
+                continue
+            self._short = False
             connection = await self._visit(found)
             if self._open:
-                sessions += connection.session.replies > 0
+                sessions += connection.session.replies > 0 and not self._short
                 found = _left(found, connection)
+
+    def _pass_over(self, found: Sequence[Candidate], barred: Barred) -> Sequence[Candidate]:
+        """
+        Leave the first host alone; tells what is left.
+        """
+        first = found[0]
+        self._fail(barred.failure)
+        if self._tell is not None and (event := tls_report.barred(self._cargo.domain, first)) is not None:
+            self._tell(event)
+        return [c for c in found if c.host != first.host or c.port != first.port]
 
     async def _visit(self, found: Sequence[Candidate]) -> Connection:
         """
         Try the first host, by the TLS policy; tells the connection that its addresses gave.
         """
         candidate = found[0]
-        route = self._route
-        demand = local_demand(route.tls, candidate.host)
+        demand = candidate.assurance.demand
         connection = await self._try(found, demand)
         trouble = connection.trouble
         if (
             trouble is not None
             and trouble.trouble is Trouble.TLS
-            and course(route.tls, Seen.FAILED, implicit=route.implicit) is Course.RECONNECT
+            and course(demand.policy, Seen.FAILED, implicit=self._route.implicit) is Course.RECONNECT
         ):
             await self._try([_reached(candidate, connection)], CLEARTEXT)
         return connection
@@ -135,15 +158,26 @@ class Pass:
         """
         candidate = found[0]
         target = self._target(candidate, demand)
-        connection = self._pool.idle(target, self._messages) or await self._pool.take(self._want(target, found))
+        connection = self._pool.idle(target, self._messages) or await self._take_new(found, target)
         self._note(candidate, connection)
         replaced = False
         while (after := await self._hand_over(candidate, connection)) is not After.DONE:
             if after is After.DEAD and replaced:
                 break
             replaced = replaced or after is After.DEAD
-            connection = await self._pool.take(self._want(target, found), fresh=True)
+            connection = await self._take_new(found, target, fresh=True)
             self._note(candidate, connection)
+        return connection
+
+    async def _take_new(self, found: Sequence[Candidate], target: Target, *, fresh: bool = False) -> Connection:
+        """
+        Take a connection from the pool, and tell how its TLS ended if it was made for us.
+        """
+        connection = await self._pool.take(self._want(target, found), fresh=fresh)
+        if self._tell is not None and not connection.carried and target.demand is found[0].assurance.demand:
+            event = tls_report.tried(self._cargo.domain, found[0], connection)
+            if event is not None:
+                self._tell(event)
         return connection
 
     async def _hand_over(self, candidate: Candidate, connection: Connection) -> After:
@@ -173,13 +207,15 @@ class Pass:
             self._attempt.sent = connection.sent_at
         if connection.trouble is None:
             return After.SPENT if waiting else after
-        return self._troubled(connection.trouble, after)
+        return self._troubled(candidate, connection, connection.trouble, after)
 
-    def _troubled(self, trouble: SessionEnded, after: After) -> After:
+    def _troubled(self, candidate: Candidate, connection: Connection, trouble: SessionEnded, after: After) -> After:
         """
         Go on where the session was over too soon; a server that was wrong about its CHUNKING gets another chance.
         """
-        self._fail(trouble.failure)
+        short = connection.rejection is not None or not_offered(trouble)
+        required = short and candidate.assurance.demand.asker is Asker.REQUIRETLS
+        self._fail(bounced(trouble.failure) if required else trouble.failure)
         if trouble.trouble is Trouble.CHUNKING and not self._cargo.by_data:
             self._cargo.by_data = True
             return After.SPENT
@@ -213,13 +249,18 @@ class Pass:
         holds for all its recipients here.
         """
         again = [batch[index] for index in ended.again]
-        halt: TransientFailure | None = None
+        halt: Failure | None = None
         for position, outcome in zip(batch, ended.outcomes, strict=True):
-            if isinstance(outcome, TransientFailure) and outcome.scope is not Scope.RECIPIENT:
+            if isinstance(outcome, Success):
+                self._outcomes[position] = outcome
+                continue
+            if outcome.scope is Scope.HOST or (
+                isinstance(outcome, TransientFailure) and outcome.scope is not Scope.RECIPIENT
+            ):
                 halt = outcome
-            if position in again or _elsewhere(outcome):
+            if position in again:
                 self._last[position] = outcome
-            else:
+            elif not _elsewhere(outcome):
                 self._outcomes[position] = outcome
         self._open = [position for position in self._open if self._outcomes[position] is None]
         if halt is None:
@@ -233,8 +274,14 @@ class Pass:
         return None
 
     def _fail(self, failure: Failure) -> None:
+        """
+        Tell all who are open of a failure that another host may do better than; a permanent one is the last word only
+        if every host had it.
+        """
+        self._short = permanent = isinstance(failure, PermanentFailure)
         for position in self._open:
-            self._last[position] = failure
+            if not permanent or not isinstance(self._last[position], TransientFailure):
+                self._last[position] = failure
 
     def _told(self) -> tuple[Outcome, ...]:
         told = [outcome or last for outcome, last in zip(self._outcomes, self._last, strict=True)]
@@ -243,7 +290,14 @@ class Pass:
     def _target(self, candidate: Candidate, demand: Demand) -> Target:
         route = self._route
         return Target(
-            candidate.address, candidate.port, demand, self._egress, route.implicit, "", route.username, route.password
+            candidate.address,
+            candidate.port,
+            demand,
+            self._egress,
+            route.implicit,
+            route.identity,
+            route.username,
+            route.password,
         )
 
     def _want(self, target: Target, found: Sequence[Candidate]) -> Want:
@@ -260,7 +314,7 @@ class Pass:
         """
         attempt = self._attempt
         attempt.host, attempt.address, attempt.port = candidate.host, _address(candidate, connection), candidate.port
-        attempt.tls, attempt.cipher = connection.tls, connection.cipher
+        attempt.tls, attempt.cipher, attempt.security = connection.tls, connection.cipher, connection.security
         attempt.reused = connection.carried > 0
         attempt.connected = 0.0 if attempt.reused else connection.connected_at
         attempt.secured = 0.0 if attempt.reused else connection.secured_at
@@ -289,8 +343,8 @@ def _left(found: Sequence[Candidate], connection: Connection) -> Sequence[Candid
     return [c for c in found if c.host != first.host or c.port != first.port or c.address not in settled]
 
 
-def _elsewhere(outcome: Outcome) -> bool:
+def _elsewhere(outcome: Failure) -> bool:
     """
     Tell whether another host may do better.
     """
-    return isinstance(outcome, TransientFailure) and outcome.scope in (Scope.SESSION, Scope.HOST)
+    return outcome.scope is Scope.HOST or (isinstance(outcome, TransientFailure) and outcome.scope is Scope.SESSION)

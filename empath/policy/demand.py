@@ -14,8 +14,9 @@ from empath.mail.answer import Answer, Found, Security, TlsaRecord
 from empath.mail.outcome import Failure, PermanentFailure, Scope, TransientFailure
 from empath.mail.reply import Reply
 from empath.mail.wish import Wish
+from empath.policy import tls
 from empath.policy.mta_sts import Mode, StsPolicy
-from empath.policy.tls import CLEARTEXT, LOWERED, OPPORTUNISTIC, REQUIRED, Asker, Demand, Policy
+from empath.policy.tls import CLEARTEXT, LOWERED, REQUIRED, Asker, Demand, Policy
 from empath.policy.tlsa import spelled, usable
 
 UNSECURED: Final = PermanentFailure(
@@ -97,9 +98,11 @@ class Destination:
         return self.wish is Wish.REQUIRE or (self.local is Policy.DANE and self.wish is not Wish.OPTIONAL)
 
 
+OPPORTUNISTIC: Final = Assurance(tls.OPPORTUNISTIC)
+
 _USUAL: Final[Mapping[Policy, Assurance]] = {
     Policy.DISABLED: Assurance(CLEARTEXT),
-    Policy.OPPORTUNISTIC: Assurance(OPPORTUNISTIC),
+    Policy.OPPORTUNISTIC: OPPORTUNISTIC,
     Policy.REQUIRED: Assurance(REQUIRED),
 }
 
@@ -160,6 +163,14 @@ def dnssec_trouble(host: str, why: str) -> Barred:
     """
     said = [f"4.7.5 {host}: {why}"]
     return Barred(TransientFailure(Reply.heard(451, said), Scope.HOST), "dnssec-invalid")
+
+
+def bounced(failure: Failure) -> PermanentFailure:
+    """
+    Tell of a host that falls short of what the sender requires (RFC 8689 §5).
+    """
+    said = [f"5.7.30 the sender requires TLS: {' '.join(failure.reply.lines)}"]
+    return PermanentFailure(Reply.heard(550, said), Scope.HOST)
 
 
 def _sts(to: Destination) -> StsPolicy | None:
@@ -245,7 +256,7 @@ def _local(to: Destination, host: str, *, encrypted: bool) -> Demand:
         case Policy.REQUIRED:
             return REQUIRED
         case _:
-            return REQUIRED if encrypted else OPPORTUNISTIC
+            return REQUIRED if encrypted else tls.OPPORTUNISTIC
 
 
 def _usable(tlsa: Tlsa | Barred | None) -> tuple[TlsaRecord, ...]:

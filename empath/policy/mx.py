@@ -14,6 +14,7 @@ import attrs
 from empath.mail.answer import Answer, Found
 from empath.mail.outcome import Failure, PermanentFailure, Scope, TransientFailure
 from empath.mail.reply import Reply
+from empath.policy.demand import OPPORTUNISTIC, Assurance
 
 if TYPE_CHECKING:
     import random
@@ -58,12 +59,14 @@ BAD_LITERAL: Final = PermanentFailure(Reply(550, "5.1.2", ("the address literal 
 @attrs.frozen(slots=True)
 class Candidate:
     """
-    One address to try: the host's name (for the outcome, TLS and the log), the IP address, the port.
+    One address to try: the host's name (for the outcome, TLS and the log), the IP address, the port, and what the host
+    must show.
     """
 
     host: str
     address: str
     port: int
+    assurance: Assurance = OPPORTUNISTIC
 
 
 def host_groups(

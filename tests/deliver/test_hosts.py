@@ -7,7 +7,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -34,7 +33,7 @@ class HostFinderTests(SynchronousTestCase):
         """
         finder = HostFinder(Resolver(table), random.Random(1), Section(**section), frozenset({"us.example.net"}), OWN)
         found = self.successResultOf(Deferred.fromCoroutine(finder.find(route or Route(), domain)))
-        return [attrs.astuple(each) for each in found] if isinstance(found, (list, tuple)) else found
+        return [(each.host, each.address, each.port) for each in found] if isinstance(found, list) else found
 
     def test_families(self) -> None:
         """

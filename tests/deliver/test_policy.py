@@ -108,17 +108,6 @@ class TlsTests(SynchronousTestCase):
         self.assertEqual(world.deliver(), ["TransientFailure 454 4.7.5"])
         self.assertEqual(len(server.transports), 1)
 
-    def test_name_without_certificate(self) -> None:
-        """
-        A host whose name cannot be in a certificate cannot be verified: it is passed over.
-        """
-        world = self.world("verified")
-        bad = "a" * 64 + ".example.org"
-        world.resolver.table[("example.org", "MX")] = [(10, bad), (20, "mx2.example.org")]
-        world.resolver.table[(bad, "A")] = ["192.0.2.1"]
-        world.server(2, EHLO=STARTTLS)
-        self.assertEqual(world.deliver(), SENT_2)
-
     def test_login(self) -> None:
         """
         A smarthost is logged in to over TLS, and never in cleartext.
