@@ -163,7 +163,7 @@ def _held(found: tuple[Denied, float] | str, lifetime: float, missing: str) -> H
     match found:
         case str():
             return Broken(found)
-        case ((Denied.UNPROVEN | Denied.DELEGATION), _):
+        case Denied.UNPROVEN, _:
             return Broken(missing)
         case denied, until:
             return Held(min(lifetime, until), denied is Denied.SKIPPED)
@@ -190,12 +190,12 @@ def _prove(
 
 def _denying(section: Sequence[RRset], zone: dns.name.Name) -> Iterator[tuple[RRset, list[RRSIG]]]:
     """
-    Find what a zone says of what is not there: records that it, not its parent or child, signed, or nobody.
+    Find what a zone says of what is not there: what it signed, not its parent or child, and its SOA, signed or not.
     """
     for rrset in section:
         if rrset.rdtype in _DENYING and rrset.name.is_subdomain(zone):
             signatures = signatures_of(section, rrset)
-            if not signatures or any(signature.signer == zone for signature in signatures):
+            if rrset.name == zone or any(signature.signer == zone for signature in signatures):
                 yield rrset, signatures
 
 
