@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final, cast
+from typing import Final
 
 import attrs
 from twisted.internet.defer import CancelledError
@@ -16,6 +16,7 @@ from empath.deliver.cargo import Cargo
 from empath.deliver.connection import Connection
 from empath.deliver.egress import Egress
 from empath.deliver.pool import Pool, spent
+from empath.deliver.tally import Tally
 from empath.deliver.target import Target, Want
 from empath.deliver.tls_report import Tell, not_offered
 from empath.mail.life import Attempt
@@ -46,28 +47,13 @@ class After(Enum):
     SPENT = "spent"  # the server takes no more on it, or not so, but on another one
 
 
-class Pass:
+class Pass(Tally):
     """
-    Carries one cargo from host to host until every recipient has its outcome or there is no host left.
-
-    `_open` are the positions of recipients without a final outcome; `_last` is what they get if nobody does better.
-    `_short`: the host falls short of what the sender requires (RFC 8689). `tell` hears how TLS ended, if it counts.
+    Carries one cargo from host to host until every recipient has its outcome or there is no host left. `tell` hears
+    how TLS with them ended, if that is of interest.
     """
 
-    __slots__ = (
-        "_attempt",
-        "_cargo",
-        "_egress",
-        "_last",
-        "_messages",
-        "_most",
-        "_open",
-        "_outcomes",
-        "_pool",
-        "_route",
-        "_short",
-        "_tell",
-    )
+    __slots__ = ("_attempt", "_cargo", "_egress", "_messages", "_most", "_pool", "_route", "_tell")
 
     def __init__(
         self,
@@ -79,18 +65,15 @@ class Pass:
         egress: Egress,
         tell: Tell | None = None,
     ) -> None:
+        super().__init__(len(cargo.recipients))
         self._pool = pool
         self._route = route
         self._attempt = attempt
         self._most = most
         self._egress = egress
         self._tell = tell
-        self._short = False
         self._messages = route.max_messages or pool.limits.max_messages
         self._cargo = cargo
-        self._open = list(range(len(self._cargo.recipients)))
-        self._outcomes: list[Outcome | None] = [None] * len(self._open)
-        self._last: list[Outcome | None] = [None] * len(self._open)
 
     async def over(self, found: Sequence[Candidate] | Failure) -> tuple[Outcome, ...]:
         """
@@ -99,30 +82,30 @@ class Pass:
         Cancelled once somebody has the mail it tells that too: they must not get it again.
         """
         if isinstance(found, (TransientFailure, PermanentFailure)):
-            self._fail(found)
-            return self._told()
+            self.fail(found)
+            return self.told()
         if self._egress.bound:
             found = [candidate for candidate in found if self._egress.reaches(candidate.address)]
             if not found:
-                self._fail(NO_WAY)
+                self.fail(NO_WAY)
         try:
             await self._visit_all(found)
         except CancelledError:
-            if not any(isinstance(outcome, Success) for outcome in self._outcomes):
+            if not any(isinstance(outcome, Success) for outcome in self.outcomes):
                 raise
-            self._fail(CUT_SHORT)
-        return self._told()
+            self.fail(CUT_SHORT)
+        return self.told()
 
     async def _visit_all(self, found: Sequence[Candidate]) -> None:
         sessions = 0
-        while found and self._open and sessions < MAX_SESSIONS:
+        while found and self.open and sessions < MAX_SESSIONS:
             if found[0].assurance.barred is not None:
                 found = self._pass_over(found, found[0].assurance.barred)
                 continue
-            self._short = False
+            self.short = False
             connection = await self._visit(found)
-            if self._open:
-                sessions += connection.session.replies > 0 and not self._short
+            if self.open:
+                sessions += connection.session.replies > 0 and not self.short
                 found = _left(found, connection)
 
     def _pass_over(self, found: Sequence[Candidate], barred: Barred) -> Sequence[Candidate]:
@@ -130,7 +113,7 @@ class Pass:
         Leave the first host alone; tells what is left.
         """
         first = found[0]
-        self._fail(barred.failure)
+        self.fail(barred.failure)
         if self._tell is not None and (event := tls_report.barred(self._cargo.domain, first)) is not None:
             self._tell(event)
         return [c for c in found if c.host != first.host or c.port != first.port]
@@ -184,7 +167,7 @@ class Pass:
         """
         Run transactions as long as there are recipients whom this host has not judged.
         """
-        waiting = self._open
+        waiting = self.open
         after = After.DONE
         offer = connection.session.offer
         most = min(self._most, offer.max_recipients or self._most)
@@ -200,7 +183,7 @@ class Pass:
                     ended = await connection.transact(consignment, candidate.host, cargo.message)
                 if ended is None or (ended.unanswered and reused):
                     after = After.DEAD
-                again = None if ended is None else self._take(batch, ended)
+                again = None if ended is None else self.take(batch, ended)
                 waiting = [] if again is None else again + waiting
         finally:
             self._pool.release(connection, self._messages)
@@ -215,7 +198,7 @@ class Pass:
         """
         short = connection.rejection is not None or not_offered(trouble)
         required = short and candidate.assurance.demand.asker is Asker.REQUIRETLS
-        self._fail(bounced(trouble.failure) if required else trouble.failure)
+        self.fail(bounced(trouble.failure) if required else trouble.failure)
         if trouble.trouble is Trouble.CHUNKING and not self._cargo.by_data:
             self._cargo.by_data = True
             return After.SPENT
@@ -241,52 +224,6 @@ class Pass:
             cargo.converted(consignment, made), candidate.host, made, cargo.seven_bit.open_body
         )
 
-    def _take(self, batch: list[int], ended: TransactionEnded) -> list[int] | None:
-        """
-        Take the outcomes of a transaction; tells whom this host wants to be asked about again, None to leave it.
-
-        A failure of the host or session leaves its recipients open for the next one; a transient one of the message
-        holds for all its recipients here.
-        """
-        again = [batch[index] for index in ended.again]
-        halt: Failure | None = None
-        for position, outcome in zip(batch, ended.outcomes, strict=True):
-            if isinstance(outcome, Success):
-                self._outcomes[position] = outcome
-                continue
-            if outcome.scope is Scope.HOST or (
-                isinstance(outcome, TransientFailure) and outcome.scope is not Scope.RECIPIENT
-            ):
-                halt = outcome
-            if position in again:
-                self._last[position] = outcome
-            elif not _elsewhere(outcome):
-                self._outcomes[position] = outcome
-        self._open = [position for position in self._open if self._outcomes[position] is None]
-        if halt is None:
-            return again
-        if halt.scope is Scope.MESSAGE:
-            for position in self._open:
-                self._outcomes[position] = halt
-            self._open = []
-        else:
-            self._fail(halt)
-        return None
-
-    def _fail(self, failure: Failure) -> None:
-        """
-        Tell all who are open of a failure that another host may do better than; a permanent one is the last word only
-        if every host had it.
-        """
-        self._short = permanent = isinstance(failure, PermanentFailure)
-        for position in self._open:
-            if not permanent or not isinstance(self._last[position], TransientFailure):
-                self._last[position] = failure
-
-    def _told(self) -> tuple[Outcome, ...]:
-        told = [outcome or last for outcome, last in zip(self._outcomes, self._last, strict=True)]
-        return cast("tuple[Outcome, ...]", tuple(told))
-
     def _target(self, candidate: Candidate, demand: Demand) -> Target:
         route = self._route
         return Target(
@@ -305,7 +242,8 @@ class Pass:
         Want a connection to the first host, at whichever of its addresses.
         """
         first, route = found[0], self._route
-        targets = [target._replace(address=c.address) for c in found if c.host == first.host and c.port == first.port]
+        others = [c for c in found if c is not first and c.host == first.host and c.port == first.port]
+        targets = [target, *[target._replace(address=other.address) for other in others]]
         return Want(targets, first.host, self._messages, self._attempt.site, route.max_connections)
 
     def _note(self, candidate: Candidate, connection: Connection) -> None:
@@ -341,10 +279,3 @@ def _left(found: Sequence[Candidate], connection: Connection) -> Sequence[Candid
     first = found[0]
     settled = {_address(first, connection), *connection.missed}
     return [c for c in found if c.host != first.host or c.port != first.port or c.address not in settled]
-
-
-def _elsewhere(outcome: Failure) -> bool:
-    """
-    Tell whether another host may do better.
-    """
-    return outcome.scope is Scope.HOST or (isinstance(outcome, TransientFailure) and outcome.scope is Scope.SESSION)

@@ -112,18 +112,3 @@ CLEARTEXT: Final = Demand(Policy.DISABLED)
 OPPORTUNISTIC: Final = Demand(Policy.OPPORTUNISTIC)
 REQUIRED: Final = Demand(Policy.REQUIRED)
 LOWERED: Final = Demand(Policy.REQUIRED, lowered=True)
-
-_LOCAL: Final[Mapping[Policy, Demand]] = {
-    Policy.DISABLED: CLEARTEXT,
-    Policy.OPPORTUNISTIC: OPPORTUNISTIC,
-    Policy.REQUIRED: REQUIRED,
-    Policy.DANE: OPPORTUNISTIC,
-}
-
-
-def local_demand(policy: Policy, host: str) -> Demand:
-    """
-    Tell what our operator demands of a host, where nobody else demands anything: DANE without TLSA records is
-    opportunistic (RFC 7672 §2.2).
-    """
-    return Demand(policy, (host,)) if policy is Policy.VERIFIED else _LOCAL[policy]
