@@ -24,6 +24,7 @@ from empath.census import Census
 from empath.config.changes import changes
 from empath.config.recipients import relay_of
 from empath.config.schema import Config
+from empath.dns.mta_sts.policies import REFRESH_INTERVAL
 from empath.interfaces import ISpool
 from empath.modules.builtin.core import CoreChecks
 from empath.modules.host import Modules
@@ -83,6 +84,7 @@ class EmpathService(MultiService):
         self._periodic = (
             Periodic("the census", self.census.take, config.delivery.process_interval, reactor),
             Periodic("the DNS cache's eviction", self.outgoing.evict, config.delivery.dns.eviction_interval, reactor),
+            Periodic("the refresh of MTA-STS policies", self.outgoing.sts.refresh, REFRESH_INTERVAL, reactor),
         )
         self.readiness = Readiness(config.health, self._checks(), reactor)
         self._http = self._make_http()
@@ -158,6 +160,7 @@ class EmpathService(MultiService):
             self.queue.stop,
             self.modules.stop,
             self.agent.stop,
+            self.outgoing.sts.stop,
             self.resolver.stop,
             self.readiness.stop,
             self.storages.close,

@@ -16,6 +16,8 @@ from empath.deliver.maildir import MaildirAgent
 from empath.deliver.overrides import Overrides
 from empath.deliver.routing import Routing
 from empath.deliver.smtp import SmtpAgent
+from empath.dns.mta_sts.fetching import PolicyFetcher
+from empath.dns.mta_sts.policies import StsPolicies
 from empath.dns.resolver import Resolver
 from empath.errors import ConfigError
 from empath.interfaces import InThread, IResolver, ISpool
@@ -47,6 +49,7 @@ class Outgoing:
     resolver: Resolver
     routing: Routing
     overrides: Overrides
+    sts: StsPolicies
     smtp_agent: SmtpAgent
     agent: Dispatch
     reporter: Reporter
@@ -80,6 +83,8 @@ def make_outgoing(
     resolver = Resolver(section.dns, reactor, machine.secret_chance, emit, machine.datagrams, machine.streams)
     routing = _routing(config)
     overrides = Overrides(routing, stores.storages.of(".dns"))
+    fetcher = PolicyFetcher(reactor, resolver, section.address_families, section.allow_private_mx)
+    sts = StsPolicies(resolver, fetcher.fetch, stores.storages.of(".mta-sts"), reactor, emit)
     smtp_agent = SmtpAgent(
         reactor,
         cast("IResolver", resolver),
@@ -89,13 +94,14 @@ def make_outgoing(
         config.hostname,
         routing.find,
         machine.addresses(),
+        policies=sts,
     )
     maildir = MaildirAgent(reactor, spool.open_body, in_thread, routing.find)
     agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir})
     reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
     queue = Queue(section, spool, agent, reporter.report_for, reactor, chance, emit)
-    restores = (overrides.restore,)
-    return Outgoing(reactor, resolver, routing, overrides, smtp_agent, agent, reporter, queue, restores)
+    restores = (overrides.restore, sts.restore) if section.tls.mta_sts else (overrides.restore,)
+    return Outgoing(reactor, resolver, routing, overrides, sts, smtp_agent, agent, reporter, queue, restores)
 
 
 def _routing(config: Config) -> Routing:

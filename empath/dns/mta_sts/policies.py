@@ -40,6 +40,7 @@ MOST_FAILURES: Final = 10_000
 USED_WITHIN: Final = 30 * DAY  # what was not used for longer is not refreshed, and ages
 AT_ONCE: Final = 10  # policies that are refreshed at a time
 PAGE: Final = 500
+REFRESH_INTERVAL: Final = 3600.0  # seconds
 
 Fetch = Callable[[str, str], Awaitable[StsPolicy | Unusable]]
 """
@@ -62,7 +63,7 @@ class _Flight:
 @implementer(IStsPolicies)
 class StsPolicies:
     """
-    Provides IStsPolicies. `restore` comes before anything else, `refresh` every hour or so, `stop` in the end.
+    Provides IStsPolicies. `restore` comes before anything else, `refresh` every REFRESH_INTERVAL, `stop` in the end.
     """
 
     def __init__(self, resolver: IResolver, fetch: Fetch, storage: IStorage, clock: IReactorTime, emit: Emit) -> None:
