@@ -5,7 +5,7 @@ A server for the resolver's tests: sockets that record what is sent and say what
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import dns.flags
@@ -77,9 +77,10 @@ class FakeDatagrams:
     Opens fake sockets and keeps them, the newest last; `trouble` is raised instead once it is set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[Server, DatagramReceiver], FakeSocket]) -> None:
         self.sockets: list[FakeSocket] = []
         self.trouble: OSError | None = None
+        self._make = make
 
     def __call__(self, server: Server, receiver: DatagramReceiver) -> FakeSocket:
         """
@@ -87,7 +88,7 @@ class FakeDatagrams:
         """
         if self.trouble is not None:
             raise self.trouble
-        self.sockets.append(FakeSocket(server, receiver))
+        self.sockets.append(self._make(server, receiver))
         return self.sockets[-1]
 
 
@@ -123,10 +124,11 @@ class Bench:
         servers: Sequence[Server] = (FIRST, SECOND),
         section: Dns | None = None,
         emit: Emit | None = None,
+        make: Callable[[Server, DatagramReceiver], FakeSocket] = FakeSocket,
     ) -> None:
         self.reactor = MemoryReactorClock()
         self.reactor.rightNow = NOW
-        self.datagrams = FakeDatagrams()
+        self.datagrams = FakeDatagrams(make)
         self.events: list[LifeEvent] = []
         self.resolver = Resolver(
             section or Dns(timeout=seconds(5)),
