@@ -142,14 +142,14 @@ class Site:
                 return ()
             return self._accepted(now)
         changes: tuple[Change, ...] = ()
-        if told is Told.UNREACHABLE:
-            changes = self._failed(now, reason)
-            changed = self._shaping and self._pace.unreachable(now, in_flight)
-        elif told is Told.SLOW_DOWN:
-            changed = self._pace.slow_down(now, in_flight, pause)
-        else:
+        if told is Told.NOTHING:
             self._pace.ended()
             return ()
+        if told is Told.SLOW_DOWN and self._shaping:
+            changed = self._pace.slow_down(now, in_flight, pause)
+        else:
+            changes = (BreakerChange(State.OPEN, reason),) if self.breaker.failed(now) else ()
+            changed = self._shaping and self._pace.unreachable(now, in_flight)
         self._settle()
         return (*changes, PaceChange(*self.shaped, reason)) if changed else changes
 
@@ -201,9 +201,6 @@ class Site:
         if recovered:
             changes = (BreakerChange(State.CLOSED, f"{self.name} accepts mail again"),)
         return (*changes, PaceChange(None, None, f"{self.name} takes all there is")) if lifted else changes
-
-    def _failed(self, now: float, reason: str) -> tuple[Change, ...]:
-        return (BreakerChange(State.OPEN, reason),) if self.breaker.failed(now) else ()
 
     def _full(self) -> Hold:
         detail = f"{self.in_flight} of {self._most:g} connections to {self.name} are in use"
