@@ -148,8 +148,11 @@ class Dialing:
         """
         Begin with the first target, which is counted already.
         """
-        first, *self._left = targets
+        first = targets[0]
         self._start(first)
+        if len(targets) == 1:
+            return
+        self._left.extend(targets[1:])
         if any(_family(target) != _family(first) for target in self._left):
             self._timer = self._clock.callLater(HEAD_START, self._race)
 

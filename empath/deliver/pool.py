@@ -84,7 +84,7 @@ class Pool:
             targets = self._slow.last(want.targets, self._clock.seconds())
             lane = self._lanes.setdefault(targets[0], Lane())
             if lane.open < self.limits.max_per_server:
-                return await self._open(want._replace(targets=targets))
+                return await self._open(want if targets is want.targets else want._replace(targets=targets))
             if lane.idle:
                 lane.idle.pop(0).leave()
             got = await _join(lane.line)

@@ -9,10 +9,11 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectError
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.config.schema import ConnectionPool
+from empath.config.schema import ConnectionPool, Domain
 from empath.config.schema import Delivery as Section
+from empath.config.units import Duration
 from empath.mail.outcome import Outcome
-from tests.deliver.fakes import CLOSE, HANG
+from tests.deliver.fakes import CLOSE, HANG, Server
 from tests.deliver.world import SENT, SENT_2, World, message, spell
 
 
@@ -131,6 +132,62 @@ class ReuseTests(SynchronousTestCase):
         self.assertEqual(len(world.mx1.transports), 2)
         self.assertEqual(world.mx1.verbs().count("QUIT"), 1)
 
+    def test_max_messages_of_a_domain(self) -> None:
+        """
+        A domain's own limit counts for it, above the general one or below; another domain may fill up what is left.
+        """
+        section = Section(
+            connection_pool=ConnectionPool(max_messages=2),
+            domains={"example.org": Domain(max_messages=1), "example.com": Domain(max_messages=3)},
+        )
+        world = World(section)
+        world.resolver.table["example.com", "MX"] = world.resolver.table["example.org", "MX"]
+        for _ in range(2):
+            world.deliver()
+        self.assertEqual(len(world.mx1.transports), 2)
+        for _ in range(3):
+            world.deliver(message("a@example.com"))
+        self.assertEqual(len(world.mx1.transports), 3)
+        world.deliver(message("a@example.com"))
+        self.assertEqual((len(world.mx1.transports), world.mx1.open), (4, 1))
+        world.deliver()
+        self.assertEqual((len(world.mx1.transports), world.mx1.open), (5, 0))
+
+    def test_max_messages_within_a_message(self) -> None:
+        """
+        What a message takes in several transactions counts as often.
+        """
+        world = World(Section(max_recipients_per_transaction=1, connection_pool=ConnectionPool(max_messages=2)))
+        self.assertEqual(world.deliver(message("a@example.org", "b@example.org", "c@example.org")), SENT * 3)
+        self.assertEqual(len(world.mx1.transports), 2)
+
+    def test_max_age(self) -> None:
+        """
+        A connection that is too old is not used any more, nor does it stay idle for longer.
+        """
+        world = World(Section(connection_pool=ConnectionPool(max_age=Duration(60), idle_timeout=Duration(25))))
+        for _ in range(3):
+            world.deliver()
+            world.reactor.advance(20)
+            world.reactor.run()
+        self.assertEqual((len(world.mx1.transports), world.mx1.open), (1, 0))
+        world.deliver()
+        self.assertEqual(len(world.mx1.transports), 2)
+
+    def test_max_age_at_the_end(self) -> None:
+        """
+        A transaction that began in time ends, then the connection says QUIT.
+        """
+        world = World(Section(connection_pool=ConnectionPool(max_age=Duration(60))))
+        world.server(1, CONTENT=HANG)
+        told = world.start()
+        world.reactor.run()
+        world.reactor.advance(61)
+        world.mx1.go_on(world.mx1.transports[0], "250 2.0.0 queued")
+        world.reactor.run()
+        self.assertEqual(spell(self.successResultOf(told)), SENT)
+        self.assertEqual(world.mx1.verbs()[-1], "QUIT")
+
     def test_reconfigured(self) -> None:
         """
         New limits hold for what begins later.
@@ -217,6 +274,52 @@ class LineTests(SynchronousTestCase):
             self.successResultOf(each)
         self.assertEqual(world.mx1.open, 2)
         self.assertEqual(world.deliver(), SENT)
+
+
+class SiteTests(SynchronousTestCase):
+    """
+    Connections that count for a site.
+    """
+
+    def world(self) -> World:
+        """
+        Let the site of example.org have two connections.
+        """
+        return World(max_connections=2)
+
+    def begin(self, world: World, host: int) -> None:
+        """
+        Deliver to one host of the site.
+        """
+        world.resolver.table["example.org", "MX"] = [(10, f"mx{host}.example.org")]
+        told = world.start(site="(mx1|mx2).example.org")
+        world.reactor.run()
+        self.successResultOf(told)
+
+    def test_counted(self) -> None:
+        """
+        Connections are told by site, from the first try to connect to the last byte.
+        """
+        world = self.world()
+        for host in (1, 2):
+            self.begin(world, host)
+        self.assertEqual(list(world.agent.connections()), [("(mx1|mx2).example.org", 2)])
+        world.reactor.advance(30)
+        world.reactor.run()
+        self.assertEqual(list(world.agent.connections()), [])
+
+    def test_idle_one_makes_room(self) -> None:
+        """
+        Idle connections count: one of another host of the site is closed before there would be too many.
+        """
+        world = self.world()
+        for host in (1, 2):
+            self.begin(world, host)
+        world.reactor.servers["192.0.2.3:25"] = Server(world.reactor)
+        world.resolver.table["mx3.example.org", "A"] = ["192.0.2.3"]
+        self.begin(world, 3)
+        self.assertEqual((world.mx1.verbs()[-1], world.mx1.open, world.mx2.open), ("QUIT", 0, 1))
+        self.assertEqual(list(world.agent.connections()), [("(mx1|mx2).example.org", 2)])
 
 
 class CancelTests(SynchronousTestCase):

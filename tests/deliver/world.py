@@ -160,13 +160,13 @@ class World:
             self.mx2 = server
         return server
 
-    def start(self, carried: Message | None = None) -> Deferred[tuple[Outcome, ...]]:
+    def start(self, carried: Message | None = None, site: str = "") -> Deferred[tuple[Outcome, ...]]:
         """
-        Start a delivery.
+        Start a delivery, to the hosts of a site.
         """
         carried = carried or message()
         (delivery,) = deliveries_of(carried)
-        self.attempt = Attempt(1, self.reactor.seconds())
+        self.attempt = Attempt(1, self.reactor.seconds(), site=site)
         return Deferred.fromCoroutine(cast(Any, self.agent.deliver(carried, delivery, self.attempt)))
 
     def deliver(self, carried: Message | None = None) -> list[str]:
