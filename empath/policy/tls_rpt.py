@@ -14,6 +14,7 @@ from empath.mail.address import Address, parse_address, parse_domain
 
 OWNER: Final = "_smtp._tls."  # goes before the domain
 MOST_ENDPOINTS: Final = 10  # of one domain; the rest gets nothing
+LONGEST_URL: Final = 1000
 
 _BLANKS: Final = " \t"
 _FIELD: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[!-:<-~][ -:<-~]*+"  # of a value only rua has blanks, or another "="
@@ -79,7 +80,7 @@ def _web(url: str) -> Web:
     Read an HTTPS URL that names a host, and nobody's password.
     """
     match = _HTTPS.fullmatch(url)
-    if match is None:
+    if match is None or len(url) > LONGEST_URL:
         raise ValueError("no HTTPS URL")
     port = int(match["port"] or 443)
     if not 0 < port < 65536:

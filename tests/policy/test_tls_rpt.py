@@ -95,6 +95,7 @@ class EndpointTests(SynchronousTestCase):
             "https:///a": [],
             "https://x..test/": [],
             "https://[::1]/": [],
+            f"https://x.test/{'a' * 1000}": [],
             "http://x.test/": [],
             "https:x.test": [],
         }.items():

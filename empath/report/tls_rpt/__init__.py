@@ -1,0 +1,3 @@
+"""
+Reports about TLS to the domains that we send to (RFC 8460).
+"""

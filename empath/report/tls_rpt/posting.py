@@ -1,0 +1,135 @@
+"""
+Reports over HTTPS (RFC 8460 §5.4): one POST, to a certified host, no redirect, bounded in time.
+
+Fatal: nothing. Told: whatever keeps the server from taking the report; who asks tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from OpenSSL import SSL
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.web.client import URI, Agent, ResponseFailed
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from empath.interfaces import IResolver
+from empath.mail.answer import Answer
+from empath.net.certified import CertifiedHosts
+from empath.policy import mx
+from empath.policy.tls_rpt import Web
+from empath.report.tls_rpt.writing import MEDIA_TYPE, Report
+
+TIMEOUT: Final = 60.0  # seconds for all of it
+CONNECT_TIMEOUT: Final = 20.0
+
+_TROUBLE: Final = (ConnectError, ConnectionClosed, ResponseFailed, SSL.Error, OSError)
+
+
+class Poster:
+    """
+    Posts reports. `families` are those of the addresses to use, in their order; unless `allow_private`, nothing is sent
+    to an address of a private network. `trust_root` is whom certificates are judged by, the system's roots by default.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        resolver: IResolver,
+        families: Sequence[Literal["ipv6", "ipv4"]],
+        allow_private: bool,
+        trust_root: Any = None,
+    ) -> None:
+        self._reactor = reactor
+        self._resolver = resolver
+        self._rdtypes = [mx.RDTYPES[family] for family in families]
+        self._allow_private = allow_private
+        self._hosts = CertifiedHosts(trust_root)
+
+    def post(self, web: Web, report: Report) -> Deferred[str]:
+        """
+        Give a report to a server; tells why it was not taken, "" if it was. It fails only if it is cancelled.
+        """
+        posting: Deferred[str] = Deferred.fromCoroutine(self._post(web, report))
+        return posting.addTimeout(TIMEOUT, self._reactor, lambda _, seconds: f"no answer within {seconds:g} s")
+
+    async def _post(self, web: Web, report: Report) -> str:
+        address = await self._address(web.host)
+        if not address:
+            return "it has no address that we would connect to"
+        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        there = kind(self._reactor, address, web.port, CONNECT_TIMEOUT)
+        line = _Line(wrapClientTLS(self._hosts.host(web.host), there))
+        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, line))
+        headers = {"Content-Type": MEDIA_TYPE, "User-Agent": "empath"}
+        try:
+            response = await client.post(
+                web.url, data=report.content, headers=headers, allow_redirects=False, unbuffered=True
+            )
+        except _TROUBLE as trouble:
+            return _words(trouble)
+        finally:
+            line.close()
+        return "" if 200 <= response.code < 300 else f"the answer is {response.code}"
+
+    async def _address(self, host: str) -> str:
+        """
+        Look up where the server is.
+        """
+        for rdtype in self._rdtypes:
+            asked = self._resolver.lookup(host, rdtype)
+            answer = asked if isinstance(asked, Answer) else await asked
+            for address in answer.addresses:
+                if self._allow_private or mx.is_public(address):
+                    return address
+        return ""
+
+
+@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+class _Line:
+    """
+    The one place to go to, whatever the URL; what the server says beside its code is of no interest, so the connection
+    is cut once that is known.
+    """
+
+    def __init__(self, there: IStreamClientEndpoint) -> None:
+        self._there = there
+        self._protocol: Any = None
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """
+        It is this one.
+        """
+        return self
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803 Twisted names it
+        """
+        Connect.
+        """
+        return self._there.connect(protocolFactory).addCallback(self._connected)
+
+    def close(self) -> None:
+        """
+        Cut the connection, if there is one.
+        """
+        if self._protocol is not None and self._protocol.transport is not None:
+            self._protocol.transport.abortConnection()
+
+    def _connected(self, protocol: Any) -> Any:
+        self._protocol = protocol
+        return protocol
+
+
+def _words(trouble: BaseException) -> str:
+    if isinstance(trouble, ResponseFailed) and trouble.reasons:
+        return _words(trouble.reasons[0].value)
+    if isinstance(trouble, SSL.Error):
+        queue: Any = trouble.args[0] if trouble.args else None
+        return f"TLS failed: {queue[-1][-1]}" if isinstance(queue, list) and queue else "TLS failed"
+    return str(trouble) or type(trouble).__name__
