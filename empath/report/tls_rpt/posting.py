@@ -16,6 +16,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, w
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, ResponseFailed
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
@@ -67,7 +68,7 @@ class Poster:
         there = kind(self._reactor, address, web.port, CONNECT_TIMEOUT)
         line = _Line(wrapClientTLS(self._hosts.host(web.host), there))
         client = HTTPClient(Agent.usingEndpointFactory(self._reactor, line))
-        headers = {"Content-Type": MEDIA_TYPE, "User-Agent": "empath"}
+        headers = Headers({"Content-Type": [MEDIA_TYPE], "User-Agent": ["empath"]})
         try:
             response = await client.post(
                 web.url, data=report.content, headers=headers, allow_redirects=False, unbuffered=True
