@@ -10,9 +10,9 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
 
-from empath.deliver.handshake import Handshake
+from empath.deliver.handshake import Handshake, looks
 from empath.net.tls_files import Identity
-from empath.policy.tls import Demand, Policy
+from empath.policy.tls import Demand
 
 Find = Callable[[str], "Identity | None"]
 """
@@ -35,8 +35,7 @@ class TlsContexts:
         """
         Begin TLS with whoever answers as `host`, with a certificate of our own if `identity` names one.
         """
-        judging = bool(demand.names) and demand.policy is not Policy.DANE
-        return Handshake(self._context(judging, identity), demand, host)
+        return Handshake(self._context(looks(demand), identity), demand, host)
 
     def _context(self, judging: bool, identity: str) -> SSL.Context:
         shown = self._find(identity) if identity else None

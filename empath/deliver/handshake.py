@@ -67,7 +67,7 @@ class Handshake:
         connection = SSL.Connection(self._context, None)
         if not is_address(self._server_name):
             connection.set_tlsext_host_name(self._server_name.encode("ascii", "ignore"))
-        if self._demand.names and self._demand.policy is not Policy.DANE:
+        if looks(self._demand):
             connection.set_verify(SSL.VERIFY_PEER, self._look)
         if self._session is not None:
             connection.set_session(self._session)
@@ -91,6 +91,13 @@ class Handshake:
             elif depth == 0:
                 self.rejection = misnamed(certificate, self._demand.names)
         return self.rejection is None or not self._demand.judged
+
+
+def looks(demand: Demand) -> bool:
+    """
+    Tell whether a certificate is held against the trusted roots and the host's names.
+    """
+    return demand.policy is Policy.VERIFIED or (bool(demand.names) and demand.policy is not Policy.DANE)
 
 
 def why_failed(reason: Failure) -> str:

@@ -122,7 +122,7 @@ def assurance(to: Destination, host: str, tlsa: Tlsa | Barred | None) -> Assuran
     basis = _basis(tlsa, sts)
     barred = _barred(to, host, tlsa, sts)
     if barred is not None:
-        return Assurance(CLEARTEXT, barred, basis)
+        return Assurance(Demand(Policy.DANE, (host,)), barred, basis)  # no certificate could meet it
     demand = _demand(to, host, tlsa if isinstance(tlsa, Tlsa) else None, sts)
     return Assurance(demand, None, basis, _remark(host, tlsa, demand, sts))
 

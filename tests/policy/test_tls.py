@@ -8,7 +8,7 @@ from itertools import product
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.policy.tls import COURSES, Course, Policy, Seen, course
+from empath.policy.tls import COURSES, LOWERED, REQUIRED, Course, Demand, Policy, Seen, course
 
 
 class CourseTests(SynchronousTestCase):
@@ -26,7 +26,7 @@ class CourseTests(SynchronousTestCase):
         """
         An unmet policy waits for another host.
         """
-        for policy, seen in product((Policy.REQUIRED, Policy.VERIFIED), Seen):
+        for policy, seen in product((Policy.REQUIRED, Policy.VERIFIED, Policy.DANE), Seen):
             self.assertIn(course(policy, seen), (Course.STARTTLS, Course.NEXT_HOST))
 
     def test_opportunistic(self) -> None:
@@ -43,3 +43,24 @@ class CourseTests(SynchronousTestCase):
         """
         self.assertIs(course(Policy.OPPORTUNISTIC, Seen.FAILED, implicit=True), Course.NEXT_HOST)
         self.assertIs(course(Policy.OPPORTUNISTIC, Seen.NOT_OFFERED, implicit=True), Course.CLEARTEXT)
+
+
+class DemandTests(SynchronousTestCase):
+    """
+    What hosts must show.
+    """
+
+    def test_equal_demands_share(self) -> None:
+        """
+        Equal demands are one: connections are shared where nothing differs.
+        """
+        one, other = (Demand(Policy.VERIFIED, (f"{host}.example",)) for host in ("mx1", "mx1"))
+        self.assertEqual((one, hash(one)), (other, hash(other)))
+        self.assertNotEqual(one, Demand(Policy.VERIFIED, ("mx2.example",)))
+        self.assertNotEqual(REQUIRED, LOWERED)
+
+    def test_judged(self) -> None:
+        """
+        Certificates end a session under "verified" and DANE only.
+        """
+        self.assertEqual([p for p in Policy if Demand(p, ("mx",)).judged], [Policy.VERIFIED, Policy.DANE])
