@@ -119,7 +119,10 @@ class Validator:
                 found = zone
             if found.security is not Security.BOGUS:
                 return found
-        return found if candidates else await self._unsigned(owner, question.type)
+        if candidates and not _denies(message, owner, below=candidates[0]):
+            return found
+        unsigned = await self._unsigned(owner, question.type)
+        return unsigned if unsigned.security is Security.INSECURE or not candidates else found
 
     async def _unsigned(self, name: dns.name.Name, rdtype: RdataType) -> Finding:
         """
@@ -164,8 +167,13 @@ def _over(section: Sequence[RRset], rrset: RRset) -> list[RRset]:
     return [found for found in section if found.name == rrset.name and found.rdclass == rrset.rdclass]
 
 
-def _denies(message: dns.message.Message, owner: dns.name.Name) -> bool:
+def _denies(message: dns.message.Message, owner: dns.name.Name, below: dns.name.Name | None = None) -> bool:
     """
     Tell whether a message says something of `owner`: it brings the SOA of a zone around it (RFC 2308 §2.2).
+
+    With `below`, only a zone below that one counts, which may be unsigned though the one above proves a wildcard.
     """
-    return any(rrset.rdtype == RdataType.SOA and owner.is_subdomain(rrset.name) for rrset in message.authority)
+    zones = [rrset.name for rrset in message.authority if rrset.rdtype == RdataType.SOA]
+    return any(
+        owner.is_subdomain(zone) and (below is None or (zone != below and zone.is_subdomain(below))) for zone in zones
+    )

@@ -110,7 +110,7 @@ class Zone:
         """
         Make its signed SOA.
         """
-        return self.records(self.text, "SOA", f"ns.{self.text} root.{self.text} 1 2 3 4 60")
+        return self.records(self.text, "SOA", f"ns.lab. root.lab. 1 2 3 4 {TTL}")
 
 
 def nsec3_hash(text: str, iterations: int = 0, salt: bytes = b"") -> bytes:
@@ -210,7 +210,7 @@ class World:
         """
         Add a zone that is not signed.
         """
-        self.say(answer(text, "DS", authority=[*parent.soa(), *parent.nsec(text, f"~.{parent.text}", "NS")]))
+        self.say(answer(text, "DS", authority=[*parent.soa(), *parent.nsec(text, f"~.{parent.name}", "NS")]))
 
     def say(self, message: dns.message.Message) -> None:
         """
