@@ -45,7 +45,7 @@ class TlsContexts:
         return known[1]
 
     def _made(self, judging: bool, shown: Identity | None) -> SSL.Context:
-        least = {"raiseMinimumTo": TLSVersion.TLSv1_2}
+        least: Any = {"raiseMinimumTo": TLSVersion.TLSv1_2, "enableSessionTickets": True}  # see TlsSessions
         if judging:
             trust = platformTrust() if self._trust_root is None else self._trust_root
             context = CertificateOptions(trustRoot=trust, **least).getContext()
