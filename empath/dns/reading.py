@@ -22,6 +22,7 @@ from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.SOA import SOA
 from dns.rrset import RRset
 
+from empath.dns.opaque import read_opaque
 from empath.dns.question import Question
 from empath.dns.records import host_text, positive
 from empath.dns.told import Alias, Cut, Heard, NotUnderstood, Reading, Useless
@@ -56,13 +57,22 @@ def read(wire: bytes, ident: int, question: Question) -> Reading | None:
     if sum(counts) > MAX_IN_MESSAGE:
         return Useless("malformed", f"sent more than {MAX_IN_MESSAGE} records")
     try:
-        message = dns.message.from_wire(wire, ignore_trailing=True)
+        message = _parse(wire, question)
         reading = _judge(message, question)
     except _BROKEN as trouble:
         return Useless("malformed", f"sent a broken answer ({type(trouble).__name__})")
     if isinstance(reading, Heard | Alias):
         return attrs.evolve(reading, authentic=bool(flags & dns.flags.AD), message=message)
     return reading
+
+
+def _parse(wire: bytes, question: Question) -> dns.message.Message:
+    try:
+        return dns.message.from_wire(wire, ignore_trailing=True)
+    except _BROKEN:
+        if question.type != dns.rdatatype.TLSA:
+            raise
+        return read_opaque(wire)
 
 
 def _repeats(wire: bytes, question: Question) -> bool:

@@ -5,6 +5,7 @@ From records on the wire to values: only what can be used, and no more of it tha
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import Final
 
 import dns.name
@@ -12,7 +13,6 @@ import dns.rdatatype
 from dns.rdtypes.ANY.CNAME import CNAME
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.PTR import PTR
-from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
@@ -44,9 +44,16 @@ def positive(records: RRset, ttl: float) -> Heard | Useless:
         case dns.rdatatype.PTR:
             hosts = [host_text(record.target) for record in records if isinstance(record, PTR)]
             return Heard(Found.RECORDS, ttl, texts=tuple([host for host in hosts if host][:MAX_RECORDS]))
-    addresses = tuple(record.address for record in records if isinstance(record, A | AAAA))
+    addresses = tuple(_plain(record.address) for record in records if isinstance(record, A | AAAA))
     cut = f"only {MAX_RECORDS} of {len(addresses)} addresses kept" if len(addresses) > MAX_RECORDS else ""
     return Heard(Found.RECORDS, ttl, addresses=addresses[:MAX_RECORDS], detail=cut)
+
+
+def _plain(address: str) -> str:
+    """
+    Write an address as everybody here does: not with the dots of IPv4 in IPv6.
+    """
+    return str(IPv6Address(address)) if ":" in address and "." in address else address
 
 
 def _texts(records: RRset, ttl: float) -> Heard:
@@ -66,11 +73,8 @@ def _associations(records: RRset, ttl: float) -> Heard:
     """
     Take the TLSA records that fit, the digests before whole certificates and keys: those are what most servers use.
     """
-    found = [
-        TlsaRecord(int(record.usage), int(record.selector), int(record.mtype), bytes(record.cert))
-        for record in records
-        if isinstance(record, TLSA)
-    ]
+    written = [record.to_generic().data for record in records]
+    found = [TlsaRecord(data[0], data[1], data[2], data[3:]) for data in written if len(data) > 2]
     found.sort(key=lambda record: (len(record.association), record.usage, record.selector, record.matching))
     kept: list[TlsaRecord] = []
     room = MAX_ASSOCIATIONS
@@ -78,7 +82,7 @@ def _associations(records: RRset, ttl: float) -> Heard:
         room -= len(record.association)
         if room >= 0:
             kept.append(record)
-    cut = f"only {len(kept)} of {len(found)} TLSA records kept" if len(kept) < len(found) else ""
+    cut = f"only {len(kept)} of {len(written)} TLSA records kept" if len(kept) < len(written) else ""
     return Heard(Found.RECORDS, ttl, detail=cut, tlsa=tuple(kept))
 
 

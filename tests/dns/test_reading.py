@@ -78,6 +78,28 @@ class PositiveTests(SynchronousTestCase):
         cut = "only 1 of 2 TLSA records kept"
         self.assertEqual(heard, Heard(Found.RECORDS, 60, detail=cut, tlsa=(TlsaRecord(3, 1, 1, b"\xab" * 32),)))
 
+    def test_associations_that_are_none(self) -> None:
+        """
+        A record whose data are not what its matching type says is as unusable as any other, and harms none of them;
+        what is too short to be a record at all is left out, and said.
+        """
+        asked = question_of("_25._tcp.mx.example.org", "TLSA")
+        wrong, short, good = r"\# 5 030101abcd", r"\# 2 0301", r"\# 35 030101" + "ee" * 32
+        unread = [f"_25._tcp.mx.example.org. 60 IN TYPE65280 {data}" for data in (wrong, short, good)]
+        wire = answer_to(query(asked, IDENT, Manner()), *unread).replace(b"\xff\x00\x00\x01", b"\x00\x34\x00\x01")
+        self.assertEqual(
+            read(wire, IDENT, asked),
+            Heard(
+                Found.RECORDS,
+                60,
+                detail="only 2 of 3 TLSA records kept",
+                tlsa=(TlsaRecord(3, 1, 1, b"\xab\xcd"), TlsaRecord(3, 1, 1, b"\xee" * 32)),
+            ),
+        )
+        broken = read(wire[:-1], IDENT, asked)
+        assert isinstance(broken, Useless)
+        self.assertEqual(broken.kind, "malformed")
+
     def test_alias_asked_for(self) -> None:
         """
         Who asks for the alias itself is told where it leads; a target that is no host name is none.
@@ -122,6 +144,14 @@ class PositiveTests(SynchronousTestCase):
         self.assertEqual(
             told(SIX, "example.org. 60 IN AAAA 2001:DB8:0::1"), Heard(Found.RECORDS, 60, addresses=("2001:db8::1",))
         )
+
+    def test_address_is_written_in_one_way(self) -> None:
+        """
+        IPv6 addresses are written without IPv4's dots, so that two that are equal look so.
+        """
+        heard = told(SIX, "example.org. 5 IN AAAA ::1.2.3.4", "example.org. 5 IN AAAA 2001:DB8:0::1")
+        assert isinstance(heard, Heard)
+        self.assertEqual(sorted(heard.addresses), ["2001:db8::1", "::102:304"])
 
     def test_alias_in_the_answer(self) -> None:
         """
