@@ -42,7 +42,7 @@ from empath.mail.outcome import Outcome
 from empath.mail.reply import Reply
 from empath.mail.wish import wishes
 from empath.policy.route import Route
-from empath.policy.tls import Asker, Course, Seen, course
+from empath.policy.tls import Course, Seen, course
 from empath.smtp.client import ClientSession
 from empath.smtp.client_events import State, Terms
 from empath.smtp.sasl import Credentials
@@ -178,7 +178,7 @@ class SmtpAgent:
             secured=implicit,
             credentials=Credentials(target.username, target.password) if target.username else None,
             clear_auth=bool(target.username) and all(ip_address(each.address).is_loopback for each in want.targets),
-            guarded=target.demand.asker is Asker.REQUIRETLS,
+            guarded=target.demand.guarded,
         )
         if target.demand.lowered:
             log.warn("{host}: its certificate is not looked at, as accept_invalid_certs says", host=host)

@@ -225,11 +225,11 @@ def _demand(to: Destination, host: str, tlsa: Tlsa | None, sts: StsPolicy | None
     if tlsa is not None and records:
         asker = Asker.REQUIRETLS if required else Asker.DANE
         names = dict.fromkeys((tlsa.base, host, to.domain, *to.aliases) if _known(to) else (tlsa.base, host))
-        return Demand(Policy.DANE, tuple(names), records, asker)
+        return Demand(Policy.DANE, tuple(names), records, asker, named=_named(to, host))
     if required:
-        return Demand(Policy.VERIFIED, (host,), (), Asker.REQUIRETLS)
+        return Demand(Policy.VERIFIED, (host,), (), Asker.REQUIRETLS, named=True)
     if sts is not None and sts.mode is Mode.ENFORCE:
-        return Demand(Policy.VERIFIED, (host,), (), Asker.MTA_STS)
+        return Demand(Policy.VERIFIED, (host,), (), Asker.MTA_STS, named=True)
     local = _local(to, host, encrypted=to.encrypted or tlsa is not None)
     if sts is not None and to.collected and not local.judged:
         return attrs.evolve(local, names=(host,))
@@ -250,7 +250,7 @@ def _local(to: Destination, host: str, *, encrypted: bool) -> Demand:
     """
     match to.local:
         case Policy.VERIFIED:
-            return LOWERED if to.lowered else Demand(Policy.VERIFIED, (host,))
+            return LOWERED if to.lowered else Demand(Policy.VERIFIED, (host,), named=_named(to, host))
         case Policy.DISABLED:
             return CLEARTEXT
         case Policy.REQUIRED:

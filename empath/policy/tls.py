@@ -91,7 +91,8 @@ class Demand:
 
     `names` are those of which the certificate must carry one: judged under VERIFIED, under DANE for usage 2, and
     otherwise only for a report (MTA-STS in testing mode), without consequence. `tlsa` are the usable records, under
-    DANE. `lowered`: the operator accepts certificates that are not valid, where VERIFIED was asked for.
+    DANE. `lowered`: the operator accepts certificates that are not valid, where VERIFIED was asked for. `named`:
+    somebody vouches that this is a host of the domain.
     """
 
     policy: Policy
@@ -99,6 +100,14 @@ class Demand:
     tlsa: tuple[TlsaRecord, ...] = ()
     asker: Asker = Asker.LOCAL
     lowered: bool = False
+    named: bool = False
+
+    @property
+    def guarded(self) -> bool:
+        """
+        Whether whoever meets this is a next hop as REQUIRETLS wants it (RFC 8689 §2).
+        """
+        return self.named and self.judged
 
     @property
     def judged(self) -> bool:

@@ -38,9 +38,9 @@ ELSEWHERE = StsPolicy(Mode.ENFORCE, ("mx.example.net",), 86400)
 TESTING = StsPolicy(Mode.TESTING, ("mx.example.org",), 86400)
 TESTING_ELSEWHERE = StsPolicy(Mode.TESTING, ("mx.example.net",), 86400)
 NO_MORE = StsPolicy(Mode.NONE, (), 86400)
-VERIFIED = Demand(Policy.VERIFIED, (HOST,))
-DANE = Demand(Policy.DANE, (HOST, DOMAIN), (RECORD,), Asker.DANE)
-STS = Demand(Policy.VERIFIED, (HOST,), (), Asker.MTA_STS)
+VERIFIED = Demand(Policy.VERIFIED, (HOST,), named=True)
+DANE = Demand(Policy.DANE, (HOST, DOMAIN), (RECORD,), Asker.DANE, named=True)
+STS = Demand(Policy.VERIFIED, (HOST,), (), Asker.MTA_STS, named=True)
 
 
 class DemandTests(SynchronousTestCase):
@@ -99,6 +99,20 @@ class DemandTests(SynchronousTestCase):
             self.assertEqual(self.of(Policy.DANE, SECURE, mx=mx).demand.names, (HOST,))
         alias = Tlsa("real.example.net", (RECORD,))
         self.assertEqual(self.of(Policy.DANE, alias).demand.names, ("real.example.net", HOST, DOMAIN))
+
+    def test_guarded(self) -> None:
+        """
+        REQUIRETLS may be said to a host that has to prove itself and that somebody vouches for: the operator, DNSSEC or
+        an MTA-STS policy (RFC 8689 §2), whoever it is that asks.
+        """
+        for local, tlsa in ((Policy.VERIFIED, None), (Policy.DANE, SECURE)):
+            self.assertTrue(self.of(local, tlsa).demand.guarded)
+            self.assertTrue(self.of(local, tlsa, mx=None).demand.guarded)
+            self.assertFalse(self.of(local, tlsa, mx=Security.INSECURE).demand.guarded)
+            self.assertTrue(self.of(local, tlsa, mx=Security.INSECURE, sts=TESTING).demand.guarded)
+        self.assertTrue(self.of(Policy.OPPORTUNISTIC, mx=Security.INSECURE, sts=ENFORCE).demand.guarded)
+        for local in (Policy.DISABLED, Policy.OPPORTUNISTIC, Policy.REQUIRED, Policy.DANE):
+            self.assertFalse(self.of(local).demand.guarded)
 
     def test_useless_records(self) -> None:
         """
@@ -208,9 +222,10 @@ class DemandTests(SynchronousTestCase):
         for local in Policy:
             self.assertTrue(Destination(DOMAIN, local, wish=Wish.REQUIRE).asks_tlsa)
             required: dict[str, Any] = {"wish": Wish.REQUIRE}
-            self.assertEqual(self.of(local, **required).demand, Demand(Policy.VERIFIED, (HOST,), (), Asker.REQUIRETLS))
+            demand = Demand(Policy.VERIFIED, (HOST,), (), Asker.REQUIRETLS, named=True)
+            self.assertEqual(self.of(local, **required).demand, demand)
             dane = self.of(local, SECURE, **required).demand
-            self.assertEqual(dane, Demand(Policy.DANE, (HOST, DOMAIN), (RECORD,), Asker.REQUIRETLS))
+            self.assertEqual(dane, Demand(Policy.DANE, (HOST, DOMAIN), (RECORD,), Asker.REQUIRETLS, named=True))
 
     def test_requiretls_needs_a_host_that_is_vouched_for(self) -> None:
         """
