@@ -15,7 +15,8 @@ DEEPEST: Final = 256.0  # and no less often than this part of what it took
 SLACK: Final = 0.05  # seconds by which attempts may be late without being lost
 ROUND: Final = 1.0  # seconds that a change has at least to show what it does
 GENTLE: Final = 0.9  # what is left of a rate that was nearly right
-GENTLER: Final = 0.95  # the same where nine of ten attempts did well
+GENTLER: Final = 0.95  # the same where this share of the attempts did well, and so many at a time are no trouble
+WELL: Final = 0.9
 LOST: Final = 0.7  # what is left after connections failed
 FEW: Final = 10  # connections fail for many reasons: one in so many means nothing
 UNKNOWN: Final = 1.0  # the rate, in attempts a second, of a site that never took anything
@@ -117,10 +118,10 @@ class Pace:
         share = self._meter.share
         if measured is not None:
             top = measured if self._rate is None else self._measured(measured, self._rate)
-            rates = (top, top * (GENTLER if share > 0.9 else GENTLE))
+            rates = (top, top * (GENTLER if share > WELL else GENTLE))
         else:
             rates = self._closed(0.5 if self._meter.refusals < 4 else 0.25)
-        self._fall(now, in_flight, rates, min(0.85, max(0.5, share)))
+        self._fall(now, in_flight, rates, 1.0 if share > WELL else min(0.85, max(0.5, share)))
         return True
 
     def unreachable(self, now: float, in_flight: int) -> bool:
