@@ -45,13 +45,15 @@ Asks for records with DO and CD set; the whole message, None if no server gave a
 @attrs.frozen(slots=True, eq=False)
 class Standing:
     """
-    What holds for the records of a name until `until`: SECURE with the zone that signs them, INSECURE or BOGUS.
+    What holds for the records of a name until `until`: SECURE with the zone that signs them, INSECURE or BOGUS; the
+    last because nobody answered where it is `silent`.
     """
 
     security: Security
     why: str
     until: float
     zone: Zone | None = None
+    silent: bool = False
 
 
 class Chain:
@@ -208,4 +210,4 @@ class Chain:
         return Standing(Security.BOGUS, why, self._clock.seconds() + BOGUS)
 
     def _silent(self, why: str) -> Standing:
-        return Standing(Security.BOGUS, why, self._clock.seconds() + SILENCE)
+        return Standing(Security.BOGUS, why, self._clock.seconds() + SILENCE, silent=True)

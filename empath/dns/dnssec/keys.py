@@ -33,6 +33,7 @@ _SHA2: Final = frozenset({DSDigest.SHA256, DSDigest.SHA384})
 _DIGESTS: Final = _SHA2 | {DSDigest.SHA1}
 _RSA: Final = frozenset({Algorithm.RSASHA1, Algorithm.RSASHA1NSEC3SHA1, Algorithm.RSASHA256, Algorithm.RSASHA512})
 _CURVES: Final = frozenset({Algorithm.ECDSAP256SHA256, Algorithm.ECDSAP384SHA384, Algorithm.ED25519, Algorithm.ED448})
+_POLICY: Final = dns.dnssec.allow_all_policy  # what is allowed is decided here: `known`, `known_digests`
 _BROKEN: Final = (
     dns.exception.DNSException,
     cryptography.exceptions.UnsupportedAlgorithm,
@@ -118,7 +119,7 @@ def vouched_keys(name: dns.name.Name, records: Sequence[DS], keys: Iterable[Key]
 def _vouches(ds: DS, name: dns.name.Name, key: Key, work: Work) -> bool:
     if (ds.key_tag, ds.algorithm) != (key.tag, key.rdata.algorithm) or not work.digest():
         return False
-    made = dns.dnssec.make_ds(name, key.rdata, DSDigest(ds.digest_type), validating=True)
+    made = dns.dnssec.make_ds(name, key.rdata, DSDigest(ds.digest_type), policy=_POLICY, validating=True)
     return bool(made.digest == ds.digest)
 
 
@@ -206,7 +207,7 @@ def _misplaced(rrset: RRset, rrsig: RRSIG) -> str:
 
 def _holds(rrset: RRset, rrsig: RRSIG, key: Key) -> bool:
     try:  # time was judged before; the library knows no skew
-        dns.dnssec.validate_rrsig(rrset, rrsig, {rrsig.signer: key.alone}, now=rrsig.inception)
+        dns.dnssec.validate_rrsig(rrset, rrsig, {rrsig.signer: key.alone}, now=rrsig.inception, policy=_POLICY)
     except _BROKEN:
         return False
     return rrsig.inception <= rrsig.expiration

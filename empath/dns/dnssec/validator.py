@@ -42,11 +42,13 @@ _ORDER: Final = (Security.BOGUS, Security.UNCHECKED, Security.INSECURE, Security
 class Finding:
     """
     What DNSSEC says of a message, why it is no more than that, and for how many seconds it may be believed at most.
+    BOGUS is `silent` where nobody answered who could have proved it: soon somebody may.
     """
 
     security: Security
     why: str = ""
     lifetime: float = float("inf")
+    silent: bool = False
 
     def weaker(self, other: Finding) -> Finding:
         """
@@ -147,7 +149,7 @@ def _apex(standing: Standing, signer: dns.name.Name) -> Zone | Finding:
 
 
 def _told(standing: Standing) -> Finding:
-    return Finding(standing.security, standing.why)
+    return Finding(standing.security, standing.why, silent=standing.silent)
 
 
 def _finding(checked: Held | Broken) -> Finding:
