@@ -13,6 +13,7 @@ import dns.name
 from empath.mail.answer import Found, MxRecord, Security, TlsaRecord
 
 BOGUS: Final = "bogus"  # the kind of failure: signed, and the signatures do not hold
+UNPROVEN: Final = "unproven"  # nobody told the keys by which they might
 
 
 @attrs.frozen(slots=True)

@@ -16,13 +16,14 @@ import dns.name
 from dns.rdatatype import RdataType
 from twisted.internet.interfaces import IReactorTime
 
+from empath.dns.cache import FAILURE_TTL
 from empath.dns.dnssec.validator import Finding
 from empath.dns.exchange import Exchange, Told
 from empath.dns.question import Question
 from empath.dns.reading import MAX_CHAIN
 from empath.dns.records import host_text
 from empath.dns.servers import Roster, Server
-from empath.dns.told import BOGUS, Alias, Failed, Heard, Silent, Useless
+from empath.dns.told import BOGUS, UNPROVEN, Alias, Failed, Heard, Silent, Useless
 from empath.dns.vouching import Vouching
 from empath.mail.answer import Security
 
@@ -66,7 +67,7 @@ class Walk:
                 return told
             finding = finding.weaker(await self._vouching.judge(server, asked, told))
             if finding.security is Security.BOGUS and self._vouching.enforced:
-                return Useless(BOGUS, finding.why)
+                return Useless(_kind(finding), finding.why)
             ttl = min(ttl, told.ttl, finding.lifetime)
             if isinstance(told, Heard):
                 alias = "" if asked is question else host_text(asked.name) or ""
@@ -104,9 +105,17 @@ class Walk:
             self._roster.answered(server)
 
 
+def _kind(finding: Finding) -> str:
+    """
+    Say in a word what is wrong with what is bogus.
+    """
+    return UNPROVEN if finding.silent else BOGUS
+
+
 def _weighed(told: Heard, ttl: float, finding: Finding, canonical: str) -> Heard:
     """
     Add what was found out to an answer; why it is bogus is more than what was left out of it.
     """
-    detail = f"{BOGUS}: {finding.why}" if finding.security is Security.BOGUS else told.detail
+    detail = f"{_kind(finding)}: {finding.why}" if finding.security is Security.BOGUS else told.detail
+    ttl = min(ttl, FAILURE_TTL) if finding.silent else ttl
     return attrs.evolve(told, ttl=ttl, security=finding.security, canonical=canonical, detail=detail, message=None)

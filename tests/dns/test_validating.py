@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import Dns
 from empath.config.units import File, seconds
-from empath.dns.cache import BOGUS_TTL
+from empath.dns.cache import BOGUS_TTL, FAILURE_TTL
 from empath.errors import ConfigError
 from empath.mail.answer import Answer, Found, Security
 from empath.mail.life import LookedUp
@@ -205,15 +205,41 @@ class ValidatingTests(SynchronousTestCase):
 
     def test_keys_are_silent(self) -> None:
         """
-        Where nobody tells the keys nothing is proved, within the bound of a look-up.
+        Where nobody tells the keys nothing is proved, within the bound of a look-up; it is asked for again soon.
+        """
+        self.say("signed.test.", "MX", self.zone.records("signed.test.", "MX", "10 mx.signed.test."))
+        for enforce, found in ((False, Found.RECORDS), (True, Found.FAILED)):
+            self.begin(enforce)
+            answer = self.unproven()
+            self.assertEqual((answer.found, answer.detail.partition(":")[0]), (found, "unproven"))
+            self.assertEqual(answer.expires, self.bench.reactor.seconds() + FAILURE_TTL)
+        self.bench.reactor.advance(FAILURE_TTL)
+        self.world.silent.clear()
+        self.assertIs(self.look_up("signed.test", "MX").security, Security.SECURE)
+
+    def test_old_answer_stands_in_for_what_is_unproven(self) -> None:
+        """
+        Silence of those who know the keys is silence.
         """
         self.begin(enforce=True)
         self.say("signed.test.", "MX", self.zone.records("signed.test.", "MX", "10 mx.signed.test."))
+        self.look_up("signed.test", "MX")
+        self.bench.reactor.advance(TTL + 1)
+        self.assertEqual((self.unproven().stale, self.unproven().secure), (True, True))
+
+    def unproven(self) -> Answer:
+        """
+        Look up while nobody tells the root's keys.
+        """
         self.world.silent.add(".")
         asked = self.resolver.lookup("signed.test", "MX")
-        assert isinstance(asked, Deferred)
-        self.bench.reactor.pump([1.0] * 20)
-        self.assertIs(self.successResultOf(asked).found, Found.FAILED)
+        if isinstance(asked, Answer):
+            return asked
+        begun = self.bench.reactor.seconds()
+        while not asked.called:
+            self.bench.reactor.advance(1)
+        self.assertLessEqual(self.bench.reactor.seconds() - begun, 20)
+        return self.successResultOf(asked)
 
     def test_reload(self) -> None:
         """
