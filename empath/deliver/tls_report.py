@@ -57,9 +57,9 @@ def _result(connection: Connection, policy: Policy) -> tuple[str, str] | None:
     if rejection is not None:
         return rejection.result, rejection.reason
     if trouble is None:
-        if connection.secured_at or policy is Policy.DISABLED:
-            return ("", "") if connection.secured_at else None
-        return "starttls-not-supported", ""
+        if connection.tls:
+            return "", ""
+        return None if policy is Policy.DISABLED else ("starttls-not-supported", "")
     if trouble.trouble is Trouble.TLS:
         return "validation-failure", " ".join(trouble.failure.reply.lines)
     return ("starttls-not-supported", "") if not_offered(trouble) else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError, UserError
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -82,6 +83,12 @@ class Transport:
     def get_cipher_name(self) -> str:
         return "TLS_AES_256_GCM_SHA384"
 
+    def get_peer_cert_chain(self) -> list[Any]:
+        return self.peer.chain
+
+    def getHost(self) -> Any:
+        return IPv4Address("TCP", "198.51.100.1", 40000)
+
     def get_session(self) -> None:
         return None
 
@@ -108,8 +115,8 @@ class Server:
     A server that answers as usual, but for `answers`: by step one text, or a list of which the last one stays.
 
     HANG answers nothing any more until `go_on`, CLOSE ends the connection. `commands` and `contents` record what
-    came. `shakes` says what becomes of a TLS handshake. "BDAT" is the answer to a chunk, "CONTENT" to the last one;
-    those behind a refused one are answered with 503 until RSET.
+    came. `shakes` says what becomes of a TLS handshake, `chain` are the certificates it shows. "BDAT" is the answer to
+    a chunk, "CONTENT" to the last one; those behind a refused one are answered with 503 until RSET.
     """
 
     def __init__(self, clock: Clock, **answers: str | list[str]) -> None:
@@ -122,6 +129,7 @@ class Server:
         self.transports: list[Transport] = []
         self.gone: list[Transport] = []
         self.shakes = True
+        self.chain: list[Any] = []
         self._buffers: dict[Transport, bytes] = {}
         self._in_content: set[Transport] = set()
         self._silent: set[Transport] = set()

@@ -37,7 +37,8 @@ SENT_2 = ["Success 250 2.0.0 mx2.example.org"]
 class Resolver:
     """
     Answers from a table: {("example.org", "MX"): [(10, "mx.example.org")], ("mx.example.org", "A"): ["192.0.2.1"]}.
-    A Found instead of records is told as it is; what is absent has no data. `slow` answers come as Deferreds.
+    A Found instead of records is told as it is, and so is an Answer; what is absent has no data. `slow` answers come
+    as Deferreds.
     """
 
     def __init__(self, table: dict[tuple[str, str], Any]) -> None:
@@ -56,6 +57,8 @@ class Resolver:
 
     def _answer(self, name: str, rdtype: str) -> Answer:
         records = self.table.get((name, rdtype), Found.NO_DATA)
+        if isinstance(records, Answer):
+            return records
         if isinstance(records, Found):
             return Answer(name, rdtype, records)
         if rdtype == "MX":
@@ -119,7 +122,7 @@ class World:
     An SMTP agent with two MX hosts for example.org, mx1 (192.0.2.1) before mx2 (192.0.2.2).
     """
 
-    def __init__(self, section: Section | None = None, **domain: Any) -> None:
+    def __init__(self, section: Section | None = None, policies: Any = None, **domain: Any) -> None:
         self.reactor = Reactor()
         self.mx1 = Server(self.reactor)
         self.mx2 = Server(self.reactor)
@@ -145,6 +148,7 @@ class World:
             "client.example.net",
             self.routing.find,
             own_addresses=frozenset({"192.0.2.99"}),
+            policies=policies,
         )
         self.attempt = Attempt(1, 0.0)
 
