@@ -1,5 +1,6 @@
 """
-The load: Postfix's smtp-source sends (over TLS our own `tls_source`), its smtp-sink takes and counts.
+The load: Postfix's smtp-source sends (over TLS our own `tls_source`), its smtp-sink takes and counts (over TLS, and
+where connections are counted, our own `counting_sink`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 COUNTER = re.compile(rb"mesg=(\d+)(?!\d)")
+TOTALS = re.compile(rb"conn=(\d+) resumed=(\d+) turns=(\d+) ")
 
 
 @dataclass(frozen=True)
@@ -84,21 +86,37 @@ def tls_source(load: Load, port: int) -> list[str]:
     return [sys.executable, "-m", "benchmarks.tls_source", *map(str, numbers), "many" if load.many else "one"]
 
 
-class Sink:
+@dataclass(frozen=True)
+class Totals:
     """
-    A running smtp-sink: how many messages it has taken, and when the last of them came.
+    What a counting sink saw: connections, resumed TLS sessions, round trips.
     """
 
-    def __init__(self, port: int) -> None:
+    connections: int = 0
+    resumed: int = 0
+    turns: int = 0
+
+    def since(self, before: Totals) -> Totals:
+        """
+        Take what was there before away.
+        """
+        return Totals(self.connections - before.connections, self.resumed - before.resumed, self.turns - before.turns)
+
+
+class Sink:
+    """
+    A running sink: how many messages it has taken, and when the last of them came. `how` is that of a counting sink, ""
+    for smtp-sink.
+    """
+
+    def __init__(self, port: int, how: str = "") -> None:
         self.port = port
         self.taken = 0
         self.last = 0.0
+        self.totals = Totals()
         self._news = threading.Condition()
-        unprivileged = ["-u", "nobody"] if os.getuid() == 0 else []
         self._process = subprocess.Popen(
-            ["smtp-sink", "-4", *unprivileged, "-c", "-m", "1000", f"127.0.0.1:{port}", "1024"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            counting_sink(port, how) if how else smtp_sink(port), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
@@ -109,7 +127,7 @@ class Sink:
         """
         while True:
             if self._process.poll() is not None:
-                raise LoadFailed(f"smtp-sink does not run on port {self.port}")
+                raise LoadFailed(f"the sink does not run on port {self.port}")
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return
@@ -140,11 +158,28 @@ class Sink:
         while piece := os.read(self._process.stdout.fileno(), 65536):
             now = time.monotonic()
             kept += piece
+            if told := TOTALS.findall(kept):
+                self.totals = Totals(*map(int, told[-1]))
             taken, kept = last_count(kept)
             if taken is not None and taken > self.taken:
                 with self._news:
                     self.taken, self.last = taken, now
                     self._news.notify_all()
+
+
+def smtp_sink(port: int) -> list[str]:
+    """
+    Make the command that takes mail in cleartext.
+    """
+    unprivileged = ["-u", "nobody"] if os.getuid() == 0 else []
+    return ["smtp-sink", "-4", *unprivileged, "-c", "-m", "1000", f"127.0.0.1:{port}", "1024"]
+
+
+def counting_sink(port: int, how: str) -> list[str]:
+    """
+    Make the command that takes mail and counts connections, too.
+    """
+    return [sys.executable, "-m", "benchmarks.counting_sink", str(port), how]
 
 
 def last_count(output: bytes) -> tuple[int | None, bytes]:
@@ -159,11 +194,11 @@ def last_count(output: bytes) -> tuple[int | None, bytes]:
 
 
 @contextmanager
-def sink(port: int) -> Iterator[Sink]:
+def sink(port: int, how: str = "") -> Iterator[Sink]:
     """
-    Run an smtp-sink on a port.
+    Run a sink on a port.
     """
-    running = Sink(port)
+    running = Sink(port, how)
     try:
         running.ready()
         yield running

@@ -19,7 +19,8 @@ from benchmarks import hooks, load, mtas, runs, table
 
 RESULTS = Path(__file__).parent / "results"
 QUICK_COUNT = 1000
-WHAT = {"compare": ["receive", "receive-tls", "relay"], "modules": ["receive", "relay"]}
+ONWARD = ["relay-counted", "relay-tls", "relay-tls-new", "relay-tls-resumed"]
+WHAT = {"compare": ["receive", "receive-tls", "relay"], "onward": ONWARD, "modules": ["receive", "relay"]}
 WITH_MODULES = [f"empath+{name}" for name in mtas.MODULES]
 
 
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         ("relay", "measure smtp-source → MTA → smtp-sink only", compare),
         ("receive", "measure smtp-source → MTA only", compare),
         ("receive-tls", "measure a load over STARTTLS → MTA only", compare),
+        ("onward", "measure the way to the next hop: connections, round trips, STARTTLS", compare),
         (
             "modules",
             "measure what modules cost: receive and relay with none, idle and waiting ones, and a hook",

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import accounting, idle
@@ -39,6 +40,7 @@ max_parallel_deliveries = {parallel}
 shutdown_timeout = "1s"
 [delivery.connection_pool]
 max_per_server = {connections}
+max_messages = {messages}
 [delivery.domains."*"]
 mx_override = "127.0.0.1:{next_hop}"
 [metrics]
@@ -51,6 +53,17 @@ EMPATH_TLS = """\
 tls = "starttls"
 certificate = "{folder}/certificate.pem"
 private_key = "{folder}/key.pem"
+"""
+
+EMPATH_ONWARD = """\
+[delivery.tls]
+default_policy = "required"
+"""
+
+POSTFIX_ONWARD = """\
+smtp_tls_security_level = encrypt
+smtp_tls_session_cache_database = btree:{folder}/data/smtp_scache
+smtp_tls_connection_reuse = {shared}
 """
 
 POSTFIX_TLS = """\
@@ -101,8 +114,22 @@ retry unix - error - -
 anvil unix - anvil - 1
 tlsmgr unix - tlsmgr 1000? 1
 scache unix - scache - 1
+tlsproxy unix - tlsproxy - 0
 postlog unix-dgram n postlogd - 1
 """
+
+
+@dataclass(frozen=True)
+class Onward:
+    """
+    How mail goes on: over STARTTLS or not, and by connections that carry many messages or one each.
+    """
+
+    tls: bool = False
+    shared: bool = True
+
+
+ONWARD = Onward()
 
 
 class Running:
@@ -138,7 +165,9 @@ def black_hole() -> Iterator[int]:
 
 
 @contextmanager
-def running(name: str, folder: Path, next_hop: int, receive_only: bool, tls: bool = False) -> Iterator[Running]:
+def running(
+    name: str, folder: Path, next_hop: int, receive_only: bool, tls: bool = False, onward: Onward = ONWARD
+) -> Iterator[Running]:
     """
     Run an MTA, "empath", "empath+MODULES", "old:FOLDER" or "postfix", that hands its mail to the port `next_hop`.
     """
@@ -149,9 +178,9 @@ def running(name: str, folder: Path, next_hop: int, receive_only: bool, tls: boo
         certify(folder)
     port = free_port()
     if name == "postfix":
-        command = prepare_postfix(folder, port, next_hop, receive_only, tls)
+        command = prepare_postfix(folder, port, next_hop, receive_only, tls, onward)
     else:
-        command = prepare_empath(folder, port, next_hop, receive_only, tls, modules)
+        command = prepare_empath(folder, port, next_hop, receive_only, tls, modules, onward)
         path = checkout or (TOP if modules else "")
         command = ["env", f"PYTHONPATH={path}", *command] if path else command
     account = accounting.open_account(f"empath-benchmark-{os.getpid()}-{port}")
@@ -176,7 +205,13 @@ def certify(folder: Path) -> None:
 
 
 def prepare_empath(
-    folder: Path, port: int, next_hop: int, receive_only: bool, tls: bool, modules: str = ""
+    folder: Path,
+    port: int,
+    next_hop: int,
+    receive_only: bool,
+    tls: bool,
+    modules: str = "",
+    onward: Onward = ONWARD,
 ) -> list[str]:
     """
     Write empath's configuration; tells the command that runs it in the foreground.
@@ -190,15 +225,17 @@ def prepare_empath(
             tls=EMPATH_TLS.format(folder=folder) if tls else "",
             parallel=1 if receive_only else 100,
             connections=1 if receive_only else 20,
+            messages=100 if onward.shared else 1,
             metrics=free_port(),
             health=free_port(),
         )
+        + (EMPATH_ONWARD if onward.tls else "")
         + modules
     )
     return [sys.executable, "-m", "empath", "--config", str(file)]
 
 
-def prepare_postfix(folder: Path, port: int, next_hop: int, receive_only: bool, tls: bool) -> list[str]:
+def prepare_postfix(folder: Path, port: int, next_hop: int, receive_only: bool, tls: bool, onward: Onward) -> list[str]:
     """
     Write Postfix's configuration (main.cf and an unprivileged master.cf without chroot); tells its command.
     """
@@ -207,6 +244,10 @@ def prepare_postfix(folder: Path, port: int, next_hop: int, receive_only: bool, 
     os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
     hold = "check_client_access static:HOLD, " if receive_only else ""
     main = POSTFIX_MAIN.format(folder=folder, next_hop=next_hop, restrictions=f"{hold}permit_mynetworks, reject")
+    if not onward.shared:
+        main += "smtp_connection_cache_on_demand = no\n"
+    if onward.tls:
+        main += POSTFIX_ONWARD.format(folder=folder, shared="yes" if onward.shared else "no")
     (folder / "etc" / "main.cf").write_text(main + (POSTFIX_TLS.format(folder=folder) if tls else ""))
     lines = []
     for service in POSTFIX_SERVICES.format(port=port).splitlines():

@@ -10,12 +10,13 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.accounting import Meter
-from benchmarks.load import Load, LoadFailed, send, sink
-from benchmarks.mtas import black_hole, free_port, running
+from benchmarks.load import Load, LoadFailed, Totals, send, sink
+from benchmarks.mtas import ONWARD, Onward, black_hole, free_port, running
 
 WARM_UP = 200  # messages before the clock runs: processes are forked, modules are imported
 AFTERWARDS = 0.5  # seconds in which what follows the last message is still counted, and in which a duplicate would show
@@ -25,6 +26,9 @@ AFTERWARDS = 0.5  # seconds in which what follows the last message is still coun
 class Run:
     """
     What one run gave. Memory in bytes; `accepted` and `rate` in messages a second, `cpu` in seconds a message.
+
+    `connections`, `resumed` (of their TLS sessions) and `turns` (round trips) are those to the next hop for each
+    message; None where nobody counted them.
 
     `rate` is until the last message reached the sink, or, where nothing leaves, until the last one was accepted.
     """
@@ -36,6 +40,9 @@ class Run:
     rss: int
     pss: int
     counted_by: str
+    connections: float | None = None
+    resumed: float = 0.0
+    turns: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,17 +63,17 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
 
-def relay(mta: str, load: Load, folder: Path, patience: float) -> Run:
+def relay(mta: str, load: Load, folder: Path, patience: float, how: str = "", onward: Onward = ONWARD) -> Run:
     """
     Send through a fresh MTA to the sink; LoadFailed if any message is lost or comes twice.
     """
     with ExitStack() as stack:
-        taking = stack.enter_context(sink(free_port()))
-        under_test = stack.enter_context(running(mta, folder, taking.port, receive_only=False, tls=load.tls))
+        taking = stack.enter_context(sink(free_port(), how))
+        under_test = stack.enter_context(running(mta, folder, taking.port, False, load.tls, onward))
         warm_up = Load(WARM_UP, load.size, load.sessions, load.many, load.tls)
         send(warm_up, under_test.port, patience)
         taking.wait_for(WARM_UP, patience)
-        total = WARM_UP + load.count
+        total, before = WARM_UP + load.count, taking.totals
         with Meter(under_test.account) as meter:
             began = time.monotonic()
             accepted = send(load, under_test.port, patience)
@@ -75,7 +82,8 @@ def relay(mta: str, load: Load, folder: Path, patience: float) -> Run:
         if taking.taken != total:
             raise LoadFailed(f"{mta}: {taking.taken} messages came of {total}")
         rate = load.count / (taking.last - began)
-        return _run(mta, load, accepted, rate, meter, under_test.account.how)
+        run = _run(mta, load, accepted, rate, meter, under_test.account.how)
+    return _with_totals(run, load, taking.totals.since(before)) if how else run
 
 
 def receive(mta: str, load: Load, folder: Path, patience: float) -> Run:
@@ -106,8 +114,25 @@ def _run(mta: str, load: Load, accepted: float, rate: float, meter: Meter, how: 
     )
 
 
+def _with_totals(run: Run, load: Load, seen: Totals) -> Run:
+    return replace(
+        run,
+        connections=seen.connections / load.count,
+        resumed=seen.resumed / load.count,
+        turns=seen.turns / load.count,
+    )
+
+
 Measure = Callable[[str, Load, Path, float], Run]
-MEASURES: dict[str, Measure] = {"relay": relay, "receive": receive, "receive-tls": receive}
+MEASURES: dict[str, Measure] = {
+    "relay": relay,
+    "receive": receive,
+    "receive-tls": receive,
+    "relay-counted": partial(relay, how="plain"),
+    "relay-tls": partial(relay, how="tls", onward=Onward(tls=True)),
+    "relay-tls-new": partial(relay, how="tls-no-tickets", onward=Onward(tls=True, shared=False)),
+    "relay-tls-resumed": partial(relay, how="tls", onward=Onward(tls=True, shared=False)),
+}
 
 
 def interleaved(measure: Measure, mtas: Sequence[str], load: Load, rounds: int, parent: Path | None) -> list[Run]:

@@ -66,7 +66,7 @@ def comparisons(what: str, load: Load, runs: Sequence[Run]) -> list[str]:
         for name, ratio in found
         if ratio
     ]
-    return beside + [f"- {what}, {kind}: {line}" for line in prices(runs)]
+    return beside + [f"- {what}, {kind}: {line}" for line in [*prices(runs), *onward(runs)]]
 
 
 def prices(runs: Sequence[Run]) -> list[str]:
@@ -80,6 +80,24 @@ def prices(runs: Sequence[Run]) -> list[str]:
         if ratio:
             cpu = Spread.of([run.cpu for run in runs if run.mta == name]).median - Spread.of(bare).median
             told.append(f"{name} at {1 / ratio[0]:.2f} × empath's rate, {cpu * 1e6:+.0f} µs of CPU per message")
+    return told
+
+
+def onward(runs: Sequence[Run]) -> list[str]:
+    """
+    Say what 1,000 messages took on their way to the next hop, where it counted.
+    """
+    told = []
+    for mta in dict.fromkeys(run.mta for run in runs):
+        some = [run for run in runs if run.mta == mta]
+        counted = [run.connections * 1000 for run in some if run.connections is not None]
+        if counted:
+            resumed = _spread([run.resumed * 1000 for run in some], ".0f")
+            turns = _spread([run.turns * 1000 for run in some], ".0f")
+            told.append(
+                f"{mta} took {_spread(counted, '.0f')} connections, {resumed} of them with a resumed TLS session, and "
+                f"{turns} round trips for 1,000 messages"
+            )
     return told
 
 

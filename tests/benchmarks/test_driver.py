@@ -8,13 +8,14 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import accounting, load, loopback, mtas, table
+from benchmarks import accounting, counting_sink, load, loopback, mtas, table
 from benchmarks.runs import Run
 from empath.config.load import load_config
 from empath.config.values import Surroundings
@@ -49,6 +50,44 @@ class CounterTests(SynchronousTestCase):
         self.assertEqual(taken, 199)
 
 
+class CountingSinkTests(SynchronousTestCase):
+    def talk(self, *pieces: bytes) -> tuple[bytes, counting_sink.Counts]:
+        """
+        Give the sink some pieces, one read each; tells what it said and counted.
+        """
+        counts = counting_sink.Counts()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for piece in pieces:
+            ours.send(piece)
+        ours.shutdown(socket.SHUT_WR)
+        counting_sink.Talk(theirs, None, counts).run()
+        said = b""
+        while piece := ours.recv(65536):
+            said += piece
+        ours.close()
+        return said, counts
+
+    def test_messages_connections_and_round_trips_are_counted(self) -> None:
+        said, counts = self.talk(
+            b"EHLO us\r\n",
+            b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n",
+            b"line\r\n",
+            b"\r\n.\r\nMAIL FROM:<a@b>\r\n",
+            b"QUIT\r\n",
+        )
+        codes = [line[:4] for line in said.split(b"\r\n")]
+        self.assertEqual(codes[:5], [b"220 ", b"250-", b"250-", b"250-", b"250 "])
+        self.assertEqual(codes[5:], [b"250 ", b"250 ", b"354 ", b"250 ", b"250 ", b"221 ", b""])
+        self.assertEqual(bytes(counts), b"conn=1 resumed=0 turns=5 mesg=1\r")
+
+    def test_what_it_tells_is_understood(self) -> None:
+        told = counting_sink.Counts()
+        told.connections, told.turns, told.messages = 3, 40, 12
+        self.assertEqual(load.last_count(bytes(told)), (12, b""))
+        self.assertEqual(load.TOTALS.findall(bytes(told)), [(b"3", b"0", b"40")])
+        self.assertEqual(load.Totals(5, 1, 50).since(load.Totals(3, 0, 40)), load.Totals(2, 1, 10))
+
+
 class TableTests(SynchronousTestCase):
     def test_a_line_tells_medians_and_ends(self) -> None:
         runs = [run("empath", rate, rate / 1e6) for rate in (300, 100, 200)]
@@ -76,6 +115,16 @@ class TableTests(SynchronousTestCase):
             ["- relay, one: empath+six at 0.90 × empath's rate, +5 µs of CPU per message"],
         )
 
+    def test_what_the_next_hop_counted_is_told_for_a_thousand(self) -> None:
+        counted = replace(run("empath", 3000, 0.0004), connections=0.02, resumed=0.01, turns=2.5)
+        self.assertEqual(
+            table.onward([counted, run("old", 1500, 0.0004)]),
+            [
+                "empath took 20 (20–20) connections, 10 (10–10) of them with a resumed TLS session, and "
+                "2500 (2500–2500) round trips for 1,000 messages"
+            ],
+        )
+
     def test_the_machine_is_described_without_names_of_hosts_and_paths(self) -> None:
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
@@ -95,6 +144,15 @@ class ConfigurationTests(SynchronousTestCase):
             self.assertEqual(config.smtp.listeners[0].tls, "starttls" if receive_only else "none")
             self.assertEqual(config.delivery.domains["*"].mx_override, ("127.0.0.1:2526",))
             self.assertEqual(config.delivery.max_parallel_deliveries == 1, receive_only)
+
+    def test_the_way_on_is_written_as_it_is_measured(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        for onward in (mtas.Onward(), mtas.Onward(tls=True, shared=False)):
+            command = mtas.prepare_empath(folder, 2525, 2526, False, False, onward=onward)
+            delivery = load_config(Path(command[-1]), SURROUNDINGS).delivery
+            self.assertEqual(delivery.connection_pool.max_messages, 100 if onward.shared else 1)
+            self.assertEqual(delivery.tls.default_policy, "required" if onward.tls else "opportunistic")
 
     def test_the_modules_that_are_measured_can_be_loaded(self) -> None:
         folder = Path(self.mktemp()).absolute()
