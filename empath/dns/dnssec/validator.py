@@ -79,6 +79,8 @@ class Validator:
         work, finding, owner = Work(), Finding(Security.SECURE), question.name
         for _ in range(MAX_ALIASES + 1):
             records = records_at(message, owner, question.type)
+            if records is not None and message.rcode() != dns.rcode.NOERROR:
+                return Finding(Security.BOGUS, f"{owner}: there are records, and the name does not exist")
             if records is not None:
                 return finding.weaker(await self._records(message, records, work))
             alias = alias_at(message, owner)

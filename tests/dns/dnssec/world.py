@@ -28,8 +28,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from empath.dns.dnssec.anchors import Anchors, read_anchors
+from empath.dns.dnssec.evidence import alias_at, records_at
 from empath.dns.dnssec.keys import Key, usable_keys
-from empath.dns.dnssec.validator import Finding, Validator
+from empath.dns.dnssec.validator import MAX_ALIASES, Finding, Validator
 from empath.dns.question import Question
 
 NOW: Final = 1_800_000_000
@@ -257,6 +258,26 @@ class World:
         asked = message.question[0]
         question = Question(asked.name.to_text(), dns.rdatatype.to_text(asked.rdtype), asked.name, asked.rdtype)
         return Deferred.fromCoroutine((validator or self.validator).validate(question, message))
+
+
+def told(
+    message: dns.message.Message,
+) -> tuple[frozenset[tuple[dns.name.Name, RdataType, frozenset[dns.rdata.Rdata]]], str]:
+    """
+    Tell what a reader takes from a message: the sets of records from alias to alias, and how they end.
+    """
+    asked = message.question[0]
+    owner, found = asked.name, []
+    for _ in range(MAX_ALIASES + 1):
+        rrset = records_at(message, owner, asked.rdtype)
+        alias = None if rrset else alias_at(message, owner)
+        if rrset is not None or alias is None:
+            found += [rrset] if rrset else []
+            end = "records" if rrset else "denial" if message.authority or not found else "alias"
+            return frozenset((each.name, each.rdtype, frozenset(each)) for each in found), end
+        found.append(alias[0])
+        owner = alias[1]
+    return frozenset(), "circle"
 
 
 def without(sets: Sequence[RRset], rdtype: str) -> list[RRset]:
