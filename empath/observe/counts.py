@@ -40,15 +40,17 @@ class Histogram:
 
 class DomainCounts:
     """
-    What became of the attempts at one destination domain.
+    What became of the attempts at one destination domain; how long limits delayed them, None if they never did; how
+    often the circuit breaker of its site was opened and closed by its mail.
     """
 
-    __slots__ = ("completed", "duration", "expired", "failed", "retries", "retry")
+    __slots__ = ("completed", "delays", "duration", "expired", "failed", "recoveries", "retries", "retry", "trips")
 
     def __init__(self) -> None:
-        self.completed = self.retry = self.failed = self.expired = 0
+        self.completed = self.retry = self.failed = self.expired = self.trips = self.recoveries = 0
         self.duration = Histogram(ATTEMPT_DURATIONS)
         self.retries = Histogram(RETRIES)
+        self.delays: Histogram | None = None
 
 
 class Domains:
@@ -80,6 +82,12 @@ class Domains:
         Find the counts for a domain (in lower case).
         """
         return self._own.get(domain) or self._admit(domain)
+
+    def __contains__(self, domain: str) -> bool:
+        """
+        Tell whether a domain has a label of its own.
+        """
+        return domain in self._own
 
     def items(self) -> list[tuple[str, DomainCounts]]:
         """

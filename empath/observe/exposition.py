@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from empath.config import schema
 from empath.mail.message import Status
 from empath.observe.families import add, capped, counter, gauge, histogram, histograms, read, share, tally
+from empath.observe.limits import Circuit, circuit_families, limit_families, remarkable
 from empath.observe.metrics import Metrics
 from empath.observe.module_page import module_families
 
@@ -32,7 +33,8 @@ class Gauges:
     What is not counted but looked at: each call answers at once, from memory.
 
     `connections_active`: sessions open now. `queue_size`: deliveries by status. `queue_oldest`: seconds since the
-    oldest live message came, 0.0 without one. `site_connections`: connections we hold, by site. Since the start:
+    oldest live message came, 0.0 without one. `site_connections`: connections we hold, by site. `circuits`: how sites
+    fare, at least those that are in trouble or asked for less. Since the start:
     `dns_hits` and `dns_misses` of the DNS cache, and the answers it threw out (`dns_evictions`); content files that
     could not be deleted (`deletion_failures`), and those found without a message (`orphans`).
     """
@@ -46,6 +48,7 @@ class Gauges:
     dns_evictions: Callable[[], int]
     deletion_failures: Callable[[], int]
     orphans: Callable[[], int]
+    circuits: Callable[[], Iterable[Circuit]] = tuple
 
 
 @attrs.frozen(slots=True)
@@ -63,6 +66,7 @@ class Readings:
     dns_evictions: int | None
     deletion_failures: int | None
     orphans: int | None
+    circuits: tuple[Circuit, ...] | None
 
 
 class Exposition:
@@ -86,7 +90,9 @@ class Exposition:
         """
         Look at every gauge.
         """
-        return Readings(*(self._look(field.name) for field in attrs.fields(Readings)))
+        read = {field.name: self._look(field.name) for field in attrs.fields(Readings)}
+        read["circuits"] = None if read["circuits"] is None else remarkable(read["circuits"])
+        return Readings(**read)
 
     def page(self, readings: Readings, accept: str) -> tuple[str, bytes]:
         """
@@ -101,6 +107,9 @@ class Exposition:
         """
         yield from self._smtp(readings)
         yield from self._delivery(readings)
+        yield from limit_families(self._metrics.limit_counts, self._metrics.domains)
+        if readings.circuits is not None:
+            yield from circuit_families(readings.circuits, self._metrics.domains, self._max_sites)
         yield from self._dns(readings)
         yield from self._spool(readings)
         yield from module_families(self._metrics.modules)
@@ -198,6 +207,10 @@ class Exposition:
         yield from read("empath_dns_cache_misses", "Look-ups not in the cache.", readings.dns_misses)
         yield from read("empath_dns_cache_evictions", "Answers the cache threw out.", readings.dns_evictions)
         yield tally("empath_dns_errors", "Look-ups that found no name or failed.", "error_type", seen.dns_errors)
+        yield tally(
+            "empath_dns_security", "Answers of servers by DNSSEC's word on them.", "security", seen.dns_security
+        )
+        yield counter("empath_dns_stale_answers", "Look-ups answered beyond their time.", seen.dns_stale)
 
     def _spool(self, readings: Readings) -> Iterator[Metric]:
         seen = self._metrics

@@ -14,15 +14,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, Logger, LogLevel
 
 from empath.mail import life
-from empath.mail.answer import Found
+from empath.mail.answer import Found, Security
 from empath.mail.message import RecipientState, Status
 from empath.mail.notice import Action
 from empath.mail.reply import Reply
 from empath.mail.session import Session
 from empath.observe.life import LifeEvents
-from empath.observe.logging import Stamp
-
-MAX_REPLY: Final = 500  # characters of a peer's reply; the whole of it stays with the delivery
+from empath.observe.logging import Stamp, cut
+from empath.observe.site_journal import SiteJournal
 
 _RECEIVED: Final = (
     "{queue_id}: from=<{sender}>, size={size}, nrcpt={nrcpt}, client={client}, helo=<{helo}>, proto={proto}"
@@ -79,6 +78,7 @@ class Journal:
         """
         Subscribe to all that makes a line.
         """
+        SiteJournal(self._publish).listen(events)
         events.subscribe(life.ConnectionOpened, self._opened)
         events.subscribe(life.ConnectionClosed, self._closed)
         events.subscribe(life.CommandAnswered, self._refused)
@@ -130,9 +130,11 @@ class Journal:
                     "delays": delays,
                     "dsn": "4.0.0" if reply is None else reply.status,
                     "status": "sent" if sent else _WORDS[state.status],
-                    "reply": _cut(str(reply)) if sent else _said(state),
+                    "reply": cut(str(reply)) if sent else _said(state),
                     "attempt": attempt.number,
                     "tls": attempt.tls,
+                    "security": attempt.security,
+                    "site": attempt.site,
                     "log_format": _ATTEMPTED,
                     "log_level": LogLevel.info,
                     "log_namespace": "empath.deliver",
@@ -165,7 +167,7 @@ class Journal:
         fields = {
             "verb": event.verb or "UNKNOWN",
             "client": _client(session),
-            "reply": _cut(str(event.reply)),
+            "reply": cut(str(event.reply)),
             "proto": session.protocol,
             "helo": session.name,
         }
@@ -173,7 +175,7 @@ class Journal:
         by_module = ""
         if event.decided_by not in _OUR_OWN:
             by_module = _BY_MODULE
-            fields |= {"decided_by": event.decided_by, "why": _cut(event.why)}
+            fields |= {"decided_by": event.decided_by, "why": cut(event.why)}
         if transaction is None:
             self._receive.emit(level, _REFUSED + by_module, queue_id="NOQUEUE", **fields)
             return
@@ -192,7 +194,7 @@ class Journal:
             nrcpt=len(message.envelope.recipients),
             client=_client(event.session),
             decided_by=event.decided_by,
-            why=_cut(event.why),
+            why=cut(event.why),
         )
 
     def _reported(self, event: life.ReportQueued) -> None:
@@ -219,7 +221,15 @@ class Journal:
                 name=answer.name,
                 rdtype=answer.rdtype,
                 seconds=event.seconds,
-                detail=_cut(answer.detail),
+                detail=cut(answer.detail),
+            )
+
+        elif answer.security is Security.BOGUS and not event.cached:
+            self._dns.warn(
+                "{name} {rdtype} does not validate: {detail}",
+                name=answer.name,
+                rdtype=answer.rdtype,
+                detail=cut(answer.detail),
             )
 
     def _committed(self, event: life.GroupCommitted) -> None:
@@ -267,8 +277,4 @@ def _said(state: RecipientState) -> str:
     reply = state.reply
     if reply is None:
         return "no attempt was made"
-    return _cut(f"host {state.host} said: {reply}" if state.host else str(reply))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_REPLY else text[:MAX_REPLY] + "…"
+    return cut(f"host {state.host} said: {reply}" if state.host else str(reply))

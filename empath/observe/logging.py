@@ -24,6 +24,7 @@ from zope.interface import implementer
 from empath.config import schema
 
 LEVELS: Final = ("debug", "info", "warn", "error", "critical")
+MAX_REPLY: Final = 500  # characters of a peer's words; the whole of a reply stays with the delivery
 _RESERVED: Final = frozenset({"time", "level", "namespace", "event", "traceback"})
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
 _MAX_PREFIXES: Final = 1000
@@ -41,6 +42,13 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return _SUSPECT.sub(lambda found: found[0] if found[0].isprintable() else ascii(found[0])[1:-1], text)
+
+
+def cut(text: str) -> str:
+    """
+    Shorten what a peer said to `MAX_REPLY` characters.
+    """
+    return text if len(text) <= MAX_REPLY else text[:MAX_REPLY] + "…"
 
 
 class Stamp:

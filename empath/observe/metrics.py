@@ -15,6 +15,7 @@ from empath.mail.message import Status
 from empath.mail.reply import Reply
 from empath.observe import counts
 from empath.observe.life import LifeEvents
+from empath.observe.limits import LimitCounts
 from empath.observe.modules import ModulesCounts
 
 WELL_ENDED: Final = frozenset(
@@ -59,8 +60,11 @@ class Metrics:
         "dns_durations",
         "dns_errors",
         "dns_lookups",
+        "dns_security",
+        "dns_stale",
         "domains",
         "failed",
+        "limit_counts",
         "limits",
         "message_size",
         "messages_discarded",
@@ -89,10 +93,13 @@ class Metrics:
         self.command_durations = counts.Histograms(counts.DURATIONS)
         self.message_size = counts.Histogram(counts.SIZES)
         self.domains = counts.Domains(section.max_domain_cardinality, section.high_priority_domains)
+        self.limit_counts = LimitCounts(self.domains)
         self.queue_age = counts.Histogram(counts.AGES)
         self.dns_lookups = counts.Tally()
         self.dns_durations = counts.Histograms(counts.DURATIONS)
         self.dns_errors = counts.Tally(20)
+        self.dns_security = counts.Tally()
+        self.dns_stale = 0
         self.commit_duration = counts.Histogram(counts.COMMITS)
         self.commit_size = counts.Histogram(counts.BATCHES)
 
@@ -106,6 +113,7 @@ class Metrics:
         """
         Subscribe to all that is counted.
         """
+        self.limit_counts.listen(events)
         events.subscribe(life.ConnectionOpened, self._opened)
         events.subscribe(life.ConnectionClosed, self._closed)
         events.subscribe(life.CommandAnswered, self._refused)
@@ -161,6 +169,7 @@ class Metrics:
         domain = self.domains.of(delivery.domain)
         domain.duration.observe(attempt.ended - attempt.started)
         self.queue_age.observe(max(0.0, attempt.started - delivery.received))
+        self.limit_counts.attempted(attempt)
         status = delivery.status
         if status is Status.COMPLETED:
             domain.completed += 1
@@ -188,8 +197,11 @@ class Metrics:
     def _looked_up(self, event: life.LookedUp) -> None:
         answer = event.answer
         self.dns_lookups.add(answer.rdtype)
+        if answer.stale:
+            self.dns_stale += 1
         if event.cached:
             return
+        self.dns_security.add(answer.security.value)
         self.dns_durations.observe(answer.rdtype, event.seconds)
         if answer.found is Found.NO_NAME:
             self.dns_errors.add("nxdomain")

@@ -7,13 +7,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config import schema
 from empath.mail import life
-from empath.mail.answer import Found
+from empath.mail.answer import Answer, Found, Security
 from empath.mail.message import Status
 from empath.mail.notice import Action
 from empath.mail.session import Transaction
-from empath.observe.journal import MAX_REPLY, Journal
+from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
-from empath.observe.logging import make_observer
+from empath.observe.logging import MAX_REPLY, make_observer
 from tests.observe import made
 
 PFLOGSUMM_TO = re.compile(
@@ -190,6 +190,17 @@ class OtherEventsTests(JournalTests):
         self.assertEqual(self.told(made.looked_up(Found.FAILED, cached=True)), [])
         self.assertEqual(self.told(made.looked_up(Found.RECORDS)), [])
 
+    def test_an_answer_that_does_not_validate_is_a_warning_once(self) -> None:
+        """
+        Where it is used all the same; where it is not, the look-up has failed.
+        """
+        answer = Answer("dst.test", "MX", Found.RECORDS, security=Security.BOGUS, detail="bogus: a signature expired")
+        self.assertEqual(
+            self.told(life.LookedUp(answer, 0.02, False)),
+            ["warn dns: dst.test MX does not validate: bogus: a signature expired"],
+        )
+        self.assertEqual(self.told(life.LookedUp(answer, 0.0, True)), [])
+
     def test_a_failed_commit_is_an_error(self) -> None:
         self.assertEqual(
             self.told(life.GroupCommitted(3, 0.1, "disk I/O error")),
@@ -203,6 +214,67 @@ class OtherEventsTests(JournalTests):
             ["critical spool: 01X.body: content file could not be deleted in 3 attempts since "
              "2026-11-21T10:00:00.000Z, given up"],
         )  # fmt: skip
+
+
+class SiteTests(JournalTests):
+    def test_each_move_of_a_breaker_is_told(self) -> None:
+        """
+        That mail stops is a warning.
+        """
+        moves = [("open", "421 4.4.1 cannot connect"), ("half-open", "its time is over"), ("closed", "it accepts mail")]
+        lines = [
+            self.told(life.BreakerMoved("mx.dst.test", "dst.test", ("dst.test",), state, why))[0]
+            for state, why in moves
+        ]
+        self.assertEqual(
+            lines,
+            [
+                "warn queue: site mx.dst.test: circuit breaker is open: 421 4.4.1 cannot connect",
+                "info queue: site mx.dst.test: circuit breaker is half-open: its time is over",
+                "info queue: site mx.dst.test: circuit breaker is closed: it accepts mail",
+            ],
+        )
+
+    def test_each_step_of_shaping_is_told(self) -> None:
+        """
+        What is left, and why; a peer's words are bounded.
+        """
+        steps = ((7, 12.345, "mx said: 421 too fast"), (4, None, "lost"), (None, None, "it takes all there is"))
+        lines = [self.told(life.SiteShaped("mx.dst.test", "dst.test", *step))[0] for step in steps]
+        self.assertEqual(
+            lines,
+            [
+                "info queue: site mx.dst.test: shaped to 7 at a time, 12.3 a second: mx said: 421 too fast",
+                "info queue: site mx.dst.test: shaped to 4 at a time, any number a second: lost",
+                "info queue: site mx.dst.test: shaped no more: it takes all there is",
+            ],
+        )
+        [line] = self.told(life.SiteShaped("mx.dst.test", "dst.test", 1, 1.0, "x" * 5000))
+        self.assertLess(len(line), MAX_REPLY + 100)
+
+    def test_tls_that_failed_is_told(self) -> None:
+        """
+        With the type of RFC 8460; what went well is not.
+        """
+        where = ("dst.test", "sts", (), (), "mx.dst.test", "192.0.2.1", "")
+        self.assertEqual(
+            self.told(life.TlsTried(*where, "certificate-expired", "expired on Sunday")),
+            [
+                "info deliver: dst.test: TLS failed (certificate-expired) with mx.dst.test[192.0.2.1], policy sts: "
+                "expired on Sunday"
+            ],
+        )
+        self.assertEqual(
+            self.told(life.TlsTried("dst.test", "sts", (), (), "", "", "", "sts-webpki-invalid", "no route")),
+            ["info deliver: dst.test: TLS failed (sts-webpki-invalid) with no host, policy sts: no route"],
+        )
+        self.assertEqual(self.told(life.TlsTried(*where)), [])
+
+    def test_a_delivery_that_began_late_makes_no_line(self) -> None:
+        """
+        There may be thousands a second: they are counted.
+        """
+        self.assertEqual(self.told(life.DeliveryLimited("dst.test", 1.0, "rate")), [])
 
 
 class DebugTests(JournalTests):

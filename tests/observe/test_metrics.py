@@ -32,6 +32,8 @@ delivery_domain_cardinality dns_lookup_duration_seconds dns_lookups_total dns_ca
 dns_errors_total dns_cache_evictions_total spool_commit_duration_seconds spool_batch_size
 spool_deletion_failures_total spool_orphans module_duration_seconds module_errors_total module_verdicts_total
 module_breaker_state module_events_total smtp_messages_discarded_total
+delivery_rate_limited_total delivery_rate_limit_delay_seconds delivery_circuit_breaker_trips_total
+delivery_circuit_breaker_recoveries_total delivery_circuit_breaker_state
 """.split()  # noqa: SIM905 (the contract writes them so)
 
 
