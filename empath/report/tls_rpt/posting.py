@@ -11,18 +11,19 @@ from typing import Any, Final, Literal
 
 from OpenSSL import SSL
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IConsumer, IProtocolFactory, IStreamClientEndpoint
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.client import URI, Agent, ResponseFailed
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from empath.interfaces import IResolver
 from empath.mail.answer import Answer
-from empath.net.certified import CertifiedHosts
+from empath.net.certified import CertifiedHost, CertifiedHosts
 from empath.policy import mx
 from empath.policy.tls_rpt import Web
 from empath.report.tls_rpt.writing import MEDIA_TYPE, Report
@@ -66,14 +67,16 @@ class Poster:
             return "it has no address that we would connect to"
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
         there = kind(self._reactor, address, web.port, CONNECT_TIMEOUT)
-        line = _Line(wrapClientTLS(self._hosts.host(web.host), there))
+        line = _Line(self._reactor, there, self._hosts.host(web.host))
         client = HTTPClient(Agent.usingEndpointFactory(self._reactor, line))
         headers = Headers({"Content-Type": [MEDIA_TYPE], "User-Agent": ["empath"]})
         try:
             response = await client.post(
-                web.url, data=report.content, headers=headers, allow_redirects=False, unbuffered=True
+                web.url, data=_Body(report.content), headers=headers, allow_redirects=False, unbuffered=True
             )
         except _TROUBLE as trouble:
+            if isinstance(trouble, ResponseFailed) and any(each.check(CancelledError) for each in trouble.reasons):
+                raise CancelledError from trouble
             return _words(trouble)
         finally:
             line.close()
@@ -99,8 +102,10 @@ class _Line:
     is cut once that is known.
     """
 
-    def __init__(self, there: IStreamClientEndpoint) -> None:
+    def __init__(self, reactor: Any, there: IStreamClientEndpoint, host: CertifiedHost) -> None:
+        self._reactor = reactor
         self._there = there
+        self._host = host
         self._protocol: Any = None
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -111,9 +116,11 @@ class _Line:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803 Twisted names it
         """
-        Connect.
+        Connect, and begin TLS; as Twisted's `wrapClientTLS`, but with our clock.
         """
-        return self._there.connect(protocolFactory).addCallback(self._connected)
+        factory = TLSMemoryBIOFactory(self._host, True, protocolFactory, self._reactor)
+        connecting: Deferred[Any] = self._there.connect(factory)
+        return connecting.addCallback(self._connected)
 
     def close(self) -> None:
         """
@@ -124,7 +131,40 @@ class _Line:
 
     def _connected(self, protocol: Any) -> Any:
         self._protocol = protocol
-        return protocol
+        return protocol.wrappedProtocol
+
+
+@implementer(IBodyProducer)
+class _Body:
+    """
+    A body that is written at once: treq's own would be, too, but by the global reactor.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.length = len(content)
+        self._content = content
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """
+        Write it.
+        """
+        consumer.write(self._content)
+        return succeed(None)
+
+    def stopProducing(self) -> None:
+        """
+        There is nothing to stop.
+        """
+
+    def pauseProducing(self) -> None:
+        """
+        Nor to pause.
+        """
+
+    def resumeProducing(self) -> None:
+        """
+        Nor to resume.
+        """
 
 
 def _words(trouble: BaseException) -> str:
