@@ -1,0 +1,79 @@
+"""
+Reports about TLS in the service: who counts, who sends, and what is done where nobody reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+
+from empath.config.schema import Config
+from empath.interfaces import IResolver, ISpool, IStorage
+from empath.mail.life import Emit, LifeEvent, MessageReceived, TlsTried
+from empath.mail.message import Delivery, Message, deliveries_of
+from empath.report.tls_rpt.posting import Poster
+from empath.report.tls_rpt.reports import Submit, TlsReports, submitter_of
+from empath.service.machine import Machine
+
+
+@attrs.frozen(slots=True, eq=False)
+class TlsReporting:
+    """
+    Reports about TLS, `reports` None where [delivery.tls_rpt] does not say by whom.
+    """
+
+    reports: TlsReports | None
+    emit: Emit
+
+    def tell(self, event: LifeEvent) -> None:
+        """
+        Tell an event to all who listen, and count it where it is about TLS.
+        """
+        self.emit(event)
+        if self.reports is not None and isinstance(event, TlsTried):
+            self.reports.collect(event)
+
+    @property
+    def hears(self) -> Callable[[TlsTried], None] | None:
+        """
+        Who is to be told how the TLS of each session ended, if anybody is.
+        """
+        return None if self.reports is None else self.tell
+
+
+def make_tls_reporting(
+    config: Config,
+    reactor: Any,
+    machine: Machine,
+    storage: IStorage,
+    resolver: IResolver,
+    emit: Emit,
+    submit: Submit,
+) -> TlsReporting:
+    """
+    Make them; `submit` takes the mails.
+    """
+    section = config.delivery
+    submitter = submitter_of(section.tls_rpt)
+    if submitter is None:
+        return TlsReporting(None, emit)
+    poster = Poster(reactor, resolver, section.address_families, section.allow_private_mx)
+    return TlsReporting(TlsReports(submitter, reactor, machine.chance, storage, resolver, submit, poster.post), emit)
+
+
+def submitting(
+    spool: ISpool, emit: Emit, fresh: Callable[[Message, tuple[Delivery, ...]], None]
+) -> Callable[[Message], Awaitable[None]]:
+    """
+    Give what stores a mail of ours, and hands it to `fresh`, as reception does with mail that came in.
+    """
+
+    async def submit(message: Message) -> None:
+        deliveries = deliveries_of(message)
+        await spool.store(message, deliveries)
+        emit(MessageReceived(message, None, 0.0))
+        fresh(message, deliveries)
+
+    return submit
