@@ -54,7 +54,7 @@ class Work:
     Records that match one another by the hundred are how a zone keeps validators busy (CVE-2023-50387, -50868).
     """
 
-    signatures: int = 24
+    signatures: int = 48
     digests: int = 48
 
     def sign(self) -> bool:
