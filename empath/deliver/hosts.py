@@ -23,6 +23,7 @@ from empath.policy.mx import Candidate
 from empath.policy.route import Route
 
 _PER_HOST: Final = 3  # addresses of one host, where there are several hosts
+_PER_FAMILY: Final = 2  # where the operator gave more than two: each is to have its turn
 _LOOPBACK: Final = {"ipv6": "::1", "ipv4": "127.0.0.1"}
 _VERDICTS_KEPT: Final = 10000
 
@@ -133,6 +134,7 @@ class HostFinder:
         operator's slip, which must not bounce mail.
         """
         found: list[Candidate] = []
+        most = mx.MAX_ADDRESSES if len(route.hosts) == 1 else _PER_HOST if len(route.hosts) == 2 else _PER_FAMILY
         for hop in route.hosts:
             answers: list[Answer] = []
             address = hop.address
@@ -142,7 +144,7 @@ class HostFinder:
                 addresses = mx.interleave([[_LOOPBACK[family]] for family in self.section.address_families])
             else:
                 answers = (await self._look_up((hop.host,)))[0]
-                addresses = mx.interleave([list(answer.addresses) for answer in answers])[: mx.MAX_ADDRESSES]
+                addresses = mx.interleave([list(answer.addresses) for answer in answers])[:most]
             assurance = await self._assurance(route, domain, wish, hop.host, hop.port, answers)
             found += [Candidate(hop.host, each, hop.port, assurance) for each in addresses]
         return found[: mx.MAX_ADDRESSES] or TransientFailure(

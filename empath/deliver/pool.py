@@ -84,7 +84,7 @@ class Pool:
             targets = self._slow.last(want.targets, self._clock.seconds())
             lane = self._lanes.setdefault(targets[0], Lane())
             if lane.open < self.limits.max_per_server:
-                return await self._open(want if targets is want.targets else want._replace(targets=targets))
+                return await self._open(want if targets is want.targets else want._replace(targets=targets), lane)
             if lane.idle:
                 lane.idle.pop(0).leave()
             got = await _join(lane.line)
@@ -218,13 +218,13 @@ class Pool:
                 return connection
         return None
 
-    async def _open(self, want: Want) -> Connection:
+    async def _open(self, want: Want, lane: Lane) -> Connection:
         connection = self._dial(want, self)
         if connection.trouble is not None:
             return connection
         self._make_room(want)
         targets = want.targets
-        self._lanes[targets[0]].open += 1
+        lane.open += 1
         self._sites[connection] = site = want.site or f"[{targets[0].address}]:{targets[0].port}"
         self._sizes[site] += 1
         waiting: Deferred[Connection] = Deferred(lambda _: self._cancel(connection))

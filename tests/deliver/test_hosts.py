@@ -134,6 +134,20 @@ class HostFinderTests(SynchronousTestCase):
             ],
         )
 
+    def test_each_given_has_its_turn(self) -> None:
+        """
+        However many addresses the first hosts have, the next ones are tried in the same attempt.
+        """
+        table = {
+            (host, rdtype): [f"{start}{number}" for number in range(9)]
+            for host in "abc"
+            for rdtype, start in (("A", "10.0.0."), ("AAAA", "fd00::"))
+        }
+        for hosts, expected in (("a", "aaaaa"), ("ab", "aaabb"), ("abc", "aabbc")):
+            found = self.find(table, route=Route(hosts=tuple(NextHop(host, 25) for host in hosts)))
+            self.assertEqual("".join(host for host, _, _ in found), expected)
+            self.assertEqual([address[:4] for _, address, _ in found[:2]], ["fd00", "10.0"])
+
     def test_given_but_unknown(self) -> None:
         """
         A smarthost that cannot be found must not bounce the queue.
