@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from twisted.internet.error import (
     ConnectBindError,
@@ -20,16 +20,20 @@ from twisted.internet.error import (
     UserError,
 )
 from twisted.internet.protocol import ClientFactory
+from twisted.logger import Logger
 
 from empath.deliver.connection import Connection
 from empath.deliver.target import Target
 from empath.mail.outcome import Scope, TransientFailure
 from empath.mail.reply import Reply
+from empath.policy.mx import Candidate
 from empath.smtp.client_events import SessionEnded, Trouble
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IConnector, IDelayedCall, IReactorTime
     from twisted.python.failure import Failure
+
+log = Logger()
 
 HEAD_START: Final = 0.25  # seconds, of the first family over the other one (RFC 8305 §8)
 SLOW_FOR: Final = 600.0  # seconds
@@ -38,6 +42,8 @@ _REMEMBERED: Final = 1000
 NO_SOURCE: Final = SessionEnded(
     TransientFailure(Reply(451, "4.3.5", ("the address to connect from cannot be used",)), Scope.HOST), Trouble.OURS
 )
+
+P = TypeVar("P", Target, Candidate)
 
 Connect = Callable[[Target, ClientFactory], "IConnector"]
 """
@@ -71,14 +77,15 @@ class Slow:
     The addresses that lost a race or did not answer, and until when they come last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
         self._until: OrderedDict[str, float] = OrderedDict()
 
-    def add(self, address: str, now: float) -> None:
+    def add(self, address: str) -> None:
         """
         Remember an address; the oldest one is forgotten where there are too many.
         """
-        self._until[address] = now + SLOW_FOR
+        self._until[address] = self._clock.seconds() + SLOW_FOR
         self._until.move_to_end(address)
         if len(self._until) > _REMEMBERED:
             self._until.popitem(last=False)
@@ -89,14 +96,15 @@ class Slow:
         """
         self._until.pop(address, None)
 
-    def last(self, targets: Sequence[Target], now: float) -> Sequence[Target]:
+    def last(self, places: Sequence[P]) -> Sequence[P]:
         """
-        Order targets: the slow ones behind the others.
+        Order targets, or hosts' addresses: the slow ones behind the others.
         """
         until = self._until
-        if not until or len(targets) == 1:
-            return targets
-        return sorted(targets, key=lambda target: until.get(target.address, 0.0) > now)
+        if not until or len(places) == 1:
+            return places
+        now = self._clock.seconds()
+        return sorted(places, key=lambda place: until.get(place.address, 0.0) > now)
 
 
 class Try(ClientFactory):
@@ -174,7 +182,7 @@ class Dialing:
         self._trying.remove(winner)
         self._slow.remove(winner.target.address)
         for loser in list(self._trying):
-            self._slow.add(loser.target.address, self._clock.seconds())
+            self._slow.add(loser.target.address)
             loser.connector.stopConnecting()
         self._connection.target = winner.target
         return self._connection
@@ -187,8 +195,16 @@ class Dialing:
         self._lanes.end(failed.target)
         if self._over:
             return
+        if isinstance(fault, ConnectBindError):
+            pool = failed.target.egress
+            log.warn(
+                "no connection from {addresses}, pool {pool!r}: {fault}",
+                addresses=pool.addresses,
+                pool=pool.name,
+                fault=fault,
+            )
         if isinstance(fault, TimeoutError):
-            self._slow.add(failed.target.address, self._clock.seconds())
+            self._slow.add(failed.target.address)
         self._why.append(_explain(fault))
         self._connection.missed += (failed.target.address,)
         self._next()

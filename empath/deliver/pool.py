@@ -43,7 +43,8 @@ class Pool:
     """
     Hands out connections: the one that was used last first, so that the others may go idle and close.
 
-    `sessions` are the TLS sessions that new connections resume; `limits` may be replaced at any time.
+    `sessions` are the TLS sessions that new connections resume, `slow` the addresses that did not answer lately;
+    `limits` may be replaced at any time.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Pool:
         self._dial = dial
         self._connect = connect
         self._sessions = sessions
-        self._slow = Slow()
+        self.slow = Slow(clock)
         self._lanes: dict[Target, Lane] = {}
         self._sites: dict[Connection, str] = {}
         self._sizes: Counter[str] = Counter()
@@ -81,7 +82,7 @@ class Pool:
         while self._stopped is None:
             if not fresh and (connection := self._idle(want)) is not None:
                 return connection
-            targets = self._slow.last(want.targets, self._clock.seconds())
+            targets = self.slow.last(want.targets)
             lane = self._lanes.setdefault(targets[0], Lane())
             if lane.open < self.limits.max_per_server:
                 return await self._open(want if targets is want.targets else want._replace(targets=targets), lane)
@@ -229,7 +230,7 @@ class Pool:
         self._sizes[site] += 1
         waiting: Deferred[Connection] = Deferred(lambda _: self._cancel(connection))
         self._waiting[connection] = waiting
-        self._dialing[connection] = dialing = Dialing(self._clock, self._connect, self, self._slow, connection)
+        self._dialing[connection] = dialing = Dialing(self._clock, self._connect, self, self.slow, connection)
         dialing.begin(targets)
         return await waiting
 

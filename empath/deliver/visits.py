@@ -88,6 +88,8 @@ class Pass(Tally):
             found = [candidate for candidate in found if self._egress.reaches(candidate.address)]
             if not found:
                 self.fail(NO_WAY)
+        if len(found) > 1:
+            found = self._pool.slow.last(found)
         try:
             await self._visit_all(found)
         except CancelledError:

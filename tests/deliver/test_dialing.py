@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectBindError, NoRouteError, TimeoutError
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -159,6 +160,18 @@ class RaceTests(SynchronousTestCase):
         six.factory.clientConnectionFailed(six, Failure(TimeoutError()))
         self.assertEqual({*self.tried(world)}, {SIX, SIX_B, FOUR})
 
+    def test_dead_host_comes_last(self) -> None:
+        """
+        A host that timed out comes behind the others for ten minutes: no delivery waits for it in vain meanwhile.
+        """
+        world = World(Section(connection_pool=ConnectionPool(max_messages=1)))
+        world.reactor.servers[f"{FOUR}:25"] = TimeoutError()
+        self.assertEqual([world.deliver(), world.deliver()], [SENT_2, SENT_2])
+        self.assertEqual(self.tried(world), [FOUR, "192.0.2.2", "192.0.2.2"])
+        world.reactor.advance(600)
+        self.assertEqual(world.deliver(), SENT_2)
+        self.assertEqual(self.tried(world)[3:], [FOUR, "192.0.2.2"])
+
     def test_bad_session(self) -> None:
         """
         Where the winner's session fails, the address that lost has its chance: no address is left out.
@@ -229,10 +242,10 @@ class SlowTests(SynchronousTestCase):
         """
         No more than a thousand addresses are remembered, the oldest is forgotten.
         """
-        slow = Slow()
+        slow = Slow(Clock())
         for number in range(1001):
-            slow.add(str(number), 0.0)
+            slow.add(str(number))
         first, last, other = (Target(each, 25, CLEARTEXT, Egress("us")) for each in ("0", "1000", "x"))
-        self.assertEqual(slow.last([last, first, other], 1.0), [first, other, last])
+        self.assertEqual(slow.last([last, first, other]), [first, other, last])
         slow.remove("1000")
-        self.assertEqual(slow.last([last, first], 1.0), [last, first])
+        self.assertEqual(slow.last([last, first]), [last, first])
