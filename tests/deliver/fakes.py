@@ -8,7 +8,14 @@ from typing import Any
 
 import attrs
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError, UserError
+from twisted.internet.error import (
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    TimeoutError,
+    UserError,
+)
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
@@ -241,13 +248,17 @@ class Connector:
     timeout: float
     bind: tuple[str, int] | None
     over: bool = False
+    patience: Any = None
 
     def settle(self) -> None:
         """
-        Connect, refuse, or leave it hanging.
+        Connect, refuse, or leave it hanging until it times out.
         """
         server = self.reactor.servers.get(f"{self.host}:{self.port}")
-        if self.over or server == "hang":
+        if self.over:
+            return
+        if server == "hang":
+            self.patience = self.reactor.callLater(self.timeout, self.give_up, TimeoutError())
             return
         self.over = True
         if not isinstance(server, Server):
@@ -255,9 +266,18 @@ class Connector:
             return
         server.accept(Transport(self.reactor, self.factory.buildProtocol(None), server))
 
-    def stopConnecting(self) -> None:
+    def give_up(self, reason: Exception) -> None:
+        """
+        End without a connection.
+        """
         self.over = True
-        self.factory.clientConnectionFailed(self, Failure(UserError()))
+        if self.patience is not None and self.patience.active():
+            self.patience.cancel()
+        self.factory.clientConnectionFailed(self, Failure(reason))
+
+    def stopConnecting(self) -> None:
+        assert not self.over, "stopped after its end"
+        self.give_up(UserError())
 
 
 class Reactor(Clock):

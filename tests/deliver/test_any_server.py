@@ -5,6 +5,7 @@ Whatever servers do, and whenever a delivery is cancelled: every recipient has a
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 import attrs
@@ -15,8 +16,9 @@ from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.config.schema import ConnectionPool, DeliveryTls
+from empath.config.schema import ConnectionPool, DeliveryTls, Domain
 from empath.config.schema import Delivery as Section
+from empath.config.units import seconds
 from empath.errors import SpoolError
 from empath.mail.message import Message
 from empath.mail.outcome import Outcome, Success
@@ -116,8 +118,15 @@ class Trial:
             Section(
                 max_recipients_per_transaction=chance.choice([1, 2, 100]),
                 connection_pool=ConnectionPool(
-                    max_per_server=chance.choice([1, 2, 5]), max_messages=chance.choice([1, 3])
+                    max_per_server=chance.choice([1, 2, 5]),
+                    max_messages=chance.choice([1, 3]),
+                    max_age=seconds(chance.choice([20, 600])),
                 ),
+                domains={
+                    "example.org": Domain(
+                        max_messages=chance.choice([None, 2]), max_connections=chance.choice([None, 3])
+                    )
+                },
                 tls=DeliveryTls(chance.choice(["opportunistic", "disabled", "required"])),
             )
         )
@@ -125,6 +134,10 @@ class Trial:
         for number, server in enumerate(self.servers, 1):
             refused = chance.random() < 0.1
             world.reactor.servers[f"192.0.2.{number}:25"] = ConnectionRefusedError() if refused else server
+            if chance.random() < 0.5:
+                world.resolver.table[f"mx{number}.example.org", "AAAA"] = ["2001:db8::1", "2001:db8::2"]
+                for address in ("2001:db8::1", "2001:db8::2"):
+                    world.reactor.servers[f"{address}:25"] = chance.choice([server, "hang", ConnectionRefusedError()])
         self.jobs: list[Job] = []
         self.broken: set[str] = set()
         world.agent._open_body = self.open_body
@@ -149,9 +162,19 @@ class Trial:
             carried = attrs.evolve(carried, envelope=attrs.evolve(carried.envelope, parameters={"BODY": "BINARYMIME"}))
         if self.chance.random() < 0.1:
             self.broken.add(carried.queue_id)
-        job = Job(carried, recipients, self.world.start(carried), [])
+        job = Job(carried, recipients, self.world.start(carried, self.chance.choice(["", "site"])), [])
         job.waiting.addBoth(job.told.append)
         self.jobs.append(job)
+
+    def check(self) -> None:
+        """
+        No address has more connections, and tries, than it may.
+        """
+        most = self.world.section.connection_pool.max_per_server
+        tries = Counter(each.host for each in self.world.reactor.connectors if not each.over)
+        for server in self.servers:
+            tries.update(each.protocol.target.address for each in server.transports if not each.gone)
+        assert max(tries.values(), default=0) <= most, tries
 
     def step(self) -> None:
         chance, reactor = self.chance, self.world.reactor
@@ -161,7 +184,7 @@ class Trial:
             case 4 if self.jobs and not (job := chance.choice(self.jobs)).told:
                 job.waiting.cancel()
             case 5:
-                reactor.advance(chance.choice([1, 31, 61, 301, 601]))
+                reactor.advance(chance.choice([0.25, 1, 31, 61, 301, 601]))
             case 6:
                 for transport in [each for server in self.servers for each in server.transports if not each.gone]:
                     if chance.random() < 0.2:
@@ -172,6 +195,7 @@ class Trial:
     def run(self) -> None:
         for _ in range(self.chance.choice([5, 20, 40])):
             self.step()
+            self.check()
         for _ in range(200):
             self.world.reactor.run(20)
             self.world.reactor.advance(61)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectBindError, NoRouteError, TimeoutError
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import ConnectionPool
@@ -123,9 +122,9 @@ class RaceTests(SynchronousTestCase):
         world.reactor.advance(0.25)
         world.reactor.run()
         six, four = world.reactor.connectors
-        six.over = four.over = True
-        six.factory.clientConnectionFailed(six, Failure(TimeoutError()))
-        four.factory.clientConnectionFailed(four, Failure(NoRouteError()))
+        four.give_up(NoRouteError())
+        world.reactor.advance(30)
+        self.assertEqual((six.over, four.over), (True, True))
         world.reactor.run()
         self.assertEqual(spell(self.successResultOf(told)), SENT_2)
         self.assertEqual(self.tried(world), [SIX, FOUR, "192.0.2.2"])
@@ -155,9 +154,7 @@ class RaceTests(SynchronousTestCase):
         world.reactor.advance(0.25)
         world.reactor.advance(20)
         self.assertEqual(len(self.tried(world)), 2)
-        six = world.reactor.connectors[0]
-        six.over = True
-        six.factory.clientConnectionFailed(six, Failure(TimeoutError()))
+        world.reactor.connectors[0].give_up(TimeoutError())
         self.assertEqual({*self.tried(world)}, {SIX, SIX_B, FOUR})
 
     def test_dead_host_comes_last(self) -> None:
