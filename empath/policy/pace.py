@@ -35,13 +35,14 @@ class Pace:
     ones do not count, nor those within a second.
     """
 
-    __slots__ = ("_changed", "_connections", "_late", "_meter", "_next", "_paused", "_rate", "_risen")
+    __slots__ = ("_changed", "_connections", "_late", "_meter", "_most", "_next", "_paused", "_rate", "_risen")
 
     def __init__(self) -> None:
         self._meter = Meter()
         self._rate: Curve | None = None
         self._connections: Curve | None = None
         self._changed = self._risen = 0.0  # when they last fell; until when they have risen
+        self._most = 0  # attempts in flight at a time since then
         self._late = 0  # answers still to come of what began before the change
         self._next = 0.0  # when the next attempt may begin
         self._paused = 0.0
@@ -81,10 +82,11 @@ class Pace:
             return self._paused - now
         return 0.0 if self._rate is None else max(0.0, min(self._next - now, 1.0 / self._rate.value))
 
-    def take(self, now: float) -> None:
+    def take(self, now: float, in_flight: int) -> None:
         """
-        Count that one began.
+        Count that one began; `in_flight` with it.
         """
+        self._most = max(self._most, in_flight)
         if self._rate is not None:
             self._next = max(min(self._next, now + 1.0), now - SLACK) + 1.0 / self._rate.value
 
@@ -227,19 +229,21 @@ class Pace:
 
     def _fall(self, now: float, in_flight: int, rates: tuple[float, float] | None, share: float) -> None:
         """
-        Fall to the second of two rates, with the first to come back to, and to a share of the attempts at a time.
+        Fall to the second of two rates, with the first to come back to, and to a share of the attempts at a time that
+        there were; a share of 1 leaves what is allowed as it is.
         """
         if rates is not None:
             top = max(SLOWEST, rates[0])
             self._rate = Curve(top, max(SLOWEST, rates[1]), top, searching=self._rate is None)
             self._next = max(now, min(self._next, now + 1.0 / self._rate.value))
-        most = float(max(1, in_flight))
+        most = float(max(1, in_flight, self._most))
         if self._connections is not None:
-            most = max(1.0, min(most, self._connections.value))
+            most = self._connections.value if share == 1.0 else max(1.0, min(most, self._connections.value))
         low = max(1.0, float(int(most * share)))
         self._connections = Curve(most, low, rates[0] if rates else 1.0, searching=self._connections is None)
         self._changed = self._risen = now
         self._late = in_flight - 1
+        self._most = in_flight
         self._meter.begin(now)
 
 

@@ -125,7 +125,7 @@ class Site:
         if self._calm:
             return ()
         self._bucket.take(now)
-        self._pace.take(now)
+        self._pace.take(now, self.in_flight)
         if not self.breaker.begun(now):
             return ()
         return (BreakerChange(State.HALF_OPEN, f"its time is over, {self.name} is tried again"),)

@@ -133,7 +133,7 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual((pace.connections, pace.rate, pace.wait(NOW), pace.paused(NOW)), (None, None, 0.0, None))
         self.assertFalse(pace.limits)
         self.assertIs(pace.dump(), None)
-        pace.take(NOW)
+        pace.take(NOW, 1)
         pace.ended()
         self.assertEqual(pace.wait(NOW), 0.0)
 
@@ -175,11 +175,11 @@ class PaceTests(SynchronousTestCase):
         pace = self.busy()
         pace.slow_down(NOW, 1, 0.0)
         assert pace.rate is not None
-        pace.take(NOW)
+        pace.take(NOW, 1)
         self.assertAlmostEqual(pace.wait(NOW), 1.0 / pace.rate, 6)
-        pace.take(NOW + 60.0)
-        pace.take(NOW + 60.0)
-        pace.take(NOW + 60.0)
+        pace.take(NOW + 60.0, 1)
+        pace.take(NOW + 60.0, 1)
+        pace.take(NOW + 60.0, 1)
         self.assertGreater(pace.wait(NOW + 60.0), 0.0)
         self.assertLessEqual(pace.wait(NOW - 60.0), 1.0 / pace.rate)
 
