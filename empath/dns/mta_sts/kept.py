@@ -21,14 +21,12 @@ _OF_LINE: Final = 60  # octets that a line takes beside its characters
 @attrs.define(slots=True, eq=False)
 class Kept:
     """
-    One policy. Times are in seconds since the epoch: when it was fetched, when it was last used, and when its record
-    was last looked at.
+    One policy. Times are in seconds since the epoch: when it was fetched, and when it was last used.
     """
 
     policy: StsPolicy
     fetched: float
     used: float
-    checked: float = 0.0
     expires: float = attrs.field(init=False)
     refresh_at: float = attrs.field(init=False)
     size: int = attrs.field(init=False)

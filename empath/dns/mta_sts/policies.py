@@ -34,7 +34,6 @@ from empath.policy.mta_sts import (
     write_policy,
 )
 
-CHECK_INTERVAL: Final = 60.0  # seconds between two looks at the record of a policy that is in memory
 FAILURE_PAUSE: Final = 300.0  # what §3.3 asks for
 MOST_FAILURES: Final = 10_000
 USED_WITHIN: Final = 30 * DAY  # what was not used for longer is not refreshed, and ages
@@ -53,11 +52,31 @@ log = Logger()
 @attrs.define(slots=True, eq=False)
 class _Flight:
     """
-    A domain that is being asked, and all who wait for what it says.
+    A domain that is being asked: who waits for what it says, and who for the end. `refreshing` tells that the policy in
+    memory is the newest, and fetched again only to last longer.
     """
 
     waiting: list[Deferred[StsPolicy | None]] = attrs.field(factory=list)
+    ending: list[Deferred[None]] = attrs.field(factory=list)
     running: Deferred[None] | None = None
+    refreshing: bool = False
+
+    def join(self) -> Deferred[StsPolicy | None]:
+        """
+        Wait for what the domain says, with all others who do.
+        """
+        caller: Deferred[StsPolicy | None] = Deferred(self.waiting.remove)
+        self.waiting.append(caller)
+        return caller
+
+    def tell(self, kept: Kept | None) -> None:
+        """
+        Let nobody wait any longer.
+        """
+        policy = None if kept is None else kept.in_force
+        waiting, self.waiting = self.waiting, []
+        for caller in waiting:
+            caller.callback(policy)
 
 
 @implementer(IStsPolicies)
@@ -79,23 +98,23 @@ class StsPolicies:
 
     def policy_of(self, domain: str) -> StsPolicy | Deferred[StsPolicy | None] | None:
         """
-        As `IStsPolicies.policy_of`. A policy in memory is told at once, and its record looked at behind the scenes, so
-        that a changed one holds from the next attempt on.
+        As `IStsPolicies.policy_of`. Each time the record is looked at, as the DNS cache or a server has it: no mail
+        fails by a policy that was replaced (§5.1). Nobody waits for a policy that is fetched again to last longer.
         """
         now = self._clock.seconds()
         kept = self._kept.use(domain, now)
-        if kept is not None:
-            if now - kept.checked >= CHECK_INTERVAL:
-                self._check(domain, kept, now)
-            return kept.in_force
+        flight = self._flights.get(domain)
+        if flight is not None:
+            return kept.in_force if kept is not None and flight.refreshing else flight.join()
         if self._stopped or not domain or domain[0] == "[":
-            return None
-        asked: Answer | Awaitable[Answer] | None = None
-        if domain not in self._flights:
-            asked = self._look_up(domain)
-            if isinstance(asked, Answer) and not self._worth_fetching(domain, asked, now):
-                return None
-        return self._join(domain, asked)
+            return None if kept is None else kept.in_force
+        asked = self._look_up(domain)
+        if isinstance(asked, Answer) and not self._is_news(kept, self._worth_fetching(domain, asked, now), now):
+            return None if kept is None else kept.in_force
+        flight = _Flight()
+        caller = flight.join()
+        self._launch(domain, asked, flight)
+        return caller
 
     async def restore(self) -> None:
         """
@@ -117,7 +136,7 @@ class StsPolicies:
         due = self._kept.due(self._clock.seconds(), USED_WITHIN)
         while due and not self._stopped:
             batch, due = due[:AT_ONCE], due[AT_ONCE:]
-            for each in [self._join(domain, None) for domain in batch]:
+            for each in [self._landing(domain) for domain in batch]:
                 await each
 
     def stop(self) -> None:
@@ -140,58 +159,53 @@ class StsPolicies:
         failed, until = self._failures.get(domain, ("", 0.0))
         return "" if version == failed and now < until else version
 
-    def _check(self, domain: str, kept: Kept, now: float) -> None:
+    def _is_news(self, kept: Kept | None, version: str, now: float) -> bool:
         """
-        See whether there is a newer policy than one in memory.
+        Tell whether what a record announces is to be fetched.
         """
-        kept.checked = now
-        if self._stopped or domain in self._flights:
-            return
-        asked = self._look_up(domain)
-        if isinstance(asked, Answer) and not self._is_newer(kept, self._worth_fetching(domain, asked, now), now):
-            return
-        self._launch(domain, asked, _Flight())
+        if not version or kept is None:
+            return bool(version)
+        return version != kept.policy.version or kept.refresh_at <= now
 
-    def _is_newer(self, kept: Kept, version: str, now: float) -> bool:
-        return bool(version) and (version != kept.policy.version or kept.refresh_at <= now)
-
-    def _join(self, domain: str, asked: Answer | Awaitable[Answer] | None) -> Deferred[StsPolicy | None]:
+    def _landing(self, domain: str) -> Deferred[None]:
         """
-        Wait for what a domain says, with all others who do.
+        Ask a domain, and wait for the end of it.
         """
-        there = self._flights.get(domain)
-        flight = _Flight() if there is None else there
-        caller: Deferred[StsPolicy | None] = Deferred(flight.waiting.remove)
-        flight.waiting.append(caller)
-        if there is None:
-            self._launch(domain, self._look_up(domain) if asked is None else asked, flight)
-        return caller
+        flight = self._flights.get(domain)
+        landing: Deferred[None] = Deferred()
+        if flight is not None:
+            flight.ending.append(landing)
+        else:
+            self._launch(domain, self._look_up(domain), _Flight(ending=[landing]))
+        return landing
 
     def _launch(self, domain: str, asked: Answer | Awaitable[Answer], flight: _Flight) -> None:
         self._flights[domain] = flight
-        flight.running = Deferred.fromCoroutine(self._learn(domain, asked))
-        flight.running.addErrback(_crashed, domain).addCallback(self._land, domain)
+        flight.running = Deferred.fromCoroutine(self._learn(domain, asked, flight))
+        flight.running.addErrback(_crashed, domain).addCallback(self._land, domain, flight)
 
-    async def _learn(self, domain: str, asked: Answer | Awaitable[Answer]) -> None:
+    async def _learn(self, domain: str, asked: Answer | Awaitable[Answer], flight: _Flight) -> None:
         answer = asked if isinstance(asked, Answer) else await asked
         now = self._clock.seconds()
         kept = self._kept.find(domain, now)
         version = self._worth_fetching(domain, answer, now)
-        if not version or not _is_host(domain) or (kept is not None and not self._is_newer(kept, version, now)):
+        if not _is_host(domain) or not self._is_news(kept, version, now):
             return
+        if kept is not None and version == kept.policy.version:
+            flight.refreshing = True
+            flight.tell(kept)
         told = await self._fetch(domain, version)
         if isinstance(told, Unusable):
             self._missed(domain, version, told)
         else:
             await self._take(domain, told)
 
-    def _land(self, _: object, domain: str) -> None:
-        flight = self._flights.pop(domain)
-        kept = self._kept.find(domain, self._clock.seconds())
-        policy = None if kept is None else kept.in_force
-        waiting, flight.waiting = flight.waiting, []
-        for caller in waiting:
-            caller.callback(policy)
+    def _land(self, _: object, domain: str, flight: _Flight) -> None:
+        del self._flights[domain]
+        flight.tell(self._kept.find(domain, self._clock.seconds()))
+        for each in flight.ending:
+            if not each.called:
+                each.callback(None)
 
     async def _take(self, domain: str, policy: StsPolicy) -> None:
         """
@@ -199,7 +213,7 @@ class StsPolicies:
         """
         now = self._clock.seconds()
         before = self._kept.find(domain, now)
-        kept = Kept(policy, now, now if before is None else before.used, now)
+        kept = Kept(policy, now, now if before is None else before.used)
         gone = self._kept.put(domain, kept)
         self._failures.pop(domain, None)
         if before is None or before.policy != policy:
