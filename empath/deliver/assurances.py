@@ -50,6 +50,8 @@ class Assurances:
         if mx is None or self._policies is None or not self.mta_sts or not _asks_sts(route, wish):
             return self._told(route, domain, wish, mx, None)
         asked = self._policies.policy_of(domain)
+        if asked is None and wish is Wish.NONE and (told := usual(route.tls)) is not None:
+            return told
         if asked is None or isinstance(asked, StsPolicy):
             return self._told(route, domain, wish, mx, asked)
         return self._after(route, domain, wish, mx, asked)
@@ -109,4 +111,4 @@ def _asks_sts(route: Route, wish: Wish) -> bool:
     """
     Tell whether a policy of the destination's could count.
     """
-    return wish is Wish.REQUIRE or (wish is Wish.NONE and route.tls is not Policy.DISABLED)
+    return route.tls is not Policy.DISABLED if wish is Wish.NONE else wish is Wish.REQUIRE

@@ -18,6 +18,8 @@ class Policy(Enum):
     What we ask of a destination's hosts.
     """
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own hashes the name in Python, at each look-up
+
     DISABLED = "disabled"  # cleartext
     OPPORTUNISTIC = "opportunistic"  # TLS where offered, any certificate; cleartext rather than no delivery
     REQUIRED = "required"  # TLS or wait; the certificate is not judged
