@@ -168,12 +168,12 @@ class Trial:
 
     def check(self) -> None:
         """
-        No address has more connections, and tries, than it may.
+        No target has more connections, and tries, than it may.
         """
         most = self.world.section.connection_pool.max_per_server
-        tries = Counter(each.host for each in self.world.reactor.connectors if not each.over)
+        tries = Counter(each.factory.target for each in self.world.reactor.connectors if not each.over)
         for server in self.servers:
-            tries.update(each.protocol.target.address for each in server.transports if not each.gone)
+            tries.update(each.protocol.target for each in server.transports if not each.gone)
         assert max(tries.values(), default=0) <= most, tries
 
     def step(self) -> None:
