@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from empath.policy.curve import Curve
 from empath.policy.meter import Meter
+from empath.policy.rate import INSTANT
 
 SLOWEST: Final = 1.0 / 60.0  # attempts a second: a site that refuses everything is still asked once a minute
 DEEPEST: Final = 256.0  # and no less often than this part of what it took
@@ -80,7 +81,10 @@ class Pace:
         """
         if now < self._paused:
             return self._paused - now
-        return 0.0 if self._rate is None else max(0.0, min(self._next - now, 1.0 / self._rate.value))
+        if self._rate is None:
+            return 0.0
+        wait = min(self._next - now, 1.0 / self._rate.value)
+        return wait if wait > INSTANT else 0.0
 
     def take(self, now: float, in_flight: int) -> None:
         """

@@ -4,6 +4,10 @@ How often something may happen: a token bucket that tells how long to wait.
 
 from __future__ import annotations
 
+from typing import Final
+
+INSTANT: Final = 1e-6  # seconds: a shorter wait is none, as no clock that counts from 1970 is finer
+
 
 class Bucket:
     """
@@ -32,8 +36,8 @@ class Bucket:
         """
         if not self._rate:
             return 0.0
-        level = self._filled(now)
-        return 0.0 if level >= 1.0 else (1.0 - level) / self._rate
+        wait = (1.0 - self._filled(now)) / self._rate
+        return wait if wait > INSTANT else 0.0
 
     def take(self, now: float) -> None:
         """
@@ -54,7 +58,6 @@ class Bucket:
 
     def _filled(self, now: float) -> float:
         """
-        Tell how many tokens there are; a thousandth of a millionth more, as sums of fractions fall short. A clock that
-        was set back brings none and takes none.
+        Tell how many tokens there are. A clock that was set back brings none and takes none.
         """
-        return min(self._burst, self._level + max(0.0, now - self._then) * self._rate + 1e-9)
+        return min(self._burst, self._level + max(0.0, now - self._then) * self._rate)

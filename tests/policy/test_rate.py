@@ -29,6 +29,17 @@ class BucketTests(SynchronousTestCase):
         self.assertAlmostEqual(bucket.wait(NOW + 0.25), 0.75, 6)
         self.assertEqual(bucket.wait(NOW + 1.0), 0.0)
 
+    def test_who_waits_as_told_does_not_wait_again(self) -> None:
+        """
+        Whatever is lost in adding up seconds since 1970.
+        """
+        for count in (1, 3, 7, 1000, 12345):
+            bucket, now = Bucket(count, 60.0, 1), NOW
+            for _ in range(1000):
+                now += bucket.wait(now)
+                self.assertEqual(bucket.wait(now), 0.0)
+                bucket.take(now)
+
     def test_the_rate_is_kept_over_time(self) -> None:
         """
         Who always waits as told gets the burst and then exactly the rate, never more.

@@ -203,7 +203,7 @@ class ShapingTests(SynchronousTestCase):
         hold = made.hold(NOW)
         assert hold is not None and hold.until is not None
         self.assertEqual((hold.why, hold.detail), (Why.SHAPED, "mx.example.org asked for less: 47.5 a second"))
-        self.assertIs(made.hold(hold.until + 0.001), None)
+        self.assertIs(made.hold(hold.until), None)
         made.ended(NOW + 2.0, Told.NOTHING)
         made.begin(NOW + 2.0)
         made.ended(NOW + 2.0, Told.SLOW_DOWN, 60.0, "421 stop")
