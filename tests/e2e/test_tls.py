@@ -110,3 +110,30 @@ class SmarthostTests(EndToEndTestCase):
         trustme.CA().cert_pem.write_to_path(str(other))
         self.environment = {"SSL_CERT_FILE": str(other)}
         self.assert_deferred(server, self.sending(server, tls_policy="verified"))
+
+    def test_invalid_certificates_may_be_accepted_with_a_warning_each_time(self) -> None:
+        server = self.smarthost("someone-else.test")
+        empath = self.sending(server, tls_policy="verified", accept_invalid_certs=True)
+        self.assert_encrypted(server, empath)
+        empath.wait_logged("warn", "localhost", "accept_invalid_certs")
+
+    def test_a_server_that_wants_our_certificate_gets_it(self) -> None:
+        ours = self.authority.issue_cert("client.test")
+        certificate, key = self.folder / "client.pem", self.folder / "client.key"
+        ours.cert_chain_pems[0].write_to_path(str(certificate))
+        ours.private_key_pem.write_to_path(str(key))
+        server = self.smarthost("localhost")
+        context = server.options.context
+        assert context is not None
+        context.verify_mode = ssl.CERT_REQUIRED
+        self.authority.configure_trust(context)
+        shown = {"certificate": str(certificate), "private_key": str(key)}
+        self.assert_encrypted(server, self.sending(server, tls_policy="verified", **shown))
+
+    def test_a_server_that_wants_a_certificate_of_somebody_who_has_none(self) -> None:
+        server = self.smarthost("localhost")
+        context = server.options.context
+        assert context is not None
+        context.verify_mode = ssl.CERT_REQUIRED
+        self.authority.configure_trust(context)
+        self.assert_deferred(server, self.sending(server, tls_policy="required"))
