@@ -34,7 +34,7 @@ from empath.mail.queue_id import new_queue_id
 from empath.queue.queue import Queue
 from empath.report.bounce import Reporter
 from empath.spool.sqlite import SqliteSpool
-from tests.queue.fakes import DOWN, GREY, REFUSED, SENT, address
+from tests.queue.fakes import DOWN, GREY, REFUSED, SENT, FakeSites, FakeStorage, address
 from tests.spool.support import HeldThread, at_once
 
 Key = tuple[str, str]
@@ -133,7 +133,9 @@ class Trial:
             shutdown_timeout=seconds(5),
         )
         self.reporter = Reporter(Dsn(), "mx.example", clock, chance, lambda event: None)
-        self.queue = Queue(section, self.spool, self.agent, self.report, clock, chance, self.heard)
+        self.queue = Queue(
+            section, self.spool, self.agent, self.report, clock, chance, self.heard, FakeSites(), FakeStorage()
+        )
         self.queue.start()
 
     def report(self, message: Message, notices: tuple[Notice, ...]) -> tuple[Message, tuple[Delivery, ...]] | None:

@@ -126,9 +126,16 @@ class ISpool(Interface):
         Tell the earliest `next_attempt` later than `after`, None if nothing is scheduled then.
         """
 
-    def hasten(domain: str, now: float) -> Deferred[int]:
+    def overdue(received: float, now: float, domains: Collection[str], limit: int) -> Deferred[list[Delivery]]:
         """
-        Make everything that waits for a retry to `domain` due at `now`; tells how many.
+        Find up to `limit` scheduled deliveries to `domains` that are due at `now` and cannot wait any longer: they were
+        received (or released) no later than `received`, or the time to deliver by (RFC 2852) is over at `now` and no
+        sender was told of it. The oldest first.
+        """
+
+    def hasten(domains: Collection[str], now: float) -> Deferred[int]:
+        """
+        Make everything that waits for a retry to one of `domains` due at `now`; tells how many.
         """
 
     def load(queue_id: str) -> Deferred[Message]:
@@ -146,9 +153,9 @@ class ISpool(Interface):
         Count the deliveries by status.
         """
 
-    def due_count(now: float) -> Deferred[int]:
+    def due_count(now: float, skip: Collection[str] = ()) -> Deferred[int]:
         """
-        Count the scheduled deliveries whose `next_attempt` is not after `now`.
+        Count the scheduled deliveries whose `next_attempt` is not after `now`, without those to the domains in `skip`.
         """
 
     def oldest(now: float) -> Deferred[float | None]:

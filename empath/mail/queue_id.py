@@ -18,7 +18,17 @@ def new_queue_id(now: float, chance: random.Random) -> str:
     """
     Make a ULID from 48 bits of time (milliseconds since the epoch) and 80 bits of chance.
     """
-    number = (int(now * 1000) & 0xFFFFFFFFFFFF) << 80 | chance.getrandbits(80)
+    return _spelt((int(now * 1000) & 0xFFFFFFFFFFFF) << 80 | chance.getrandbits(80))
+
+
+def queue_id_at(moment: float) -> str:
+    """
+    Give the text before which all sort that were made before `moment` (seconds since the epoch), and no other.
+    """
+    return _spelt(min(max(0, int(moment * 1000)), 0xFFFFFFFFFFFF) << 80)
+
+
+def _spelt(number: int) -> str:
     return "".join([_PAIRS[number >> shift & 0x3FF] for shift in range(120, -1, -10)])
 
 

@@ -1,9 +1,8 @@
 """
 Attempts: one coroutine takes a delivery from its line through the agent to its settlement on disk.
 
-Fatal: nothing. Retried: a settlement that the spool refuses, with growing delays until it is written; meanwhile the
-delivery is not attempted again and takes up a slot, so that a broken spool soon stops all attempts. Ignored: a message
-that is gone from the spool. An agent that raises has a bug: it is logged and counts as a transient failure.
+Fatal: nothing. Ignored: a message that is gone from the spool. An agent that raises has a bug: it is logged and counts
+as a transient failure.
 """
 
 from __future__ import annotations
@@ -12,30 +11,30 @@ from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from empath.errors import MessageUnknown, QueueIdTaken, SpoolError
+from empath.errors import MessageUnknown, SpoolError
 from empath.interfaces import IAgent, ISpool
 from empath.mail.deliver_by import lapsed
-from empath.mail.life import Attempt
+from empath.mail.life import Attempt, DeliveryLimited, Emit
 from empath.mail.message import Message
 from empath.mail.outcome import Outcome
-from empath.mail.settlement import Settlement
 from empath.queue.entry import LONGEST_ATTEMPT, Entry, Place, patience
 from empath.queue.settle import LAPSED, Decided, outcomes_for
+from empath.queue.settling import Decide, Settling
 from empath.queue.window import Window
 
 log = Logger()
 
 UNSETTLED: Final = 2  # times the parallel deliveries: what may run or wait for its settlement, and a crash repeats
-FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 60.0
 
-Decide = Callable[[Entry, Message, tuple[Outcome, ...]], Decided]
+Ended = Callable[[Entry, tuple[Outcome, ...]], None]
+"""
+Hear how an attempt ended, before its slot is given back; no outcomes: it came to nothing.
+"""
 
-Settled = Callable[[Message, Attempt, tuple[Outcome, ...], Decided], None]
+Settled = Callable[[Entry, Message, Attempt, tuple[Outcome, ...], Decided], None]
 """
 Go on after a settlement that is on disk; its entry has left the window.
 """
@@ -43,7 +42,8 @@ Go on after a settlement that is on disk; its entry has left the window.
 
 class Attempts:
     """
-    Starts attempts as the lines allow. `decide` makes the settlement of one, `settled` is told when it is on disk.
+    Starts attempts as the lines allow. `ended` hears how each did, `decide` makes its settlement, `settled` is told
+    when that is on disk.
     """
 
     def __init__(
@@ -52,25 +52,28 @@ class Attempts:
         agent: IAgent,
         clock: IReactorTime,
         window: Window,
+        ended: Ended,
         decide: Decide,
         settled: Settled,
         wake: Callable[[], None],
+        emit: Emit,
     ) -> None:
         self.running = 0
         self.started = 0
         self.loaded = 0
-        self.settle_failures = 0
         self.faults = 0
         self.open = False
         self._spool = spool
         self._agent = agent
         self._clock = clock
         self._window = window
-        self._decide = decide
+        self._ended = ended
         self._settled = settled
         self._wake = wake
+        self._emit = emit
+        self._timer: IDelayedCall | None = None
         self._dispatching = False
-        self._cut = False
+        self.settling = Settling(spool, clock, window.lines, decide, self.dispatch)
         self._drained: Deferred[None] | None = None
 
     def dispatch(self) -> None:
@@ -80,18 +83,23 @@ class Attempts:
         if self._dispatching or not self.open:
             return  # an attempt that ends at once comes back here: the loop below goes on with what it freed
         self._dispatching = True
-        lines = self._window.lines
+        lines, now = self._window.lines, self._clock.seconds
         try:
-            while self.running < lines.limit * UNSETTLED and (entry := lines.take()) is not None:
+            while self.running < lines.limit * UNSETTLED and (entry := lines.take(now())) is not None:
                 self._launch(entry)
         finally:
             self._dispatching = False
+            if (when := lines.timers.next) is not None:
+                self._wake_at(when)
 
     async def drain(self, timeout: float) -> None:
         """
         Start no more, wait up to `timeout` seconds for what runs, then cut it short: it is pending in the spool.
         """
         self.open = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if not self.running:
             return
         self._drained = Deferred()
@@ -118,23 +126,50 @@ class Attempts:
                 entry.running.cancel()
         return len(late)
 
+    def give_up(self, entry: Entry, outcome: Outcome) -> Deferred[None]:
+        """
+        Settle an entry that is in no line, as if an attempt had ended so for all its recipients; fires when it is over.
+        """
+        entry.place = Place.SETTLING
+        self.running += 1
+        running = Deferred.fromCoroutine(self._carry(entry, outcome))
+        if not running.called:
+            entry.running = running
+        return running
+
     def _launch(self, entry: Entry) -> None:
         entry.place = Place.IN_FLIGHT
         entry.deadline = self._clock.seconds() + LONGEST_ATTEMPT
         self.running += 1
         self.started += 1
+        if entry.why is not None:
+            self._emit(DeliveryLimited(entry.key[1], entry.late, entry.why.value))
         running = Deferred.fromCoroutine(self._carry(entry))
         if not running.called:
             entry.running = running
 
-    async def _carry(self, entry: Entry) -> None:
+    def _wake_at(self, when: float) -> None:
         """
-        The whole way of one entry; however it ends, nothing of it stays behind.
+        Dispatch again at `when`, when a limit lets something go on.
+        """
+        timer = self._timer
+        if timer is None:
+            self._timer = self._clock.callLater(max(0.0, when - self._clock.seconds()), self._on_time)
+        elif timer.getTime() != when:
+            timer.reset(max(0.0, when - self._clock.seconds()))
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self.dispatch()
+
+    async def _carry(self, entry: Entry, outcome: Outcome | None = None) -> None:
+        """
+        The whole way of one entry, or only its end with this outcome; however it ends, nothing of it stays behind.
         """
         try:
             message = await self._load(entry) if entry.copy is None else entry.copy.message
             if message is not None:
-                await self._attempt(entry, message)
+                await (self._attempt(entry, message) if outcome is None else self._without(entry, message, outcome))
         except CancelledError:
             log.info("{queue_id}: cut short, it stays pending for {domain}", queue_id=entry.key[0], domain=entry.key[1])
         except Exception:
@@ -146,7 +181,7 @@ class Attempts:
     def _over(self, entry: Entry) -> None:
         entry.running = None
         if entry.place is Place.IN_FLIGHT:
-            self._window.lines.ended(entry.line)
+            self._end(entry, ())
         if entry.place is not Place.GONE:
             self._release(entry)
         self.running -= 1
@@ -173,18 +208,40 @@ class Attempts:
     async def _attempt(self, entry: Entry, message: Message) -> None:
         delivery = entry.delivery
         attempt = Attempt(delivery.attempts + 1, self._clock.seconds())
+        if entry.gate is not None:
+            attempt.site = entry.gate.site.name
         entry.deadline = attempt.started + patience(message, delivery)
+        self._window.lines.charge(entry.line, len(delivery.recipients), message.size)
         outcomes = await self._outcomes(entry, message, attempt)
         if entry.place is Place.GONE:
             log.error("{queue_id}: ended after the watchdog had given it up", queue_id=delivery.queue_id)
             return
         attempt.ended = attempt.ended or self._clock.seconds()
-        self._window.lines.ended(entry.line)
+        self._end(entry, outcomes)
         entry.place = Place.SETTLING
-        decided = await self._settle(entry, message, outcomes)
+        await self._finish(entry, message, attempt, outcomes)
+
+    async def _without(self, entry: Entry, message: Message, outcome: Outcome) -> None:
+        """
+        End an attempt that never begins.
+        """
+        now, delivery = self._clock.seconds(), entry.delivery
+        attempt = Attempt(delivery.attempts + 1, now, ended=now, site=entry.line.gate.site.name)
+        await self._finish(entry, message, attempt, (outcome,) * len(delivery.open_recipients))
+
+    async def _finish(self, entry: Entry, message: Message, attempt: Attempt, outcomes: tuple[Outcome, ...]) -> None:
+        decided = await self.settling.settle(entry, message, outcomes)
         if decided is not None:
             self._release(entry)
-            self._settled(message, attempt, outcomes, decided)
+            self._settled(entry, message, attempt, outcomes, decided)
+
+    def _end(self, entry: Entry, outcomes: tuple[Outcome, ...]) -> None:
+        """
+        Tell the site how an attempt ended, and give its slot back.
+        """
+        self._ended(entry, outcomes)
+        if entry.gate is not None:
+            self._window.lines.ended(entry.gate)
 
     async def _outcomes(self, entry: Entry, message: Message, attempt: Attempt) -> tuple[Outcome, ...]:
         """
@@ -196,7 +253,7 @@ class Attempts:
         try:
             outcomes: tuple[Outcome, ...] = await self._agent.deliver(message, delivery, attempt)
         except CancelledError:
-            if self._cut:
+            if self.settling.cut:
                 raise
             self._agent_failed(entry)
         except Exception:
@@ -218,75 +275,11 @@ class Attempts:
         if self._window.release(entry):
             self._wake()
 
-    async def _settle(self, entry: Entry, message: Message, outcomes: tuple[Outcome, ...]) -> Decided | None:
-        """
-        Have the settlement written, however often the spool fails; None if the message is gone from the spool.
-        """
-        decided = self._decide(entry, message, outcomes)
-        while True:
-            try:
-                if not await self._written(entry, decided[0]):
-                    await self._insist(entry, decided[0])
-            except MessageUnknown:
-                log.warn("{queue_id}: gone from the spool, nothing is settled", queue_id=entry.key[0])
-                return None
-            except QueueIdTaken:
-                await self._pause(entry, FIRST_PAUSE)
-                decided = self._decide(entry, message, outcomes)  # the report is made anew, with another id
-            else:
-                return decided
-
-    async def _insist(self, entry: Entry, settlement: Settlement) -> None:
-        """
-        Try again and again; the entry takes up a slot meanwhile.
-        """
-        lines = self._window.lines
-        lines.stick(+1)
-        pause = FIRST_PAUSE
-        try:
-            while True:
-                await self._pause(entry, pause)
-                if await self._written(entry, settlement):
-                    return
-                if self._cut:
-                    raise CancelledError
-                pause = min(pause * 2, LONGEST_PAUSE)
-        finally:
-            lines.stick(-1)
-
-    async def _pause(self, entry: Entry, pause: float) -> None:
-        """
-        Wait before the spool is asked again; a stop that is out of time ends it, for one last try.
-        """
-        entry.place = Place.TIMED
-        try:
-            await deferLater(self._clock, pause)
-        except CancelledError:
-            if not self._cut:
-                raise
-        entry.place = Place.SETTLING
-
-    async def _written(self, entry: Entry, settlement: Settlement) -> bool:
-        try:
-            writing = self._spool.settle(settlement)
-            self.dispatch()
-            await writing
-        except (MessageUnknown, QueueIdTaken, CancelledError):
-            raise
-        except SpoolError as error:
-            log.warn("{queue_id}: cannot be settled, tried again: {error}", queue_id=entry.key[0], error=error)
-        except Exception:
-            log.failure("{queue_id}: cannot be settled, tried again", queue_id=entry.key[0])
-        else:
-            return True
-        self.settle_failures += 1
-        return False
-
     def _cut_short(self) -> None:
         """
         Cancel what is in flight, and ask the spool at once what waits for it; what it is writing is left to it.
         """
-        self._cut = True
+        self.settling.cut = True
         for entry in list(self._window.active.values()):
             if entry.running is not None and entry.place is not Place.SETTLING:
                 entry.running.cancel()

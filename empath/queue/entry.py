@@ -14,7 +14,8 @@ from empath.mail.message import Delivery, Message
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from empath.queue.lines import Line
+    from empath.policy.hold import Why
+    from empath.queue.line import Gate, Line
 
 LONGEST_ATTEMPT: Final = 3600.0
 SLOWEST: Final = 1024  # bytes a second
@@ -54,14 +55,19 @@ class Entry:
     """
     One delivery in the active window.
 
-    `copy` is None where the message is read from the spool when the turn comes. `deadline` (clock's seconds) counts
-    while it is in flight; `running` is the attempt.
+    `copy` is None where the message is read from the spool when the turn comes. `since` is when it came into the
+    window. `gate` is where it went through once it has a slot; `late` are the seconds for which the limit `why` held
+    it up before. `deadline` (clock's seconds) counts while it is in flight; `running` is the attempt.
     """
 
     key: Key
     delivery: Delivery
     line: Line
     copy: Copy | None = None
+    since: float = 0.0
+    gate: Gate | None = None
+    why: Why | None = None
+    late: float = 0.0
     place: Place = Place.READY
     deadline: float = 0.0
     running: Deferred[None] | None = None

@@ -18,8 +18,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from empath.config import schema
-from empath.errors import SpoolError
-from empath.interfaces import IAgent, IComponent, ISpool
+from empath.errors import SpoolError, StorageError
+from empath.interfaces import IAgent, IComponent, ISites, ISpool, IStorage
 from empath.mail.deliver_by import deliver_by
 from empath.mail.life import Attempt, AttemptEnded, Emit, MessageReceived, ReportQueued
 from empath.mail.message import Delivery, Message, Status
@@ -28,8 +28,13 @@ from empath.mail.outcome import Outcome
 from empath.mail.settlement import Settlement
 from empath.policy.retry import Schedule
 from empath.queue.attempts import Attempts
+from empath.queue.controls import Controls
 from empath.queue.entry import Entry
+from empath.queue.gates import Gates
+from empath.queue.line import Gate, Line
 from empath.queue.lines import Lines
+from empath.queue.notes import Notes
+from empath.queue.overdue import Overdue
 from empath.queue.periodic import Periodic
 from empath.queue.scan import Scan
 from empath.queue.settle import Decided, after_attempt, site_accepted
@@ -61,6 +66,8 @@ class Queue:
         clock: IReactorTime,
         chance: random.Random,
         emit: Emit,
+        sites: ISites,
+        storage: IStorage,
     ) -> None:
         self.recoveries = 0
         self._spool = spool
@@ -70,15 +77,22 @@ class Queue:
         self._emit = emit
         self._errands: set[Deferred[None]] = set()
         self._use(section)
-        self._lines = Lines(section.max_parallel_deliveries)
+        self._notes = Notes(storage, clock.seconds)
+        self.gates = Gates(section, sites, self._notes, clock, emit, self._arrived, self._shed)
+        self._lines = Lines(section.max_parallel_deliveries, self.gates.begin, self.gates.changed)
+        self._lines.total = self.gates.terms.total
         self.window = Window(section.max_active, self._lines)
         self.scan = Scan(spool, clock, self.window, self._dispatch)
-        self.attempts = Attempts(spool, agent, clock, self.window, self._decide, self._settled, self.scan.wake)
+        self.attempts = Attempts(
+            spool, agent, clock, self.window, self.gates.ended, self._decide, self._settled, self.scan.wake, emit
+        )
+        self.overdue = Overdue(spool, clock, self.window, self.gates, self.attempts, section.message_expiration)
+        self.controls = Controls(self.gates, self.window, self._notes, clock, self._changed)
         self.watchdog = Watchdog(self.window, self.attempts)
         self._due = Periodic("the search for due mail", self.scan.look_and_count, section.process_interval, clock)
         self._expiry = Periodic("the expiry of kept mail", self._expire_kept, section.expiry_interval, clock)
         self._cleanup = Periodic("the cleanup", self._retry_cleanup, section.cleanup_interval, clock)
-        self._watch = Periodic("the watchdog", self.watchdog.look, WATCH_INTERVAL, clock)
+        self._watch = Periodic("the watchdog", self._look_over, WATCH_INTERVAL, clock)
 
     @property
     def active(self) -> int:
@@ -98,8 +112,9 @@ class Queue:
     def due_waiting(self) -> int:
         """
         How many deliveries are due and wait: those in the lines, and those that the spool had beyond at the last count.
+        What waits for a site that is left alone is not among them.
         """
-        return self._lines.ready + self.scan.waiting
+        return self._lines.ready + self.scan.waiting - self.window.idle
 
     def fresh(self, message: Message, deliveries: tuple[Delivery, ...]) -> None:
         """
@@ -115,8 +130,20 @@ class Queue:
             if delivery.next_attempt > now:
                 self.scan.wake_at(delivery.next_attempt)
             else:
-                self.window.admit(delivery, copy)
+                self.window.admit(delivery, copy, now)
         self.attempts.dispatch()
+
+    async def restore(self) -> None:
+        """
+        Take up how sites fared before, and what an operator had set.
+        """
+        try:
+            kept = await self._notes.read()
+        except StorageError as error:
+            log.warn("how sites fared before cannot be read: {error}", error=error)
+            return
+        self.gates.restore(kept)
+        self.controls.restore(kept)
 
     def start(self) -> None:
         """
@@ -138,6 +165,9 @@ class Queue:
         await self.attempts.drain(self._section.shutdown_timeout if timeout is None else timeout)
         for errand in list(self._errands):
             errand.cancel()
+        self.gates.stop()
+        self.gates.save()
+        await self._notes.close()
 
     def reconfigure(self, section: object) -> None:
         """
@@ -146,11 +176,13 @@ class Queue:
         assert isinstance(section, schema.Delivery)
         self._use(section)
         self.window.max_active = section.max_active
+        self.gates.reconfigure(section)
+        self.overdue.expiration = section.message_expiration
         self._lines.limit_to(section.max_parallel_deliveries)
         self._due.reconfigure(section.process_interval)
         self._expiry.reconfigure(section.expiry_interval)
         self._cleanup.reconfigure(section.cleanup_interval)
-        self.attempts.dispatch()
+        self._changed()
 
     def _use(self, section: schema.Delivery) -> None:
         self._section = section
@@ -165,6 +197,41 @@ class Queue:
 
     def _dispatch(self) -> None:
         self.attempts.dispatch()
+
+    def _changed(self) -> None:
+        """
+        Go on with the limits as they are now.
+        """
+        self._lines.total = self.gates.terms.total
+        for gate in self.gates.by_name.values():
+            self._lines.call(gate)
+        self.attempts.dispatch()
+        self.scan.wake()
+
+    def _arrived(self, line: Line, gate: Gate) -> None:
+        """
+        Have a line go on at its site's gate; one that has only begun, or is over, is in no turn yet.
+        """
+        if self._lines.by_domain.get(line.domain) is line:
+            self._lines.move(line, gate)
+            self.attempts.dispatch()
+        else:
+            line.gate = gate
+
+    def _shed(self, gate: Gate) -> None:
+        """
+        Leave to the spool what waits for a site that is left alone.
+        """
+        if self.window.shed(gate):
+            self.scan.wake()
+
+    async def _look_over(self) -> None:
+        """
+        The periodic round: what is in the wrong place, which sites moved, and what could not be stored.
+        """
+        await self.watchdog.look()
+        self.gates.look_again(self._lines.by_domain)
+        self._notes.write()
 
     def _decide(self, entry: Entry, message: Message, outcomes: tuple[Outcome, ...]) -> Decided:
         """
@@ -197,7 +264,9 @@ class Queue:
             log.failure("{queue_id}: no report could be made", queue_id=message.queue_id)
             return None
 
-    def _settled(self, message: Message, attempt: Attempt, outcomes: tuple[Outcome, ...], decided: Decided) -> None:
+    def _settled(
+        self, entry: Entry, message: Message, attempt: Attempt, outcomes: tuple[Outcome, ...], decided: Decided
+    ) -> None:
         """
         Tell what happened, and go on with what follows from it.
         """
@@ -205,9 +274,10 @@ class Queue:
         delivery = settlement.delivery
         if delivery.next_attempt is not None:
             self.scan.wake_at(delivery.next_attempt)
-        accepted = site_accepted(outcomes)
-        if accepted is not None and self._lines.judge(delivery.domain, accepted):
-            self._recovered(delivery.domain)
+        if entry.gate is not None:
+            accepted = site_accepted(outcomes)
+            if accepted is not None and self._lines.judge(entry.gate, accepted):
+                self._recovered(entry.gate)
         attempt.results = results
         self._emit(AttemptEnded(message, delivery, attempt, results))
         if settlement.report is not None:
@@ -215,29 +285,30 @@ class Queue:
             self._emit(ReportQueued(message, settlement.report, worst(notices)))
             self.fresh(settlement.report, settlement.report_deliveries)
 
-    def _recovered(self, domain: str) -> None:
+    def _recovered(self, gate: Gate) -> None:
         """
-        Let everything that waits for a destination go now that it takes mail again.
+        Let everything that waits for a site go now that it takes mail again.
         """
         self.recoveries += 1
-        errand = Deferred.fromCoroutine(self._hasten(domain))
+        errand = Deferred.fromCoroutine(self._hasten(gate.site.name, tuple(gate.domains)))
         if not errand.called:
             self._errands.add(errand)
             errand.addBoth(lambda _: self._errands.discard(errand))
 
-    async def _hasten(self, domain: str) -> None:
+    async def _hasten(self, site: str, domains: tuple[str, ...]) -> None:
         try:
-            count = await self._spool.hasten(domain, self._clock.seconds())
+            count = await self._spool.hasten(domains, self._clock.seconds())
         except CancelledError:
             return  # stopping
         except SpoolError as error:
-            log.warn("{domain} works again, but its mail waits on: {error}", domain=domain, error=error)
+            log.warn("{site} works again, but its mail waits on: {error}", site=site, error=error)
         else:
-            log.info("{domain} works again: {count} deliveries are due", domain=domain, count=count)
+            log.info("{site} works again: {count} deliveries are due", site=site, count=count)
             self.scan.wake()
 
     async def _expire_kept(self) -> None:
         await self._spool.expire_kept(self._clock.seconds())
+        await self.overdue.look()
 
     async def _retry_cleanup(self) -> None:
         await self._spool.retry_cleanup(self._clock.seconds())

@@ -87,8 +87,9 @@ class Scan:
         """
         if not self._busy:
             self._look()
-        due = await self._spool.due_count(self._clock.seconds())
-        self.waiting = max(0, due - len(self._window.active))
+        skip, kept = self._window.held_back()
+        due = await self._spool.due_count(self._clock.seconds(), skip)
+        self.waiting = max(0, due - len(self._window.active) + kept)
 
     def _on_time(self) -> None:
         self._timer = None
@@ -126,8 +127,6 @@ class Scan:
             log.warn("the spool could not be searched for due mail, tried again later: {error}", error=error)
         except Exception:
             log.failure("the search for due mail failed")
-        finally:
-            self._window.unwatch()
 
     async def _more(self) -> bool:
         """
@@ -144,9 +143,11 @@ class Scan:
             return False
         skip, others = window.full()
         limit = others + min(room, max(BATCH, others))
-        window.watch()
-        found = await self._spool.due(self._asked, limit, skip)
-        left = window.unwatch()
+        left = window.watch()
+        try:
+            found = await self._spool.due(self._asked, limit, skip)
+        finally:
+            window.unwatch(left)
         if self._stopped:
             return False
         new = self._take(found, left)
@@ -166,9 +167,9 @@ class Scan:
             if delivery.status is Status.HELD or key in left or key in window.active:
                 continue
             new += 1
+            window.admit(delivery, None, self._asked)
             if any(state.status is Status.RETRY and not state.host for state in delivery.recipients):
                 window.lines.suppose_trouble(delivery.domain)
-            window.admit(delivery, None)
         return new
 
 

@@ -1,10 +1,11 @@
 """
 The active window: the deliveries in memory, bounded whatever the spool holds. Plain data: no clock, no waiting.
 
-A destination gets one more entry only while it has fewer than there is room left: alone it fills half of the window,
-with n others 1/(n+1), so that mail for another one always finds a place, and memory is never spent on one dead
-destination's backlog. Messages are kept in memory up to `MAX_HELD` bytes in all; beyond it an entry has none, and the
-message is read from the spool when its turn comes.
+A site gets one more entry only while it has fewer than there is room left: alone it fills half of the window, with n
+others 1/(n+1), so that mail for another one always finds a place, and memory is never spent on one dead site's backlog.
+Of a site whose gate is shut a few are kept, to try it with. Urgent mail finds a place where there is any. Messages are
+kept in memory up to `MAX_HELD` bytes in all; beyond it an entry has none, and the message is read from the spool when
+its turn comes.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Final
 
 from empath.mail.message import Delivery, Message
 from empath.queue.entry import Copy, Entry, Key, Place
+from empath.queue.line import Gate, Line
 from empath.queue.lines import Lines
 
 MAX_HELD: Final = 32 * 1024 * 1024
+KEPT: Final = 50  # entries of a site that is left alone
 
 
 class Window:
@@ -30,7 +33,14 @@ class Window:
         self.held = 0
         self.crowded = False
         self._max_held = max_held
-        self._left: set[Key] | None = None
+        self._watching: list[set[Key]] = []
+
+    @property
+    def idle(self) -> int:
+        """
+        How many entries are ready and wait for sites that are left alone.
+        """
+        return sum(len(line.waiting) for line in self.lines.by_domain.values() if line.gate.shut)
 
     @property
     def room(self) -> int:
@@ -46,11 +56,11 @@ class Window:
         size = len(message.header) + len(message.body or b"")
         return None if self.held + size > self._max_held else Copy(message, size)
 
-    def admit(self, delivery: Delivery, copy: Copy | None) -> bool:
+    def admit(self, delivery: Delivery, copy: Copy | None, now: float) -> bool:
         """
         Take a delivery into its line; tells whether it is (or already was) in the window.
 
-        Where there is no room, that is remembered: `drained` then tells when it is time to look into the spool.
+        Where there is no room, that is remembered: `release` then tells when it is time to look into the spool.
         """
         key = (delivery.queue_id, delivery.domain)
         active = self.active
@@ -62,25 +72,37 @@ class Window:
             return False
         lines = self.lines
         line = lines.line(delivery.domain)
-        if line.entries >= room:
-            line.overflow = line.entries
+        gate = line.gate
+        full = gate.entries >= min(room, KEPT) if gate.shut else gate.entries >= room and delivery.priority <= 0
+        if full:
+            gate.overflow = gate.entries
+            if not line.entries:
+                lines.forget(line)
             return False
-        entry = active[key] = Entry(key, delivery, line, copy)
+        lines.add(self.enter(delivery, copy, line, now))
+        return True
+
+    def enter(self, delivery: Delivery, copy: Copy | None, line: Line, now: float) -> Entry:
+        """
+        Take a delivery in, whether there is room or not; it has no turn yet.
+        """
+        key = (delivery.queue_id, delivery.domain)
+        entry = self.active[key] = Entry(key, delivery, line, copy, now)
         line.entries += 1
+        line.gate.entries += 1
         if copy is not None:
             if not copy.users:
                 self.held += copy.size
             copy.users += 1
-        lines.add(entry)
-        return True
+        return entry
 
     def release(self, entry: Entry) -> bool:
         """
         Let go of an entry that is in no line; tells whether mail that was left in the spool should be looked for now.
         """
         del self.active[entry.key]
-        if self._left is not None:
-            self._left.add(entry.key)
+        for left in self._watching:
+            left.add(entry.key)
         entry.place = Place.GONE
         copy, entry.copy = entry.copy, None
         if copy is not None:
@@ -88,10 +110,12 @@ class Window:
             if not copy.users:
                 self.held -= copy.size
         line = entry.line
+        gate = line.gate
         line.entries -= 1
-        drained = 0 < line.overflow >= line.entries * 2
+        gate.entries -= 1
+        drained = 0 < gate.overflow >= gate.entries * 2
         if drained:
-            line.overflow = 0
+            gate.overflow = 0
         if not line.entries:
             self.lines.forget(line)
         if self.crowded and len(self.active) * 2 <= self.max_active:
@@ -99,30 +123,56 @@ class Window:
             return True
         return drained
 
+    def shed(self, gate: Gate) -> bool:
+        """
+        Leave to the spool what a gate that is shut has beyond the few to try it with; tells whether mail that was left
+        there should be looked for now.
+        """
+        wanted = False
+        spare = gate.entries - KEPT
+        for line in list(gate.lines.values()):
+            while spare > 0 and line.waiting:
+                spare -= 1
+                self.lines.ready -= 1
+                wanted |= self.release(line.waiting.pop())
+        gate.overflow = gate.entries
+        return wanted or self.crowded
+
     def full(self) -> tuple[set[str], int]:
         """
         Tell which destinations have no room for more, and how many entries the others have.
         """
         room = self.room
-        skip = set()
+        skip: set[str] = set()
         others = 0
-        for line in self.lines.by_domain.values():
-            if line.entries >= room:
-                skip.add(line.domain)
-                line.overflow = line.entries
+        for gate in {line.gate: None for line in self.lines.by_domain.values()}:
+            if gate.entries >= (min(room, KEPT // 2) if gate.shut else room):
+                gate.overflow = gate.entries
+                skip.update(gate.lines)
+                skip.update(gate.domains)
             else:
-                others += line.entries
+                others += gate.entries
         return skip, others
 
-    def watch(self) -> None:
+    def held_back(self) -> tuple[set[str], int]:
+        """
+        Tell the destinations whose gates are shut, as far as is known, and how many entries they have.
+        """
+        gates = {line.gate: None for line in self.lines.by_domain.values() if line.gate.shut}
+        return {domain for gate in gates for domain in (*gate.domains, *gate.lines)}, sum(
+            gate.entries for gate in gates
+        )
+
+    def watch(self) -> set[Key]:
         """
         Begin to note the keys that leave: what the spool was asked for from now on may be older than their settlement.
         """
-        self._left = set()
-
-    def unwatch(self) -> set[Key]:
-        """
-        Give the keys that left since `watch`.
-        """
-        left, self._left = self._left or set(), None
+        left: set[Key] = set()
+        self._watching.append(left)
         return left
+
+    def unwatch(self, left: set[Key]) -> None:
+        """
+        Note no more in what `watch` gave.
+        """
+        self._watching = [each for each in self._watching if each is not left]

@@ -15,6 +15,7 @@ from empath.deliver.dispatch import Dispatch
 from empath.deliver.maildir import MaildirAgent
 from empath.deliver.overrides import Overrides
 from empath.deliver.routing import Routing
+from empath.deliver.sites import Sites
 from empath.deliver.smtp import SmtpAgent
 from empath.dns.mta_sts.fetching import PolicyFetcher
 from empath.dns.mta_sts.policies import StsPolicies
@@ -99,8 +100,11 @@ def make_outgoing(
     maildir = MaildirAgent(reactor, spool.open_body, in_thread, routing.find)
     agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir})
     reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
-    queue = Queue(section, spool, agent, reporter.report_for, reactor, chance, emit)
-    restores = (overrides.restore, sts.restore) if section.tls.mta_sts else (overrides.restore,)
+    sites = Sites(routing, cast("IResolver", resolver), reactor)
+    queue = Queue(
+        section, spool, agent, reporter.report_for, reactor, chance, emit, sites, stores.storages.of(".sites")
+    )
+    restores = (overrides.restore, queue.restore, *((sts.restore,) if section.tls.mta_sts else ()))
     return Outgoing(reactor, resolver, routing, overrides, sts, smtp_agent, agent, reporter, queue, restores)
 
 

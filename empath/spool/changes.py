@@ -5,18 +5,35 @@ The rare changes, as work for the writer's thread inside a group's transaction. 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final
 
-from empath.spool import schema
+from twisted.internet.defer import Deferred
+
+from empath.spool import rows, schema
+from empath.spool.commit import Operation, Work
 
 SLICE: Final = 500
 
 
-def hasten(domain: str, now: float, connection: sqlite3.Connection) -> int:
+async def in_slices(submit: Callable[[Operation], Deferred[int]], work: Work) -> int:
     """
-    Make a slice of what waits for `domain` due; tells how many.
+    Do a work that changes at most a slice, group by group, until there is no more; tells how much there was.
     """
-    return connection.execute(schema.HASTEN, (now, domain, SLICE)).rowcount
+    total = 0
+    while True:
+        changed = await submit(Operation(work=work, urgent=True))
+        total += changed
+        if changed < SLICE:
+            return total
+
+
+def hastening(domains: Collection[str], now: float) -> Work:
+    """
+    Make the work that makes a slice of what waits for these due, and tells how many.
+    """
+    return partial(_hasten, now, rows.names(list(domains)))
 
 
 def expire_kept(now: float, connection: sqlite3.Connection) -> int:
@@ -27,6 +44,10 @@ def expire_kept(now: float, connection: sqlite3.Connection) -> int:
     connection.executemany(schema.DELETE_DELIVERY, kept)
     connection.executemany(schema.DELETE_EMPTY, [(queue_id,) for queue_id, _ in kept])
     return len(kept)
+
+
+def _hasten(now: float, domains: str, connection: sqlite3.Connection) -> int:
+    return connection.execute(schema.HASTEN, (now, domains, SLICE)).rowcount
 
 
 def withdraw(number: int, connection: sqlite3.Connection) -> None:

@@ -18,6 +18,7 @@ from zope.interface import implementer
 from empath.config.schema import Spool
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter, ISpool
+from empath.mail.deliver_by import deliver_by
 from empath.mail.life import Emit, GroupCommitted
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Settlement
@@ -137,17 +138,17 @@ class MemorySpool:
         moments = [each.next_attempt for each in self._deliveries() if each.next_attempt is not None]
         return self._answer(min((moment for moment in moments if moment > after), default=None))
 
-    def hasten(self, domain: str, now: float) -> Deferred[int]:
+    def hasten(self, domains: Collection[str], now: float) -> Deferred[int]:
         """
         As `ISpool.hasten`.
         """
         waiting = [
             each
             for each in self._deliveries()
-            if each.domain == domain and each.status is Status.RETRY and now < _moment(each) < float("inf")
+            if each.domain in domains and each.status is Status.RETRY and now < _moment(each) < float("inf")
         ]
         for each in waiting:
-            self._stored[each.queue_id].deliveries[domain] = attrs.evolve(each, next_attempt=now)
+            self._stored[each.queue_id].deliveries[each.domain] = attrs.evolve(each, next_attempt=now)
         return self._answer(len(waiting))
 
     def load(self, queue_id: str) -> Deferred[Message]:
@@ -175,11 +176,24 @@ class MemorySpool:
             found[each.status] += 1
         return self._answer(found)
 
-    def due_count(self, now: float) -> Deferred[int]:
+    def due_count(self, now: float, skip: Collection[str] = ()) -> Deferred[int]:
         """
         As `ISpool.due_count`.
         """
-        return self._answer(sum(_moment(each) <= now for each in self._deliveries()))
+        return self._answer(sum(_moment(each) <= now for each in self._deliveries() if each.domain not in skip))
+
+    def overdue(self, received: float, now: float, domains: Collection[str], limit: int) -> Deferred[list[Delivery]]:
+        """
+        As `ISpool.overdue`.
+        """
+        due = [each for each in self._deliveries() if each.domain in domains and _moment(each) <= now]
+        found = [each for each in due if each.received <= received or self._is_late(each, now)]
+        return self._answer(sorted(found, key=lambda each: each.queue_id)[:limit])
+
+    def _is_late(self, delivery: Delivery, now: float) -> bool:
+        by = deliver_by(self._stored[delivery.queue_id].message)
+        told = any(state.late for state in delivery.recipients)
+        return by is not None and now >= by.deadline and (by.returned or by.told) and not told
 
     def oldest(self, now: float) -> Deferred[float | None]:
         """

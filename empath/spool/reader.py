@@ -11,7 +11,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -19,9 +19,12 @@ from twisted.logger import Logger
 from empath.errors import MessageUnknown, SpoolError
 from empath.interfaces import InThread
 from empath.mail.message import Delivery, Message, Status
+from empath.mail.queue_id import queue_id_at
 from empath.spool import rows, schema
 
 T = TypeVar("T")
+
+SKEW: Final = 3600.0  # seconds by which a queue id may be younger than its message
 
 log = Logger()
 
@@ -49,11 +52,17 @@ class Reader:
         """
         return self._ask(partial(_one, schema.NEXT_DUE, after))
 
-    def due_count(self, now: float) -> Deferred[int]:
+    def due_count(self, now: float, skip: Collection[str]) -> Deferred[int]:
         """
         As `ISpool.due_count`.
         """
-        return self._ask(partial(_one, schema.DUE_COUNT, now))
+        return self._ask(partial(_one, schema.DUE_COUNT, now, rows.names(list(skip))))
+
+    def overdue(self, received: float, now: float, domains: Collection[str], limit: int) -> Deferred[list[Delivery]]:
+        """
+        As `ISpool.overdue`.
+        """
+        return self._ask(partial(_overdue, received, now, rows.names(list(domains)), limit))
 
     def oldest(self, now: float) -> Deferred[float | None]:
         """
@@ -110,16 +119,36 @@ class Reader:
                 connection.close()
 
 
-def _one(statement: str, moment: float, connection: sqlite3.Connection) -> Any:
-    return connection.execute(statement, (moment,)).fetchone()[0]
+def _one(statement: str, *values: Any) -> Any:
+    """
+    Ask for one value; the last argument is the connection.
+    """
+    *asked, connection = values
+    return connection.execute(statement, asked).fetchone()[0]
 
 
 def _due(now: float, limit: int, skip: str, connection: sqlite3.Connection) -> list[Delivery]:
     """
-    Read what is due. A damaged row is passed over: it must not hold up everything behind it.
+    Read what is due.
+    """
+    return _readable(connection.execute(schema.DUE, (now, skip, limit)).fetchall())
+
+
+def _overdue(received: float, now: float, domains: str, limit: int, connection: sqlite3.Connection) -> list[Delivery]:
+    """
+    Read what cannot wait. Queue ids sort by time, so only those rows are looked at that are old enough.
+    """
+    found = connection.execute(schema.OVERDUE, (queue_id_at(received + SKEW), now, received, domains, limit)).fetchall()
+    late = connection.execute(schema.LATE, (now, domains, limit)).fetchall()
+    return _readable(list({row[:2]: row for row in (*found, *late)}.values())[:limit])
+
+
+def _readable(read: list[Any]) -> list[Delivery]:
+    """
+    Make deliveries of rows. A damaged one is passed over: it must not hold up everything behind it.
     """
     found = []
-    for row in connection.execute(schema.DUE, (now, skip, limit)).fetchall():
+    for row in read:
         try:
             found.append(rows.delivery_of(row))
         except SpoolError as failure:

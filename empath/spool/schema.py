@@ -61,6 +61,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     ),
     ("ALTER TABLE message ADD COLUMN decisions TEXT",),
+    ("CREATE INDEX message_by ON message (queue_id) WHERE instr(envelope, '\"BY\":') > 0",),
 )
 """
 What makes version n + 1 out of version n, statement by statement. A released entry never changes.
@@ -87,7 +88,8 @@ WITHDRAW_MESSAGE: Final = "DELETE FROM message WHERE number = ?"
 HASTEN: Final = """
     UPDATE delivery SET next_attempt = ?1 WHERE (queue_id, domain) IN (
         SELECT queue_id, domain FROM delivery INDEXED BY delivery_retry
-        WHERE status = 'retry' AND next_attempt IS NOT NULL AND domain = ?2 AND next_attempt > ?1 LIMIT ?3)
+        WHERE status = 'retry' AND next_attempt IS NOT NULL AND next_attempt > ?1
+            AND domain IN (SELECT value FROM json_each(?2)) LIMIT ?3)
 """
 KEPT_TOO_LONG: Final = """
     SELECT queue_id, domain FROM delivery INDEXED BY delivery_kept
@@ -109,7 +111,22 @@ NEXT_DUE: Final = """
     SELECT min(next_attempt) FROM delivery INDEXED BY delivery_due WHERE next_attempt IS NOT NULL AND next_attempt > ?
 """
 DUE_COUNT: Final = """
-    SELECT count(*) FROM delivery INDEXED BY delivery_due WHERE next_attempt IS NOT NULL AND next_attempt <= ?
+    SELECT count(*) FROM delivery INDEXED BY delivery_due
+    WHERE next_attempt IS NOT NULL AND next_attempt <= ? AND domain NOT IN (SELECT value FROM json_each(?))
+"""
+OVERDUE: Final = """
+    SELECT queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients FROM delivery
+    WHERE queue_id < ?1 AND next_attempt <= ?2 AND received <= ?3 AND domain IN (SELECT value FROM json_each(?4))
+    ORDER BY queue_id LIMIT ?5
+"""
+LATE: Final = """
+    SELECT delivery.queue_id, domain, delivery.received, status, attempts, next_attempt, delivery.priority, last_error,
+        recipients
+    FROM message INDEXED BY message_by CROSS JOIN delivery USING (queue_id)
+    WHERE instr(envelope, '"BY":') > 0 AND next_attempt <= ?1 AND domain IN (SELECT value FROM json_each(?2))
+        AND instr(recipients, '"late":true') = 0
+        AND CAST(json_extract(envelope, '$.parameters.BY') AS INTEGER) BETWEEN 1 AND ?1 - message.received
+    ORDER BY message.queue_id LIMIT ?3
 """
 OLDEST: Final = """
     SELECT min(received) FROM (

@@ -29,7 +29,7 @@ from empath.spool import changes, files, upkeep
 from empath.spool.ballast import MIB, Ballast
 from empath.spool.body import BodyInFile, BodyInMemory, BodyLost
 from empath.spool.cleanup import Cleanup
-from empath.spool.commit import GroupCommit, Operation, Outcome, Work
+from empath.spool.commit import GroupCommit, Operation, Outcome
 from empath.spool.content import Content
 from empath.spool.content_writer import ContentWriter
 from empath.spool.operations import settling, size_inline, storing
@@ -187,11 +187,11 @@ class SqliteSpool:
         """
         return self._reader.next_due(after)
 
-    def hasten(self, domain: str, now: float) -> Deferred[int]:
+    def hasten(self, domains: Collection[str], now: float) -> Deferred[int]:
         """
         As `ISpool.hasten`; in slices, so that commits of others are not held up.
         """
-        return Deferred.fromCoroutine(self._in_slices(partial(changes.hasten, domain, now)))
+        return Deferred.fromCoroutine(changes.in_slices(self._commits.submit, changes.hastening(domains, now)))
 
     def load(self, queue_id: str) -> Deferred[Message]:
         """
@@ -219,11 +219,17 @@ class SqliteSpool:
         """
         return self._reader.counts()
 
-    def due_count(self, now: float) -> Deferred[int]:
+    def due_count(self, now: float, skip: Collection[str] = ()) -> Deferred[int]:
         """
         As `ISpool.due_count`.
         """
-        return self._reader.due_count(now)
+        return self._reader.due_count(now, skip)
+
+    def overdue(self, received: float, now: float, domains: Collection[str], limit: int) -> Deferred[list[Delivery]]:
+        """
+        As `ISpool.overdue`.
+        """
+        return self._reader.overdue(received, now, domains, limit).addCallback(self._withdrawals.wanted)
 
     def oldest(self, now: float) -> Deferred[float | None]:
         """
@@ -235,7 +241,7 @@ class SqliteSpool:
         """
         As `ISpool.expire_kept`; in slices.
         """
-        return Deferred.fromCoroutine(self._in_slices(partial(changes.expire_kept, now)))
+        return Deferred.fromCoroutine(changes.in_slices(self._commits.submit, partial(changes.expire_kept, now)))
 
     def retry_cleanup(self, now: float) -> Deferred[int]:
         """
@@ -290,11 +296,3 @@ class SqliteSpool:
         keep_up = partial(upkeep.keep_up, self._ballast, self._room.min_free)
         await self._commits.submit(Operation(upkeep=keep_up, urgent=True)).addBoth(self._reclaimed)
         return await self._cleanup.retry(now) + len(self._withdrawals)
-
-    async def _in_slices(self, work: Work) -> int:
-        total = 0
-        while True:
-            changed: int = await self._commits.submit(Operation(work=work, urgent=True))
-            total += changed
-            if changed < changes.SLICE:
-                return total

@@ -18,11 +18,13 @@ from empath.mail.life import AttemptEnded, LifeEvent
 from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.notice import Notice
 from empath.queue.queue import Queue
-from tests.queue.fakes import FakeAgent, FakeSpool, address
+from tests.queue.fakes import FakeAgent, FakeSites, FakeSpool, FakeStorage, address
 
 START = 1_700_000_000.0
 
-SECTION = schema.Delivery(retry_jitter_factor=0.0, base_retry_delay=seconds(2))
+PATIENT = schema.CircuitBreaker(failure_threshold=1000)
+
+SECTION = schema.Delivery(retry_jitter_factor=0.0, base_retry_delay=seconds(2), circuit_breaker=PATIENT)
 
 
 class QueueCase(SynchronousTestCase):
@@ -37,13 +39,23 @@ class QueueCase(SynchronousTestCase):
         self.clock.advance(START)
         self.spool = FakeSpool()
         self.agent = FakeAgent()
+        self.sites = FakeSites()
+        self.storage = FakeStorage()
         self.events: list[LifeEvent] = []
         self.reports: list[tuple[Message, tuple[Notice, ...]]] = []
         self.queue = self.make()
 
     def make(self) -> Queue:
         return Queue(
-            self.section, self.spool, self.agent, self.report, self.clock, random.Random(1), self.events.append
+            self.section,
+            self.spool,
+            self.agent,
+            self.report,
+            self.clock,
+            random.Random(1),
+            self.events.append,
+            self.sites,
+            self.storage,
         )
 
     def report(self, message: Message, notices: tuple[Notice, ...]) -> tuple[Message, tuple[Delivery, ...]] | None:

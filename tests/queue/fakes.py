@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from zope.interface import implementer
 
 from empath.errors import MessageUnknown
-from empath.interfaces import IAgent, IBodyReader, IContentWriter, ISpool
+from empath.interfaces import IAgent, IBodyReader, IContentWriter, ISites, ISpool, IStorage
 from empath.mail.address import Address
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import Attempt
@@ -25,6 +26,8 @@ SENT = Success(Reply.of("250 2.0.0 ok"), "mx")
 DOWN = TransientFailure(Reply.of("451 4.4.1 no answer"), Scope.HOST)
 GREY = TransientFailure(Reply.of("450 4.7.1 greylisted"), Scope.RECIPIENT, "mx")
 REFUSED = PermanentFailure(Reply.of("550 5.1.1 no such user"), Scope.RECIPIENT, "mx")
+
+T = TypeVar("T")
 
 ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED})
 
@@ -140,12 +143,18 @@ class FakeSpool:
         times = [d.next_attempt for d in self.deliveries.values() if d.next_attempt is not None]
         return succeed(min((when for when in times if when > after), default=None))
 
-    def hasten(self, domain: str, now: float) -> Deferred[int]:
+    def overdue(self, received: float, now: float, domains: Collection[str], limit: int) -> Deferred[list[Delivery]]:
+        if fault := self._fault("overdue"):
+            return fail(fault)
+        due = [d for d in self.deliveries.values() if d.next_attempt is not None and d.next_attempt <= now]
+        return succeed([d for d in due if d.domain in domains and d.received <= received][:limit])
+
+    def hasten(self, domains: Collection[str], now: float) -> Deferred[int]:
         if fault := self._fault("hasten"):
             return fail(fault)
-        waiting = [d for d in self.deliveries.values() if d.domain == domain and d.status is Status.RETRY]
+        waiting = [d for d in self.deliveries.values() if d.domain in domains and d.status is Status.RETRY]
         for delivery in waiting:
-            self.deliveries[delivery.queue_id, domain] = attrs.evolve(delivery, next_attempt=now)
+            self.deliveries[delivery.queue_id, delivery.domain] = attrs.evolve(delivery, next_attempt=now)
         return succeed(len(waiting))
 
     def load(self, queue_id: str) -> Deferred[Message]:
@@ -160,11 +169,11 @@ class FakeSpool:
     def counts(self) -> Deferred[dict[Status, int]]:
         return succeed(dict(Counter(delivery.status for delivery in self.deliveries.values())))
 
-    def due_count(self, now: float) -> Deferred[int]:
+    def due_count(self, now: float, skip: Collection[str] = ()) -> Deferred[int]:
         if fault := self._fault("due_count"):
             return fail(fault)
-        times = [d.next_attempt for d in self.deliveries.values() if d.next_attempt is not None]
-        return succeed(sum(when <= now for when in times))
+        wanted = [d for d in self.deliveries.values() if d.domain not in skip]
+        return succeed(sum(d.next_attempt is not None and d.next_attempt <= now for d in wanted))
 
     def oldest(self, now: float) -> Deferred[float | None]:
         return succeed(min((d.received for d in self.deliveries.values() if d.received <= now), default=None))
@@ -181,6 +190,63 @@ class FakeSpool:
 
     def probe(self) -> Deferred[None]:
         return succeed(None)
+
+
+@implementer(ISites)
+class FakeSites:
+    """
+    Each domain is a site of its own, unless `sites` names another; those in `slow` are told by `answer`.
+    """
+
+    def __init__(self) -> None:
+        self.sites: dict[str, str] = {}
+        self.slow: set[str] = set()
+        self.asked: list[tuple[str, Deferred[str]]] = []
+
+    def site_of(self, domain: str) -> str | Awaitable[str]:
+        if domain not in self.slow:
+            return self.sites.get(domain, domain)
+        waiting: Deferred[str] = Deferred()
+        self.asked.append((domain, waiting))
+        return waiting
+
+    def answer(self) -> None:
+        asked, self.asked = self.asked, []
+        for domain, waiting in asked:
+            waiting.callback(self.sites.get(domain, domain))
+
+
+@implementer(IStorage)
+class FakeStorage:
+    """
+    A dictionary; `faults` are raised by the next calls.
+    """
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.faults: list[Exception] = []
+
+    def _done(self, result: T) -> Deferred[T]:
+        return fail(self.faults.pop(0)) if self.faults else succeed(result)
+
+    def get(self, key: str) -> Awaitable[str | None]:
+        return self._done(self.texts.get(key))
+
+    def put(self, key: str, value: str, expires: float | None = None) -> Awaitable[None]:
+        if not self.faults:
+            self.texts[key] = value
+        return self._done(None)
+
+    def delete(self, key: str) -> Awaitable[None]:
+        if not self.faults:
+            self.texts.pop(key, None)
+        return self._done(None)
+
+    def keys(self, prefix: str = "", limit: int = 1000) -> Awaitable[list[str]]:
+        return self._done([key for key in sorted(self.texts) if key.startswith(prefix)][:limit])
+
+    def items(self, after: str = "", limit: int = 1000) -> Awaitable[list[tuple[str, str]]]:
+        return self._done([(key, self.texts[key]) for key in sorted(self.texts) if key > after][:limit])
 
 
 @attrs.define(eq=False)

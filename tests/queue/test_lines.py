@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.message import deliveries_of
-from empath.queue import lines as lines_module
+from empath.policy.shaping import Told
+from empath.policy.site import Limits, Site
 from empath.queue.entry import Entry, Place
+from empath.queue.line import Gate, Line
 from empath.queue.lines import Lines
 from empath.queue.window import Window
 from tests.queue.fakes import mail
@@ -23,18 +25,34 @@ class Bench:
     """
 
     def __init__(self, limit: int, max_active: int = 100_000) -> None:
-        self.lines = Lines(limit)
+        self.gates: dict[str, Gate] = {}
+        self.limits = Limits()
+        self.lines = Lines(limit, self.begin, lambda gate, domain, changes: None)
         self.window = Window(max_active, self.lines)
         self.number = 0
+        self.now = 1000.0
+
+    def gate(self, domain: str) -> Gate:
+        """
+        The part after "_" is the site; without one the domain is.
+        """
+        name = domain.rpartition("_")[2]
+        gate = self.gates.get(name)
+        if gate is None:
+            gate = self.gates[name] = Gate(Site(name, self.limits))
+        return gate
+
+    def begin(self, domain: str) -> Line:
+        return Line(domain, self.gate(domain))
 
     def add(self, domain: str, count: int = 1, priority: int = 0) -> None:
         for _ in range(count):
             self.number += 1
             [delivery] = deliveries_of(mail(self.number, f"a@{domain}"))
-            self.window.admit(attrs.evolve(delivery, priority=priority), None)
+            self.window.admit(attrs.evolve(delivery, priority=priority), None, self.now)
 
     def take(self) -> Entry | None:
-        entry = self.lines.take()
+        entry = self.lines.take(self.now)
         if entry is not None:
             entry.place = Place.IN_FLIGHT
         return entry
@@ -43,8 +61,13 @@ class Bench:
         return list(iter(self.take, None))
 
     def end(self, entry: Entry) -> None:
-        self.lines.ended(entry.line)
+        assert entry.gate is not None
+        entry.gate.site.ended(self.now, Told.NOTHING)
+        self.lines.ended(entry.gate)
         self.window.release(entry)
+
+    def judge(self, domain: str, accepted: bool) -> bool:
+        return self.lines.judge(self.gate(domain), accepted)
 
     @property
     def faults(self) -> int:
@@ -97,7 +120,7 @@ class TurnTests(SynchronousTestCase):
         """
         bench = Bench(100)
         for number in range(300):
-            bench.lines.judge(f"dead{number}", False)
+            bench.judge(f"dead{number}", False)
             bench.add(f"dead{number}", 3)
         dead = bench.take_all()
         self.assertEqual(len(dead), 50)
@@ -112,7 +135,7 @@ class TurnTests(SynchronousTestCase):
         With one slot, destinations alternate, dead ones too.
         """
         bench = Bench(1)
-        bench.lines.judge("dead", False)
+        bench.judge("dead", False)
         bench.add("dead", 2)
         bench.add("live", 2)
         order = []
@@ -142,29 +165,21 @@ class SiteTests(SynchronousTestCase):
         """
         Only the first acceptance after trouble is a recovery.
         """
-        lines = Lines(10)
-        heard = [lines.judge("x", accepted) for accepted in (True, False, False, True, True)]
+        bench = Bench(10)
+        heard = [bench.judge("x", accepted) for accepted in (True, False, False, True, True)]
         self.assertEqual(heard, [False, False, False, True, False])
 
     def test_old_trouble_counts_only_while_nothing_newer_is_known(self) -> None:
         """
         After a restart a stored failure makes the first acceptance a recovery; a known good site is not doubted.
         """
-        lines = Lines(10)
-        lines.suppose_trouble("x")
-        self.assertTrue(lines.judge("x", True))
-        lines.suppose_trouble("x")
-        self.assertFalse(lines.judge("x", True))
-
-    def test_a_bounded_number_of_sites_is_remembered(self) -> None:
-        """
-        The memory of sites does not grow without end.
-        """
-        self.patch(lines_module, "REMEMBERED_SITES", 2)
-        lines = Lines(10)
-        for name in ("a", "b", "c"):
-            lines.judge(name, False)
-        self.assertEqual([lines.judge(name, True) for name in ("a", "c")], [False, True])
+        bench = Bench(10)
+        bench.lines.suppose_trouble("x")  # of what has no line nothing is supposed
+        bench.add("x")
+        bench.lines.suppose_trouble("x")
+        self.assertTrue(bench.judge("x", True))
+        bench.lines.suppose_trouble("x")
+        self.assertFalse(bench.judge("x", True))
 
     def test_a_site_that_recovers_gets_its_whole_share(self) -> None:
         """
@@ -172,10 +187,10 @@ class SiteTests(SynchronousTestCase):
         """
         bench = Bench(4)
         for name in ("a", "b", "c"):
-            bench.lines.judge(name, False)
+            bench.judge(name, False)
             bench.add(name)
         self.assertEqual(len(bench.take_all()), 2)
-        bench.lines.judge("a", True)
+        bench.judge("a", True)
         self.assertEqual(len(bench.take_all()), 1)
         self.assertEqual(bench.faults, 0)
 
@@ -189,8 +204,9 @@ class RepairTests(SynchronousTestCase):
         bench.add("x", 30)
         bench.add("y", 2)
         taken = bench.take_all()
-        bench.lines.by_domain["x"].ready.pop()
-        bench.lines.by_domain["x"].in_flight += 3
+        bench.lines.by_domain["x"].waiting.pop()
+        bench.gates["x"].site.in_flight += 3
+        bench.lines.in_flight += 3
         self.assertEqual(bench.faults, 1 + 3 + 3)
         bench.lines.rebuild(bench.window.active.values())
         self.assertEqual(bench.faults, 0)
@@ -216,7 +232,7 @@ class RepairTests(SynchronousTestCase):
                 case "t":
                     flying += bench.take_all()
                 case "j":
-                    bench.lines.judge(domain, flag)
+                    bench.judge(domain, flag)
                 case _:
                     pass
             self.assertEqual(bench.faults, 0)

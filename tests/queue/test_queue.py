@@ -277,7 +277,7 @@ class SettlementTests(QueueCase):
         """
         self.spool.faults["settle"] = [SpoolFull("full"), SpoolError("broken"), ValueError("bug")]
         self.accept(1, "a@x.example")
-        self.assertEqual(self.queue.attempts.settle_failures, 1)
+        self.assertEqual(self.queue.attempts.settling.failures, 1)
         self.pass_time(30)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual(len(self.agent.calls), 1)
@@ -743,7 +743,7 @@ class UpkeepTests(QueueCase):
             self.accept(number, "a@x.example")
         lost = next(entry for entry in self.queue.window.active.values() if entry.running is not None)
         lost.running = None
-        self.queue.window.lines.by_domain["x.example"].ready.pop()
+        self.queue.window.lines.by_domain["x.example"].waiting.pop()
         self.pass_time(60, 10.0)
         self.assertGreaterEqual(self.queue.watchdog.strays, 2)
         counted = self.queue.watchdog.strays

@@ -7,25 +7,33 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.message import deliveries_of
+from empath.policy.shaping import Told
+from empath.policy.site import Limits, Site
 from empath.queue.entry import Entry
+from empath.queue.line import Gate, Line
 from empath.queue.lines import Lines
 from empath.queue.window import Window
 from tests.queue.fakes import mail
 
 
+def begin(domain: str) -> Line:
+    return Line(domain, Gate(Site(domain, Limits())))
+
+
 class WindowTests(SynchronousTestCase):
     def window(self, max_active: int, max_held: int = 1000) -> Window:
-        return Window(max_active, Lines(100), max_held)
+        return Window(max_active, Lines(100, begin, lambda gate, domain, changes: None), max_held)
 
     def admit(self, window: Window, number: int, *recipients: str, body: bytes = b"") -> list[bool]:
         message = mail(number, *recipients, body=body)
         copy = window.copy_of(message)
-        return [window.admit(delivery, copy) for delivery in deliveries_of(message)]
+        return [window.admit(delivery, copy, 0.0) for delivery in deliveries_of(message)]
 
     def end(self, window: Window) -> tuple[Entry, bool]:
-        entry = window.lines.take()
-        assert entry is not None
-        window.lines.ended(entry.line)
+        entry = window.lines.take(0.0)
+        assert entry is not None and entry.gate is not None
+        entry.gate.site.ended(0.0, Told.NOTHING)
+        window.lines.ended(entry.gate)
         return entry, window.release(entry)
 
     def test_one_destination_fills_half(self) -> None:
@@ -88,7 +96,11 @@ class WindowTests(SynchronousTestCase):
         self.admit(window, 1, "a@x")
         self.admit(window, 2, "a@x")
         self.end(window)
-        window.watch()
+        left, other = window.watch(), window.watch()
+        window.unwatch(other)
         entry, _ = self.end(window)
-        self.assertEqual(window.unwatch(), {entry.key})
-        self.assertEqual(window.unwatch(), set())
+        window.unwatch(left)
+        self.assertEqual((left, other), ({entry.key}, set()))
+        self.admit(window, 3, "a@x")
+        self.end(window)
+        self.assertEqual(left, {entry.key})

@@ -494,6 +494,7 @@ class SpoolContract:
         due = self.get(self.spool.due(35.0, 1, {"d1.example"}))
         self.assertEqual([each.domain for each in due], ["d3.example"])
         self.assertEqual(self.get(self.spool.due_count(35.0)), 3)
+        self.assertEqual(self.get(self.spool.due_count(35.0, {"d1.example", "x.example"})), 2)
 
     def test_next_due(self: Any) -> None:
         """
@@ -525,7 +526,7 @@ class SpoolContract:
         self.assertEqual((self.all_due(), self.get(self.spool.due_count(1e10))), ([], 0))
         self.assertIsNone(self.get(self.spool.next_due(0.0)))
         self.assertIsNone(self.get(self.spool.oldest(1e10)))
-        self.assertEqual(self.get(self.spool.hasten("a.example", 2000.0)), 0)
+        self.assertEqual(self.get(self.spool.hasten(("a.example",), 2000.0)), 0)
         self.assertEqual(self.get(self.spool.expire_kept(1e10)), 0)
         counts = self.get(self.spool.counts())
         self.assertEqual((counts[Status.HELD], sum(counts.values())), (1, 1))
@@ -547,9 +548,65 @@ class SpoolContract:
         ):
             _, (delivery,) = self.stored(f"x@{domain}")
             self.settled(delivery, status=status, next_attempt=when)
-        self.assertEqual(self.get(self.spool.hasten("a.example", 50.0)), 2)
+        self.assertEqual(self.get(self.spool.hasten(("a.example",), 50.0)), 2)
         self.assertEqual([each.next_attempt for each in self.all_due(50.0)], [40.0, 50.0, 50.0])
-        self.assertEqual(self.get(self.spool.hasten("a.example", 50.0)), 0)
+        self.assertEqual(self.get(self.spool.hasten(("a.example",), 50.0)), 0)
+
+    def test_hasten_several(self: Any) -> None:
+        """
+        All destinations that are named, in one call.
+        """
+        for domain in ("a.example", "b.example", "c.example"):
+            _, (delivery,) = self.stored(f"x@{domain}")
+            self.settled(delivery, status=Status.RETRY, next_attempt=900.0)
+        self.assertEqual(self.get(self.spool.hasten(("a.example", "c.example", "d.example"), 50.0)), 2)
+        self.assertEqual({each.domain for each in self.all_due(50.0)}, {"a.example", "c.example"})
+
+    def overdue(self: Any, *args: Any) -> list[str]:
+        return [each.queue_id for each in self.get(self.spool.overdue(*args))]
+
+    def test_overdue(self: Any) -> None:
+        """
+        What was received no later than a moment and is due, to the destinations that are named, the oldest first.
+        """
+        then = 1e6  # queue ids are made from then on
+        first, second, third = (self.stored("x@a.example", received=then + when)[0].queue_id for when in (1, 2, 3))
+        fourth = self.stored("x@b.example", received=then + 1)[0].queue_id
+        self.assertEqual(self.overdue(then + 2, then + 3, ("a.example",), 10), [first, second])
+        self.assertEqual(self.overdue(then + 2, then + 3, ("a.example",), 1), [first])
+        self.assertEqual(self.overdue(then + 2, then + 1.5, ("a.example",), 10), [first])
+        both = ("a.example", "b.example")
+        self.assertEqual(self.overdue(then + 5, then + 3, both, 10), [first, second, third, fourth])
+        self.assertEqual(self.overdue(then + 5, then + 3, (), 10), [])
+
+    def test_what_is_released_late_is_not_overdue_early(self: Any) -> None:
+        """
+        Its clock begins at the release.
+        """
+        then = 1e6
+        message = self.post.message("x@a.example", received=then)
+        self.get(self.spool.store(message, deliveries_of(message, release=then + 5000)))
+        self.assertEqual(self.overdue(then + 4999, then + 9000, ("a.example",), 10), [])
+        self.assertEqual(self.overdue(then + 5000, then + 9000, ("a.example",), 10), [message.queue_id])
+
+    def test_overdue_by_the_time_to_deliver_by(self: Any) -> None:
+        """
+        RFC 2852: it counts from reception in both modes, until the sender was told; one that was over before does not.
+        """
+        for by in ("100;R", "100;N", "200;R", "-5;N", "x"):
+            message = self.post.message("x@a.example", received=1000.0)
+            envelope = attrs.evolve(message.envelope, parameters={"BY": by})
+            message = attrs.evolve(message, envelope=envelope)
+            self.get(self.spool.store(message, deliveries_of(message)))
+            if by == "100;N":
+                told = message
+        self.assertEqual(self.overdue(0.0, 1099.0, ("a.example",), 10), [])
+        self.assertEqual(len(self.overdue(0.0, 1100.0, ("a.example",), 10)), 2)
+        self.assertEqual(len(self.overdue(0.0, 1200.0, ("a.example",), 10)), 3)
+        (delivery,) = deliveries_of(told)
+        states = tuple(attrs.evolve(state, late=True) for state in delivery.recipients)
+        self.settled(delivery, recipients=states, status=Status.RETRY, next_attempt=1100.0)
+        self.assertEqual(len(self.overdue(0.0, 1100.0, ("a.example",), 10)), 1)
 
     def test_what_is_released_later_is_not_due_before(self: Any) -> None:
         """
@@ -559,7 +616,7 @@ class SpoolContract:
         (delivery,) = deliveries_of(message, release=5000.0)
         self.get(self.spool.store(message, (delivery,)))
         self.assertEqual((self.all_due(4999.0), self.get(self.spool.due_count(4999.0))), ([], 0))
-        self.assertEqual(self.get(self.spool.hasten("a.example", 2000.0)), 0)
+        self.assertEqual(self.get(self.spool.hasten(("a.example",), 2000.0)), 0)
         self.assertEqual(self.get(self.spool.next_due(1000.0)), 5000.0)
         self.assertEqual(self.get(self.spool.counts())[Status.PENDING], 1)
         self.assertEqual((self.all_due(5000.0), self.get(self.spool.due_count(5000.0))), ([delivery], 1))
@@ -642,7 +699,7 @@ class SpoolContract:
             self.spool.due(1e9, 1, ()),
             self.spool.counts(),
             self.spool.probe(),
-            self.spool.hasten("a.example", 1.0),
+            self.spool.hasten(("a.example",), 1.0),
         ):
             self.assertTrue(self.failureResultOf(call).check(SpoolError))
 

@@ -1,0 +1,302 @@
+"""
+The gates of all sites: which one a destination goes through, how its site fares, and that this is remembered.
+
+Ignored: a look-up of a site that breaks; the destination is a site of its own then. Fatal: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Final
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from empath.config import schema
+from empath.interfaces import ISites
+from empath.mail.life import BreakerMoved, Emit, SiteShaped
+from empath.mail.outcome import Outcome, Success
+from empath.policy.breaker import State
+from empath.policy.shaping import ACCEPTED, NOTHING, Patterns
+from empath.policy.site import BreakerChange, Change, Site
+from empath.queue.entry import Entry
+from empath.queue.line import Gate, Line
+from empath.queue.notes import Notes
+from empath.queue.terms import Terms
+
+log = Logger()
+
+REMEMBERED: Final = 10_000  # sites, and destinations of one site
+STALE: Final = 300.0  # seconds after which the site of a line is looked up again
+AT_ONCE: Final = 100  # look-ups in one round
+SITE: Final = "site/"
+
+Shed = Callable[[Gate], None]
+"""
+Keep only a few entries of a gate that is shut.
+"""
+
+Arrived = Callable[[Line, Gate], None]
+"""
+Have a line lead to the gate of its site, now that it is known.
+"""
+
+
+@attrs.frozen(slots=True)
+class Circuit:
+    """
+    How a site fares: the state of its breaker ("closed", "open", "half-open"), `until` when (seconds since the epoch)
+    nothing is tried while it is open, attempts in flight, and what shaping allows at a time and a second (None: all).
+    """
+
+    site: str
+    domains: tuple[str, ...]
+    state: str
+    until: float | None
+    in_flight: int
+    connections: int | None
+    rate: float | None
+
+
+class Gates:
+    """
+    Makes lines at their gates, and tells sites how attempts end.
+    """
+
+    def __init__(
+        self,
+        section: schema.Delivery,
+        sites: ISites,
+        notes: Notes,
+        clock: IReactorTime,
+        emit: Emit,
+        arrived: Arrived,
+        shed: Shed,
+    ) -> None:
+        self.terms = Terms(section)
+        self.by_name: dict[str, Gate] = {}
+        self.shut: dict[Gate, None] = {}
+        self._patterns = Patterns(section.shaping)
+        self._sites = sites
+        self._notes = notes
+        self._clock = clock
+        self._emit = emit
+        self._arrived = arrived
+        self._shed = shed
+        self._errands: set[Deferred[None]] = set()
+
+    def begin(self, domain: str) -> Line:
+        """
+        Make the line of a destination: at the gate of its site, or at one of its own until that is found.
+        """
+        bucket = self.terms.bucket_of(domain)
+        name = self._sites.site_of(domain)
+        if isinstance(name, str):
+            return Line(domain, self._gate_of(name, domain), bucket, looked=self._clock.seconds())
+        line = Line(domain, Gate(Site(domain, self.terms.default), known=False), bucket)
+        self._ask(line, name)
+        return line
+
+    def ended(self, entry: Entry, outcomes: tuple[Outcome, ...]) -> None:
+        """
+        Tell the site of an attempt how it ended; no outcomes: it came to nothing.
+        """
+        gate = entry.gate
+        if gate is None:
+            return
+        if len(outcomes) == 1 and type(outcomes[0]) is Success:
+            told = ACCEPTED
+        else:
+            told = self._patterns.judge(outcomes) if outcomes else NOTHING
+        changes = gate.site.ended(self._clock.seconds(), *told)
+        if changes:
+            self.changed(gate, entry.key[1], changes)
+
+    def changed(self, gate: Gate, domain: str, changes: tuple[Change, ...]) -> None:
+        """
+        Tell how a site changed, remember it, and keep little mail in memory that cannot go there.
+        """
+        for change in changes:
+            if isinstance(change, BreakerChange):
+                moved = BreakerMoved(gate.site.name, domain, tuple(gate.domains), change.state.value, change.detail)
+                self._set_shut(gate)
+                self._emit(moved)
+            else:
+                self._emit(SiteShaped(gate.site.name, domain, change.connections, change.rate, change.detail))
+        if gate.known:
+            self._notes.keep(SITE + gate.site.name, gate.site.dump())
+
+    def find(self, name: str) -> Gate | None:
+        """
+        Find the gate of a site, or of a destination that is known to lead to one.
+        """
+        gate = self.by_name.get(name)
+        if gate is not None and (not gate.domains or name in gate.domains):
+            return gate
+        return next((each for each in self.by_name.values() if name in each.domains), gate)
+
+    def circuits(self) -> tuple[Circuit, ...]:
+        """
+        Tell how all sites fare that are remembered.
+        """
+        return tuple(
+            Circuit(
+                gate.site.name,
+                tuple(gate.domains),
+                gate.site.breaker.state.value,
+                gate.site.breaker.until if gate.site.breaker.state is State.OPEN else None,
+                gate.site.in_flight,
+                *gate.site.shaped,
+            )
+            for gate in self.by_name.values()
+        )
+
+    def reconfigure(self, section: schema.Delivery) -> None:
+        """
+        Use another section from now on; how sites fare stays.
+        """
+        self.terms.use(section, self._clock.seconds())
+        self._patterns = Patterns(section.shaping)
+        self.apply()
+
+    def apply(self) -> None:
+        """
+        Have all gates and lines keep to the terms as they now are.
+        """
+        now = self._clock.seconds()
+        for gate in self.by_name.values():
+            gate.limits = self.terms.limits_of(gate.domains)
+            gate.site.use(gate.limits, now)
+            for line in gate.lines.values():
+                line.bucket = self.terms.bucket_of(line.domain)
+
+    def restore(self, kept: dict[str, str]) -> None:
+        """
+        Take up how sites fared.
+        """
+        for key, text in kept.items():
+            if key.startswith(SITE):
+                gate = self._make(key.removeprefix(SITE))
+                gate.site.restore(text, self._clock.seconds())
+                self._set_shut(gate)
+
+    def look_again(self, lines: dict[str, Line]) -> None:
+        """
+        Look up the sites of lines that last long, and of some destinations whose mail lies in the spool since their
+        site fails: they may have moved.
+        """
+        old = self._clock.seconds() - STALE
+        for line in [each for each in lines.values() if each.gate.known and each.looked < old][:AT_ONCE]:
+            line.looked = self._clock.seconds()
+            name = self._sites.site_of(line.domain)
+            if isinstance(name, str):
+                self._at(line, name)
+            else:
+                self._ask(line, name)
+        for gate in self.shut:
+            self._check(gate, [domain for domain in gate.domains if domain not in gate.lines][:AT_ONCE])
+
+    def save(self) -> None:
+        """
+        Remember how all sites fare.
+        """
+        for gate in self.by_name.values():
+            self._notes.keep(SITE + gate.site.name, gate.site.dump())
+
+    def stop(self) -> None:
+        """
+        End all look-ups.
+        """
+        for errand in list(self._errands):
+            errand.cancel()
+
+    def _set_shut(self, gate: Gate) -> None:
+        state = gate.site.breaker.state
+        gate.shut = state is not State.CLOSED
+        if gate.shut and gate.known:
+            self.shut[gate] = None
+        else:
+            self.shut.pop(gate, None)
+        if state is State.OPEN:
+            self._shed(gate)
+
+    def _gate_of(self, name: str, domain: str) -> Gate:
+        gate = self.by_name.get(name) or self._make(name)
+        if domain not in gate.domains:
+            self._join(gate, domain)
+        return gate
+
+    def _make(self, name: str) -> Gate:
+        by_name = self.by_name
+        for other in list(by_name)[:AT_ONCE] if len(by_name) >= REMEMBERED else ():
+            gate = by_name.pop(other)
+            if not (gate.lines or gate.site.in_flight or gate.shut or gate.troubled):
+                break
+            by_name[other] = gate  # in use: it is looked at again when all others were
+        gate = by_name[name] = Gate(Site(name, self.terms.default))
+        return gate
+
+    def _join(self, gate: Gate, domain: str) -> None:
+        """
+        Note that a destination leads to a gate, whose limits may be stricter for it.
+        """
+        if len(gate.domains) >= REMEMBERED:
+            del gate.domains[next(iter(gate.domains))]
+        gate.domains[domain] = None
+        if not self.terms.plain:
+            limits = self.terms.limits_of((domain,), gate.limits)
+            if limits is not (gate.limits or self.terms.default):
+                gate.site.use(limits, self._clock.seconds())
+            gate.limits = limits
+
+    def _at(self, line: Line, name: str) -> None:
+        """
+        Have a line lead to where its site is found to be.
+        """
+        gate = self._gate_of(name, line.domain)
+        line.looked = self._clock.seconds()
+        if line.gate is not gate:
+            self._arrived(line, gate)
+
+    def _check(self, gate: Gate, domains: list[str]) -> None:
+        """
+        Forget those destinations that lead here no longer, so that their mail is found again; look at others next time.
+        """
+        for domain in domains:
+            del gate.domains[domain]
+            name = self._sites.site_of(domain)
+            if not isinstance(name, str) or name == gate.site.name:
+                gate.domains[domain] = None
+            if not isinstance(name, str):
+                self._run(self._leave(gate, domain, name))
+
+    async def _leave(self, gate: Gate, domain: str, asked: Awaitable[str]) -> None:
+        if await self._name(domain, asked) != gate.site.name and domain not in gate.lines:
+            gate.domains.pop(domain, None)
+
+    def _ask(self, line: Line, asked: Awaitable[str]) -> None:
+        self._run(self._find(line, asked))
+
+    async def _find(self, line: Line, asked: Awaitable[str]) -> None:
+        self._at(line, await self._name(line.domain, asked))
+
+    async def _name(self, domain: str, asked: Awaitable[str]) -> str:
+        try:
+            return await asked
+        except CancelledError:
+            raise
+        except Exception:
+            log.failure("the site of {domain} could not be looked up", domain=domain)
+        return domain
+
+    def _run(self, errand: Coroutine[Deferred[object], object, None]) -> None:
+        """
+        Do what has to wait, until it is stopped.
+        """
+        running = Deferred.fromCoroutine(errand)
+        running.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        if not running.called:
+            self._errands.add(running)
+            running.addBoth(lambda _: self._errands.discard(running))

@@ -1,0 +1,74 @@
+"""
+Times at which something may go on that a limit holds. Plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+from empath.queue.line import Gate, Line
+
+
+class Timers:
+    """
+    A heap of times, in seconds since the epoch, with the line or gate that waits for each; None: everybody.
+    """
+
+    __slots__ = ("_heap", "_sequence", "_total")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Line | Gate | None]] = []
+        self._sequence = 0
+        self._total = 0.0
+
+    @property
+    def next(self) -> float | None:
+        """
+        The earliest time.
+        """
+        return self._heap[0][0] if self._heap else None
+
+    def due(self, now: float) -> bool:
+        """
+        Tell whether any time has come.
+        """
+        return bool(self._heap) and self._heap[0][0] <= now
+
+    def add(self, when: float, what: Line | Gate | None) -> None:
+        """
+        Remember a time.
+        """
+        self._sequence += 1
+        heappush(self._heap, (when, self._sequence, what))
+
+    def add_total(self, when: float) -> None:
+        """
+        Remember when everybody may go on, unless that is known already.
+        """
+        if not self._total:
+            self._total = when
+            self.add(when, None)
+
+    def take(self, now: float) -> Iterator[tuple[float, Line | Gate | None]]:
+        """
+        Give all whose time has come, the earliest first, and forget them.
+        """
+        while self._heap and self._heap[0][0] <= now:
+            when, _, what = heappop(self._heap)
+            if what is None:
+                self._total = 0.0
+            yield when, what
+
+    def lines(self) -> Iterator[Line]:
+        """
+        All lines that wait for a time.
+        """
+        return (what for _, _, what in self._heap if isinstance(what, Line))
+
+    def clear(self) -> None:
+        """
+        Forget all.
+        """
+        self._heap.clear()
+        self._total = 0.0
