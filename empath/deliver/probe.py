@@ -156,9 +156,10 @@ class Probes:
         nothing = Message("", now, envelope, b"", b"", None, 0, False)
         attempt = Attempt(1, now)
         inquiry = Inquiry(nothing, deliveries_of(nothing)[0], attempt, self._clock, self._open_body)
+        egress = self._choose(route.pool)
         found = await self._finder.find(route, address.domain)
         route = attrs.evolve(route, max_messages=None, max_connections=None)
-        (outcome,) = await Pass(self.pool, route, inquiry, attempt, 1, self._choose(route.pool)).over(found)
+        (outcome,) = await Pass(self.pool, route, inquiry, attempt, 1, egress).over(found)
         return _said(outcome)
 
     def _failed(self, failure: Failure, address: Address) -> Reply:

@@ -106,11 +106,11 @@ class SmtpAgent:
         Make one pass; see `IAgent`.
         """
         route = self._find_route(delivery.domain)
+        egress = self._egresses.choose(route.pool)
         found = await self._finder.find(route, delivery.domain, wishes(message))
         clock = self._clock
         attempt.resolved = clock.seconds()
         most = self._section.max_recipients_per_transaction
-        egress = self._egresses.choose(route.pool)
         cargo = Cargo(message, delivery, attempt, clock, self._open_body)
         work = Pass(self._pool, route, cargo, attempt, most, egress, self._tell)
         try:
