@@ -7,7 +7,6 @@ from __future__ import annotations
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from trustme import CA
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.deliver.certificates import NO_MATCH, rejected, vouched
@@ -23,18 +22,10 @@ class VouchedTests(SynchronousTestCase):
     RFC 6698 §2.1, RFC 7672 §3.
     """
 
-    authority: Authority
-    middle: CA
-    shown: Shown
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        """
-        Make the CAs once.
-        """
-        cls.authority = Authority()
-        cls.middle = cls.authority.ca.create_child_ca()
-        cls.shown = cls.authority.issue(HOST, ca=cls.middle, root=True)
+    def setUp(self) -> None:
+        self.authority = Authority()
+        self.middle = self.authority.ca.create_child_ca()
+        self.shown = self.authority.issue(HOST, ca=self.middle, root=True)
 
     def result(self, shown: Shown, *records: TlsaRecord, names: tuple[str, ...] = (HOST,)) -> str:
         """

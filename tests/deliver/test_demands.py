@@ -22,7 +22,7 @@ from empath.mail.message import Message
 from empath.mail.wish import REQUIRE_TLS, TLS_REQUIRED
 from empath.policy.mta_sts import Mode, StsPolicy
 from tests.deliver.fakes import CLOSE, STARTTLS
-from tests.deliver.shaking import Shown, self_made, tlsa
+from tests.deliver.shaking import self_made, tlsa
 from tests.deliver.world import SENT, SENT_2, World, message, spell
 
 REQUIRETLS = f"{STARTTLS.replace('250 STARTTLS', '250-STARTTLS')}\r\n250 REQUIRETLS"
@@ -58,16 +58,9 @@ class DemandsCase(SynchronousTestCase):
     A world whose DNS is signed.
     """
 
-    shown: Shown
-    other: Shown
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        """
-        Make certificates once.
-        """
-        cls.shown = self_made("mx1.example.org")
-        cls.other = self_made("mx2.example.org")
+    def setUp(self) -> None:
+        self.shown = self_made("mx1.example.org")
+        self.other = self_made("mx2.example.org")
 
     def world(self, policy: str = "dane", policies: Any = None, **domain: Any) -> World:
         """

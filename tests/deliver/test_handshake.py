@@ -24,18 +24,9 @@ class HandshakeTests(SynchronousTestCase):
     What ends a session, and what is only seen.
     """
 
-    authority: Authority
-    good: Shown
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        """
-        Make the CA once: keys take time.
-        """
-        cls.authority = Authority()
-        cls.good = cls.authority.issue(HOST)
-
     def setUp(self) -> None:
+        self.authority = Authority()
+        self.good = self.authority.issue(HOST)
         self.contexts = contexts(self.authority.trust_root())
 
     def shake(self, demand: Demand, shown: Shown, host: str = HOST) -> tuple[Handshake, Shaken]:
