@@ -137,7 +137,8 @@ class Trial:
             if chance.random() < 0.5:
                 world.resolver.table[f"mx{number}.example.org", "AAAA"] = ["2001:db8::1", "2001:db8::2"]
                 for address in ("2001:db8::1", "2001:db8::2"):
-                    world.reactor.servers[f"{address}:25"] = chance.choice([server, "hang", ConnectionRefusedError()])
+                    there: list[Server | Exception | str] = [server, "hang", ConnectionRefusedError()]
+                    world.reactor.servers[f"{address}:25"] = chance.choice(there)
         self.jobs: list[Job] = []
         self.broken: set[str] = set()
         world.agent._open_body = self.open_body
