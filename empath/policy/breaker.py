@@ -47,7 +47,7 @@ class Breaker:
 
     def use(self, threshold: int, window: float, timeout: float, half_open: int) -> None:
         """
-        Change the settings; the state stays.
+        Change the settings; the state stays, for no longer than the new timeout if it is open.
         """
         self._threshold = threshold
         self._window = window
@@ -69,6 +69,7 @@ class Breaker:
         if self.state is State.CLOSED:
             return None
         if self.state is State.OPEN and now < self.until:
+            self.until = min(self.until, now + self._timeout)  # the clock may have been set back
             return self.until
         return inf if in_flight >= self._half_open else None
 

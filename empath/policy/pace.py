@@ -83,7 +83,10 @@ class Pace:
             return self._paused - now
         if self._rate is None:
             return 0.0
-        wait = min(self._next - now, 1.0 / self._rate.value)
+        interval = 1.0 / self._rate.value
+        if self._next - now > interval:  # the rate rose meanwhile, or the clock was set back
+            self._next = now + interval
+        wait = self._next - now
         return wait if wait > INSTANT else 0.0
 
     def take(self, now: float, in_flight: int) -> None:

@@ -60,4 +60,6 @@ class Bucket:
         """
         Tell how many tokens there are. A clock that was set back brings none and takes none.
         """
-        return min(self._burst, self._level + max(0.0, now - self._then) * self._rate)
+        if now < self._then:
+            self._then = now
+        return min(self._burst, self._level + (now - self._then) * self._rate)

@@ -161,13 +161,21 @@ class LastingTests(SynchronousTestCase):
             made.restore(nonsense, NOW)
             self.assertIs(made.state, State.CLOSED)
 
+    def test_a_clock_that_is_set_back_keeps_nothing_open_for_longer(self) -> None:
+        """
+        Than the timeout.
+        """
+        self.assertEqual(opened().hold(NOW - 86400.0, 0), NOW - 86100.0)
+
     def test_other_settings_leave_the_state(self) -> None:
         """
-        They count from the next event on.
+        An open one is so for no longer than it would be with them.
         """
         made = opened()
-        made.use(9, 60.0, 1.0, 1)
+        made.use(9, 60.0, 1000.0, 1)
         self.assertEqual(made.hold(NOW, 0), NOW + 300.0)
+        made.use(9, 60.0, 1.0, 1)
+        self.assertEqual(made.hold(NOW, 0), NOW + 1.0)
         made.begun(NOW + 300.0)
         self.assertEqual(made.hold(NOW + 300.0, 1), inf)
         made.failed(NOW + 300.0)

@@ -183,6 +183,17 @@ class PaceTests(SynchronousTestCase):
         self.assertGreater(pace.wait(NOW + 60.0), 0.0)
         self.assertLessEqual(pace.wait(NOW - 60.0), 1.0 / pace.rate)
 
+    def test_a_clock_that_is_set_back_stops_nothing(self) -> None:
+        """
+        The wait is no longer than the time between two attempts, and over after it.
+        """
+        pace = self.busy()
+        pace.slow_down(NOW, 1, 0.0)
+        pace.take(NOW, 1)
+        wait = pace.wait(NOW - 3600.0)
+        self.assertTrue(0.0 < wait < 0.03, wait)
+        self.assertEqual(pace.wait(NOW - 3600.0 + wait), 0.0)
+
     def test_a_pause_stops_everything(self) -> None:
         """
         Afterwards it begins with one at a time and a tenth of the rate, and comes back to it.

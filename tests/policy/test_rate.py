@@ -110,5 +110,6 @@ class BucketTests(SynchronousTestCase):
         bucket = Bucket(1, 1.0, 1)
         bucket.take(NOW)
         self.assertAlmostEqual(bucket.wait(NOW - 3600.0), 1.0, 6)
+        self.assertAlmostEqual(bucket.wait(NOW - 3599.5), 0.5, 6)
         bucket.take(NOW - 3600.0)
         self.assertAlmostEqual(bucket.wait(NOW - 3600.0), 2.0, 6)

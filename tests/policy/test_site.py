@@ -5,6 +5,7 @@ Requirements on a site: what holds its mail back, and what its answers change.
 from __future__ import annotations
 
 import json
+import random
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -243,6 +244,69 @@ class ShapingTests(SynchronousTestCase):
             made.begin(NOW)
         self.assertEqual(made.ended(NOW, Told.UNREACHABLE, 0.0, "lost"), (PaceChange(4, None, "lost"),))
         self.assertEqual(made.ended(NOW, Told.UNREACHABLE, 0.0, "lost"), (BreakerChange(State.OPEN, "lost"),))
+
+
+class LivelinessTests(SynchronousTestCase):
+    """
+    Whatever happens, mail goes on one day.
+    """
+
+    def test_no_history_wedges_a_site(self) -> None:
+        """
+        Who is held is told a time that is to come, or waits for an attempt that is in flight; after some such times,
+        with nothing in flight, an attempt may begin. Restarts and changes of limits are part of the history.
+        """
+        for seed in range(60):
+            chance = random.Random(seed)
+            limits = [self.some_limits(chance) for _ in range(3)]
+            made, now = site(limits[0]), NOW
+            for _ in range(400):
+                now += chance.choice((0.0, 0.01, 1.0, 100.0, -5.0))
+                made = self.happens(made, chance, limits, now)
+            for _ in range(made.in_flight):
+                made.ended(now, Told.NOTHING)
+            for _ in range(10):
+                hold = made.hold(now)
+                if hold is None:
+                    break
+                assert hold.until is not None and hold.until > now, (seed, hold)
+                now = hold.until
+            self.assertIs(made.hold(now), None, seed)
+
+    def happens(self, made: Site, chance: random.Random, limits: list[Limits], now: float) -> Site:
+        """
+        Have one thing happen to a site; give it, or the one that stands in for it after a restart.
+        """
+        hold = made.hold(now)
+        if hold is None:
+            made.begin(now)
+        else:
+            self.assertTrue(made.in_flight if hold.until is None else hold.until > now, hold)
+        if made.in_flight and chance.random() < 0.6:
+            made.ended(now, chance.choice(list(Told)), chance.choice((0.0, 0.0, 0.0, 60.0)), "why")
+        if chance.random() < 0.02:
+            made.use(chance.choice(limits), now)
+        text = made.dump()
+        if chance.random() < 0.98:
+            return made
+        again = site(chance.choice(limits))
+        if text is not None:
+            again.restore(text, now)
+        return again
+
+    def some_limits(self, chance: random.Random) -> Limits:
+        """
+        Draw some.
+        """
+        return Limits(
+            max_connections=chance.choice((None, 1, 5)),
+            count=chance.choice((0, 1, 100)),
+            seconds=chance.choice((1.0, 60.0)),
+            burst=chance.choice((1, 20)),
+            threshold=chance.choice((1, 5)),
+            half_open=chance.choice((1, 3)),
+            shaping=chance.random() < 0.8,
+        )
 
 
 class LastingTests(SynchronousTestCase):
