@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from empath.mail.message import Delivery, Message
+from empath.policy.shaping import Told
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -57,7 +58,8 @@ class Entry:
 
     `copy` is None where the message is read from the spool when the turn comes. `since` is when it came into the
     window. `gate` is where it went through once it has a slot; `late` are the seconds for which the limit `why` held
-    it up before. `deadline` (clock's seconds) counts while it is in flight; `running` is the attempt.
+    it up before; `told` is what the attempt showed of its site. `deadline` (clock's seconds) counts while it is in
+    flight; `running` is the attempt.
     """
 
     key: Key
@@ -68,6 +70,7 @@ class Entry:
     gate: Gate | None = None
     why: Why | None = None
     late: float = 0.0
+    told: Told = Told.NOTHING
     place: Place = Place.READY
     deadline: float = 0.0
     running: Deferred[None] | None = None

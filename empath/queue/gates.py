@@ -110,6 +110,7 @@ class Gates:
             told = ACCEPTED
         else:
             told = self._patterns.judge(outcomes) if outcomes else NOTHING
+        entry.told = told[0]
         changes = gate.site.ended(self._clock.seconds(), *told)
         if changes:
             self.changed(gate, entry.key[1], changes)

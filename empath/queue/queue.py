@@ -275,7 +275,7 @@ class Queue:
         if delivery.next_attempt is not None:
             self.scan.wake_at(delivery.next_attempt)
         if entry.gate is not None:
-            accepted = site_accepted(outcomes)
+            accepted = site_accepted(outcomes, entry.told)
             if accepted is not None and self._lines.judge(entry.gate, accepted):
                 self._recovered(entry.gate)
         attempt.results = results

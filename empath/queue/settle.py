@@ -13,6 +13,7 @@ from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, Trans
 from empath.mail.reply import Reply
 from empath.mail.settlement import Settlement
 from empath.policy.retry import Schedule, before_deadline, next_attempt, not_past
+from empath.policy.shaping import Told
 
 if TYPE_CHECKING:
     import random
@@ -85,20 +86,25 @@ def after_attempt(
     return after, results
 
 
-def site_accepted(outcomes: tuple[Outcome, ...]) -> bool | None:
+def site_accepted(outcomes: tuple[Outcome, ...], told: Told = Told.NOTHING) -> bool | None:
     """
     Tell what an attempt shows about the destination's site: True it takes mail, False it is in trouble, None nothing.
 
     Only failures of a session or host speak against a site: one that postpones single messages or recipients
-    (greylisting, a full mailbox) works.
+    (greylisting, a full mailbox) works, and so does one that asks for less (`told`). What a domain wants of TLS says
+    nothing of its hosts either: else who points his domain to them could have all their mail tried again and again.
     """
     if any(isinstance(outcome, Success) for outcome in outcomes):
         return True
-    if any(
-        isinstance(outcome, TransientFailure) and outcome.scope in (Scope.SESSION, Scope.HOST) for outcome in outcomes
-    ):
+    if told is not Told.SLOW_DOWN and any(map(_speaks_against, outcomes)):
         return False
     return None
+
+
+def _speaks_against(outcome: Outcome) -> bool:
+    if not isinstance(outcome, TransientFailure) or outcome.scope not in (Scope.SESSION, Scope.HOST):
+        return False
+    return bool(outcome.host) or not outcome.reply.status.startswith("4.7.")
 
 
 def _following(

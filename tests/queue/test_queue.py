@@ -16,7 +16,8 @@ from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IAgent, IComponent, ISpool
 from empath.mail.life import MessageReceived, ReportQueued
 from empath.mail.message import Status, deliveries_of
-from empath.mail.outcome import Outcome
+from empath.mail.outcome import Outcome, Scope, TransientFailure
+from empath.mail.reply import Reply
 from empath.queue.entry import LONGEST_ATTEMPT
 from tests.queue.bench import SECTION, START, QueueCase
 from tests.queue.fakes import DOWN, GREY, REFUSED, SENT
@@ -429,6 +430,20 @@ class FairnessTests(QueueCase):
         self.agent.script["x.example"] = [(GREY,)]
         self.accept(1, "a@x.example")
         self.accept(2, "a@x.example")
+        self.assertNotIn("hasten", self.spool.calls)
+
+    def test_a_site_that_asks_for_less_was_in_no_trouble(self) -> None:
+        """
+        What it refused for now keeps its time; nor is what a domain wants of TLS any trouble of its hosts.
+        """
+        slow = TransientFailure(Reply.of("421 4.7.0 you are sending too fast"), Scope.HOST, "mx")
+        unmet = TransientFailure(Reply.of("454 4.7.5 TLS handshake failed"), Scope.HOST)
+        self.agent.script["x.example"] = [(slow,), (SENT,), (unmet,)]
+        self.queue.reconfigure(attrs.evolve(SECTION, base_retry_delay=seconds(600)))
+        for number in range(4):
+            self.accept(number, "a@x.example")
+            self.pass_time(3)
+        self.assertEqual(len(self.agent.calls), 4)
         self.assertNotIn("hasten", self.spool.calls)
 
     def test_a_spool_that_cannot_hasten_is_no_trouble(self) -> None:
