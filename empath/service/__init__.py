@@ -259,6 +259,7 @@ class EmpathService(MultiService):
             dns_evictions=lambda: cache.evictions,
             deletion_failures=lambda: self.spool.deletion_failures,
             orphans=lambda: self.spool.orphans,
+            circuits=lambda: self.queue.controls.circuits(),
         )
 
     def _checks(self) -> Checks:
