@@ -101,7 +101,7 @@ class MillionTests(SynchronousTestCase):
         self.assertEqual(self.timed("due count", lambda: spool.due_count(1e6)), MESSAGES // 2 + 1)
         counts = self.timed("counts", spool.counts)
         self.assertEqual((sum(counts.values()), counts[Status.RETRY]), (MESSAGES + 1, MESSAGES // 10))
-        hastened = self.timed("hasten the dead one", lambda: spool.hasten("dead.example", 1e6))
+        hastened = self.timed("hasten the dead one", lambda: spool.hasten(("dead.example",), 1e6))
         self.assertEqual(hastened, MESSAGES // 20)
         self.timed("close", lambda: Deferred.fromCoroutine(spool.close()))
         print("\n" + "".join(f"  {name}: {seconds * 1000:.1f} ms\n" for name, seconds in self.took.items()))
