@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from empath.config.units import Rate
 from empath.policy.hold import Hold
 from empath.queue.entry import Place
-from empath.queue.explaining import why_it_waits, why_the_site_waits
-from empath.queue.gates import Circuit, Gates
+from empath.queue.explaining import Circuit, circuit_of, why_it_waits, why_the_site_waits
+from empath.queue.gates import Gates
 from empath.queue.notes import Notes
 from empath.queue.window import Window
 
@@ -76,7 +76,7 @@ class Controls:
         """
         Tell how all sites fare that are remembered.
         """
-        return self._gates.circuits()
+        return tuple(circuit_of(gate) for gate in self._gates.by_name.values())
 
     def reset_circuit(self, domain: str) -> bool:
         """

@@ -1,11 +1,14 @@
 """
-Why a delivery that is due waits, in one reason: the first that would have to end.
+Why a delivery that is due waits, in one reason, the first that would have to end; and how sites fare.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
+from empath.policy.breaker import State
 from empath.policy.hold import Hold, Why
 from empath.queue.line import Gate
 from empath.queue.turns import SHARE
@@ -13,6 +16,32 @@ from empath.queue.turns import SHARE
 if TYPE_CHECKING:
     from empath.queue.entry import Entry
     from empath.queue.lines import Lines
+
+
+@attrs.frozen(slots=True)
+class Circuit:
+    """
+    How a site fares: the state of its breaker ("closed", "open", "half-open"), `until` when (seconds since the epoch)
+    nothing is tried while it is open, attempts in flight, and what shaping allows at a time and a second (None: all).
+    """
+
+    site: str
+    domains: tuple[str, ...]
+    state: str
+    until: float | None
+    in_flight: int
+    connections: int | None
+    rate: float | None
+
+
+def circuit_of(gate: Gate) -> Circuit:
+    """
+    Tell how the site of a gate fares.
+    """
+    site = gate.site
+    state = site.breaker.state
+    until = site.breaker.until if state is State.OPEN else None
+    return Circuit(site.name, tuple(gate.domains), state.value, until, site.in_flight, *site.shaped)
 
 
 def why_it_waits(entry: Entry, lines: Lines, now: float) -> Hold:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
 
-import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -42,22 +41,6 @@ Arrived = Callable[[Line, Gate], None]
 """
 Have a line lead to the gate of its site, now that it is known.
 """
-
-
-@attrs.frozen(slots=True)
-class Circuit:
-    """
-    How a site fares: the state of its breaker ("closed", "open", "half-open"), `until` when (seconds since the epoch)
-    nothing is tried while it is open, attempts in flight, and what shaping allows at a time and a second (None: all).
-    """
-
-    site: str
-    domains: tuple[str, ...]
-    state: str
-    until: float | None
-    in_flight: int
-    connections: int | None
-    rate: float | None
 
 
 class Gates:
@@ -137,22 +120,6 @@ class Gates:
         if gate is not None and (not gate.domains or name in gate.domains):
             return gate
         return next((each for each in self.by_name.values() if name in each.domains), gate)
-
-    def circuits(self) -> tuple[Circuit, ...]:
-        """
-        Tell how all sites fare that are remembered.
-        """
-        return tuple(
-            Circuit(
-                gate.site.name,
-                tuple(gate.domains),
-                gate.site.breaker.state.value,
-                gate.site.breaker.until if gate.site.breaker.state is State.OPEN else None,
-                gate.site.in_flight,
-                *gate.site.shaped,
-            )
-            for gate in self.by_name.values()
-        )
 
     def reconfigure(self, section: schema.Delivery) -> None:
         """

@@ -9,7 +9,6 @@ Ignored: what is held, and what has no room in the window: it stays in the spool
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -20,15 +19,13 @@ from zope.interface import implementer
 from empath.config import schema
 from empath.errors import SpoolError, StorageError
 from empath.interfaces import IAgent, IComponent, ISites, ISpool, IStorage
-from empath.mail.deliver_by import deliver_by
 from empath.mail.life import Attempt, AttemptEnded, Emit, MessageReceived, ReportQueued
 from empath.mail.message import Delivery, Message, Status
-from empath.mail.notice import Notice, notices_of, worst
+from empath.mail.notice import worst
 from empath.mail.outcome import Outcome
-from empath.mail.settlement import Settlement
-from empath.policy.retry import Schedule
 from empath.queue.attempts import Attempts
 from empath.queue.controls import Controls
+from empath.queue.deciding import Deciding, Report
 from empath.queue.entry import Entry
 from empath.queue.gates import Gates
 from empath.queue.line import Gate, Line
@@ -37,18 +34,13 @@ from empath.queue.notes import Notes
 from empath.queue.overdue import Overdue
 from empath.queue.periodic import Periodic
 from empath.queue.scan import Scan
-from empath.queue.settle import Decided, after_attempt, site_accepted
+from empath.queue.settle import Decided, site_accepted
 from empath.queue.watchdog import Watchdog
 from empath.queue.window import Window
 
 log = Logger()
 
 WATCH_INTERVAL: Final = 60.0
-
-Report = Callable[[Message, tuple[Notice, ...]], tuple[Message, tuple[Delivery, ...]] | None]
-"""
-Make the one report that tells the sender of all these, None if there is to be none.
-"""
 
 
 @implementer(IComponent)
@@ -71,12 +63,11 @@ class Queue:
     ) -> None:
         self.recoveries = 0
         self._spool = spool
-        self._report = report
         self._clock = clock
-        self._chance = chance
         self._emit = emit
         self._errands: set[Deferred[None]] = set()
-        self._use(section)
+        self._section = section
+        self._deciding = Deciding(section, report, clock, chance)
         self._notes = Notes(storage, clock.seconds)
         self.gates = Gates(section, sites, self._notes, clock, emit, self._arrived, self._shed)
         self._lines = Lines(section.max_parallel_deliveries, self.gates.begin, self.gates.changed)
@@ -84,7 +75,15 @@ class Queue:
         self.window = Window(section.max_active, self._lines)
         self.scan = Scan(spool, clock, self.window, self._dispatch)
         self.attempts = Attempts(
-            spool, agent, clock, self.window, self.gates.ended, self._decide, self._settled, self.scan.wake, emit
+            spool,
+            agent,
+            clock,
+            self.window,
+            self.gates.ended,
+            self._deciding.decide,
+            self._settled,
+            self.scan.wake,
+            emit,
         )
         self.overdue = Overdue(spool, clock, self.window, self.gates, self.attempts, section.message_expiration)
         self.controls = Controls(self.gates, self.window, self._notes, clock, self._changed)
@@ -174,7 +173,8 @@ class Queue:
         Use another [delivery] from now on; attempts under way and times already set stay.
         """
         assert isinstance(section, schema.Delivery)
-        self._use(section)
+        self._section = section
+        self._deciding.reconfigure(section)
         self.window.max_active = section.max_active
         self.gates.reconfigure(section)
         self.overdue.expiration = section.message_expiration
@@ -183,17 +183,6 @@ class Queue:
         self._expiry.reconfigure(section.expiry_interval)
         self._cleanup.reconfigure(section.cleanup_interval)
         self._changed()
-
-    def _use(self, section: schema.Delivery) -> None:
-        self._section = section
-        self._schedule = Schedule(
-            section.base_retry_delay,
-            section.retry_multiplier,
-            section.max_retry_delay,
-            section.retry_jitter_factor,
-            section.max_attempts,
-            section.message_expiration,
-        )
 
     def _dispatch(self) -> None:
         self.attempts.dispatch()
@@ -232,37 +221,6 @@ class Queue:
         await self.watchdog.look()
         self.gates.look_again(self._lines.by_domain)
         self._notes.write()
-
-    def _decide(self, entry: Entry, message: Message, outcomes: tuple[Outcome, ...]) -> Decided:
-        """
-        Make the settlement of an attempt, with the report that it owes.
-        """
-        now = self._clock.seconds()
-        before = entry.delivery
-        by = deliver_by(message) if "BY" in message.envelope.parameters else None
-        delivery, results = after_attempt(before, outcomes, now, self._schedule, self._chance, by)
-        if delivery.status is Status.RETRY:
-            keep = 0.0
-        elif delivery.status is Status.COMPLETED:
-            keep = self._section.keep_completed
-        else:
-            keep = self._section.keep_failed
-        keep_until = now + keep if keep else None
-        if delivery.status is Status.COMPLETED and by is None and not _asks(before):
-            return Settlement(delivery, keep_until=keep_until), results, ()
-        until = before.received + self._schedule.expiration
-        notices = notices_of(before.open_recipients, results, outcomes, by, until)
-        report = self._report_on(message, notices) if notices else None
-        if report is None:
-            return Settlement(delivery, keep_until=keep_until), results, ()
-        return Settlement(delivery, report[0], report[1], keep_until), results, notices
-
-    def _report_on(self, message: Message, notices: tuple[Notice, ...]) -> tuple[Message, tuple[Delivery, ...]] | None:
-        try:
-            return self._report(message, notices)
-        except Exception:  # the mail has failed all the same, and is kept for the operator to see
-            log.failure("{queue_id}: no report could be made", queue_id=message.queue_id)
-            return None
 
     def _settled(
         self, entry: Entry, message: Message, attempt: Attempt, outcomes: tuple[Outcome, ...], decided: Decided
@@ -312,13 +270,3 @@ class Queue:
 
     async def _retry_cleanup(self) -> None:
         await self._spool.retry_cleanup(self._clock.seconds())
-
-
-def _asks(delivery: Delivery) -> bool:
-    """
-    Tell whether any recipient came with parameters, such as NOTIFY.
-    """
-    for state in delivery.recipients:  # noqa: SIM110  any() costs three times as much for the usual one
-        if state.recipient.parameters:
-            return True
-    return False

@@ -2,8 +2,9 @@
 Proof: 100,000 messages for a dead site and 50,000 for one that accepts one a second delay nobody else: of 1,000
 messages for a live site 95 % arrive within 100 ms, counted from before they are sent to empath.
 
-The dead site takes connections and never says a word, which holds attempts for as long as may be. EMPATH_DEAD,
-EMPATH_SLOW and EMPATH_LIVE change the numbers, EMPATH_LIVE_RATE how many of the live ones are sent a second.
+The dead site takes connections and never says a word, which holds attempts for as long as may be, or refuses them, so
+that its circuit breaker opens. EMPATH_DEAD, EMPATH_SLOW and EMPATH_LIVE change the numbers, EMPATH_LIVE_RATE how many of
+the live ones are sent a second.
 """
 
 from __future__ import annotations
@@ -141,8 +142,16 @@ class IsolationTests(EndToEndTestCase):
                 yield recipient, time.perf_counter()
                 self.assertEqual(client.post("s@origin.test", [recipient], message()).code, 250)
 
-    def test_nobody_else_waits(self) -> None:
-        empath = self.empath(self.routes())
+    def test_nobody_waits_for_a_silent_site(self) -> None:
+        self.prove("silent")
+
+    def test_nobody_waits_for_a_site_that_refuses(self) -> None:
+        routes = self.routes()
+        self.dead.close()
+        self.prove("refusing", routes)
+
+    def prove(self, what: str, routes: dict[str, Any] | None = None) -> None:
+        empath = self.empath(routes or self.routes())
         empath.start()
         empath.stop()
         self.fill(empath)
@@ -155,7 +164,7 @@ class IsolationTests(EndToEndTestCase):
         took = sorted(self.live.arrived[recipient] - when for recipient, when in begun.items())
         p95 = statistics.quantiles(took, n=20)[-1]
         print(
-            f"\n  behind {DEAD} for a dead site and {SLOW} for a slow one: median {took[len(took) // 2] * 1000:.1f} ms,"
+            f"\n  behind {DEAD} for a {what} site and {SLOW} for a slow one: median {took[len(took) // 2] * 1000:.1f} ms,"
             f" p95 {p95 * 1000:.1f} ms, slowest {took[-1] * 1000:.1f} ms; the slow site got {slow_rate:.2f} a second;"
             f" {empath.memory() / 2**20:.0f} MiB"
         )

@@ -245,7 +245,7 @@ class OutcomeTests(QueueCase):
         def broken(*_: object) -> None:
             raise ValueError("bug")
 
-        self.patch(self.queue, "_report", broken)
+        self.patch(self.queue._deciding, "_report", broken)
         self.agent.script["x.example"] = [(REFUSED,)]
         self.accept(1, "a@x.example")
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
