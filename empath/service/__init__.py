@@ -24,7 +24,6 @@ from empath.census import Census
 from empath.config.changes import changes
 from empath.config.recipients import relay_of
 from empath.config.schema import Config
-from empath.dns.mta_sts.policies import REFRESH_INTERVAL
 from empath.interfaces import ISpool
 from empath.modules.builtin.core import CoreChecks
 from empath.modules.host import Modules
@@ -83,8 +82,7 @@ class EmpathService(MultiService):
         self.census = Census(self.spool, reactor)
         self._periodic = (
             Periodic("the census", self.census.take, config.delivery.process_interval, reactor),
-            Periodic("the DNS cache's eviction", self.outgoing.evict, config.delivery.dns.eviction_interval, reactor),
-            Periodic("the refresh of MTA-STS policies", self.outgoing.sts.refresh, REFRESH_INTERVAL, reactor),
+            *self.outgoing.periodic(config.delivery),
         )
         self.readiness = Readiness(config.health, self._checks(), reactor)
         self._http = self._make_http()
@@ -161,6 +159,7 @@ class EmpathService(MultiService):
             self.modules.stop,
             self.agent.stop,
             self.outgoing.sts.stop,
+            self.outgoing.put_away,
             self.resolver.stop,
             self.readiness.stop,
             self.storages.close,

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import attrs
 from twisted.internet.defer import Deferred
 
-from empath.config.schema import Config
+from empath.config.schema import Config, Delivery
 from empath.deliver.dispatch import Dispatch
 from empath.deliver.maildir import MaildirAgent
 from empath.deliver.overrides import Overrides
@@ -18,14 +18,17 @@ from empath.deliver.routing import Routing
 from empath.deliver.sites import Sites
 from empath.deliver.smtp import SmtpAgent
 from empath.dns.mta_sts.fetching import PolicyFetcher
-from empath.dns.mta_sts.policies import StsPolicies
+from empath.dns.mta_sts.policies import REFRESH_INTERVAL, StsPolicies
 from empath.dns.resolver import Resolver
 from empath.errors import ConfigError
 from empath.interfaces import InThread, IResolver, ISpool
 from empath.mail.life import Emit
+from empath.queue.periodic import Periodic
 from empath.queue.queue import Queue
 from empath.report.bounce import Reporter
+from empath.report.tls_rpt.reports import ROUND
 from empath.service.machine import Machine
+from empath.service.tls_rpt import TlsReporting, make_tls_reporting, submitting
 
 DNS_FRESH: Final = 30.0  # seconds for which a server's answer vouches for the resolver
 
@@ -51,6 +54,7 @@ class Outgoing:
     routing: Routing
     overrides: Overrides
     sts: StsPolicies
+    tls_reporting: TlsReporting
     smtp_agent: SmtpAgent
     agent: Dispatch
     reporter: Reporter
@@ -66,6 +70,24 @@ class Outgoing:
         if self.clock.seconds() - self.resolver.last_answer < DNS_FRESH:
             return True
         return self.resolver.probe()
+
+    def periodic(self, section: Delivery) -> tuple[Periodic, ...]:
+        """
+        Make the work that is done again and again.
+        """
+        reports = self.tls_reporting.reports
+        return (
+            Periodic("the DNS cache's eviction", self.evict, section.dns.eviction_interval, self.clock),
+            Periodic("the refresh of MTA-STS policies", self.sts.refresh, REFRESH_INTERVAL, self.clock),
+            *(() if reports is None else (Periodic("the reports about TLS", reports.round, ROUND, self.clock),)),
+        )
+
+    async def put_away(self) -> None:
+        """
+        Store what is to outlast us, once nothing runs any more.
+        """
+        if self.tls_reporting.reports is not None:
+            await self.tls_reporting.reports.stop()
 
     async def evict(self) -> None:
         """
@@ -85,7 +107,11 @@ def make_outgoing(
     routing = _routing(config)
     overrides = Overrides(routing, stores.storages.of(".dns"))
     fetcher = PolicyFetcher(reactor, resolver, section.address_families, section.allow_private_mx)
-    sts = StsPolicies(resolver, fetcher.fetch, stores.storages.of(".mta-sts"), reactor, emit)
+    submit = submitting(spool, emit, lambda message, deliveries: queue.fresh(message, deliveries))
+    tls_reporting = make_tls_reporting(
+        config, reactor, machine, stores.storages.of(".tls-rpt"), cast("IResolver", resolver), emit, submit
+    )
+    sts = StsPolicies(resolver, fetcher.fetch, stores.storages.of(".mta-sts"), reactor, tls_reporting.tell)
     smtp_agent = SmtpAgent(
         reactor,
         cast("IResolver", resolver),
@@ -97,6 +123,7 @@ def make_outgoing(
         machine.addresses(),
         policies=sts,
     )
+    smtp_agent.collect(tls_reporting.hears)
     maildir = MaildirAgent(reactor, spool.open_body, in_thread, routing.find)
     agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir})
     reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
@@ -105,7 +132,11 @@ def make_outgoing(
         section, spool, agent, reporter.report_for, reactor, chance, emit, sites, stores.storages.of(".sites")
     )
     restores = (overrides.restore, queue.restore, *((sts.restore,) if section.tls.mta_sts else ()))
-    return Outgoing(reactor, resolver, routing, overrides, sts, smtp_agent, agent, reporter, queue, restores)
+    if tls_reporting.reports is not None:
+        restores = (*restores, tls_reporting.reports.restore)
+    return Outgoing(
+        reactor, resolver, routing, overrides, sts, tls_reporting, smtp_agent, agent, reporter, queue, restores
+    )
 
 
 def _routing(config: Config) -> Routing:
