@@ -54,6 +54,26 @@ def waited(reactor: Reactor, deferred: Deferred[None]) -> Deferred[None]:
     return deferred
 
 
+def begin(service: EmpathService, reactor: Reactor) -> None:
+    """
+    Start the service, and wait until it has begun; raises what it could not begin for.
+    """
+    service.privilegedStartService()
+    starting = service.startService()
+    if starting is not None:
+        failures: list[Failure] = []
+        waited(reactor, starting).addErrback(failures.append)
+        for failure in failures:
+            failure.raiseException()
+
+
+def end(service: EmpathService, reactor: Reactor) -> None:
+    """
+    Stop the service, and wait until it has ended.
+    """
+    waited(reactor, service.stopService())
+
+
 def threads() -> list[str]:
     """
     Name the threads of all services.
@@ -87,9 +107,12 @@ class ServiceTests(SynchronousTestCase):
 
         for part in ("resolver", "queue", "reception"):
             config = attrs.evolve(self.config, spool=Spool(path=Folder(os.path.abspath(self.mktemp()))))
-            service = self.service(config)
+            reactor = Reactor()
+            service = build(config, reactor)
             self.patch(getattr(service, part), "start", refuse)
-            self.assertRaises(OSError, service.startService)
+            self.assertRaises(OSError, begin, service, reactor)
+            if service.starting is not None:
+                end(service, reactor)
             self.assertEqual(threads(), [])
 
     def test_a_spool_in_use(self) -> None:
@@ -111,10 +134,7 @@ class ServiceTests(SynchronousTestCase):
 
         reactor = Reactor()
         service = build(attrs.evolve(self.config, spool=Spool(backend="memory")), reactor)
-        service.privilegedStartService()
-        starting = service.startService()
-        if starting is not None:
-            self.successResultOf(waited(reactor, starting))
+        begin(service, reactor)
         for part in (service.reception, service.queue, service.agent):
             self.patch(part, "stop", refuse)
         self.successResultOf(waited(reactor, service.stopService()))
@@ -188,8 +208,7 @@ class ModulesTests(SynchronousTestCase):
         """
         module = Scripted()
         service = self.service(module)
-        service.privilegedStartService()
-        self.assertIsNone(service.startService())
+        begin(service, self.reactor)
         self.assertTrue(service.queue.attempts.open)
         self.stop(service)
         self.assertEqual(module.told, ["start in /etc/empath", "stop"])
@@ -198,7 +217,8 @@ class ModulesTests(SynchronousTestCase):
         """
         Keeps the service from starting, and leaves no threads.
         """
-        self.assertRaises(ModuleError, self.service(Scripted(ValueError("no"))).startService)
+        service = self.service(Scripted(ValueError("no")))
+        self.assertRaises(ModuleError, begin, service, self.reactor)
         self.assertEqual(threads(), [])
 
     def test_mail_waits_for_one_that_takes_its_time(self) -> None:
@@ -216,7 +236,7 @@ class ModulesTests(SynchronousTestCase):
         protocol.makeConnection(client)
         self.assertEqual(client.value(), b"")
         starting.callback(None)
-        self.successResultOf(started)
+        self.successResultOf(waited(self.reactor, started))
         self.assertTrue(service.queue.attempts.open)
         self.assertTrue(client.value().startswith(b"220 mx.example.org"))
         protocol.connectionLost(Failure(ConnectionDone()))
@@ -233,7 +253,7 @@ class ModulesTests(SynchronousTestCase):
         started = service.startService()
         assert started is not None
         starting.errback(ValueError("no"))
-        self.failureResultOf(started, ModuleError)
+        self.failureResultOf(waited(self.reactor, started), ModuleError)
         self.stop(service)
         self.assertEqual(module.told, ["start in /etc/empath"])
 
@@ -243,8 +263,7 @@ class ModulesTests(SynchronousTestCase):
         """
         module = Scripted()
         service = self.service(module)
-        service.privilegedStartService()
-        service.startService()
+        begin(service, self.reactor)
         new = attrs.evolve(self.config, modules=(), hostname="mx2.example.org")
         for _ in range(2):
             self.assertEqual(service.reconfigure(new), ["hostname"])
