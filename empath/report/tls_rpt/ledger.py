@@ -23,7 +23,7 @@ from empath.report.tls_rpt.counting import DomainDay
 from empath.report.tls_rpt.writing import DAY
 
 SPREAD: Final = 4 * 3600  # seconds after midnight (UTC) in which the reports of a day begin to go out
-PERSISTENCE: Final = DAY  # for which a report is tried (RFC 8460 §5.5)
+PERSISTENCE: Final = DAY  # for which a report is tried, from the first try on (RFC 8460 §5.5)
 FIRST_PAUSE: Final = 900.0  # seconds between two tries, twice as many each time
 LONGEST_PAUSE: Final = 4 * 3600.0
 KEPT: Final = 3 * DAY  # after a day's end; then its counts are of no use
@@ -38,7 +38,7 @@ log = Logger()
 class Page:
     """
     A domain's counts of one day, which began at `began` (seconds since the epoch), and how far its report is: `done`
-    are the endpoints that have it, `tries` how often it was tried, `next_try` when it will be.
+    are the endpoints that have it, `tries` how often it was tried, since `first`, and `next_try` when it will be.
     """
 
     domain: str
@@ -46,6 +46,7 @@ class Page:
     counts: DomainDay
     done: set[str] = attrs.field(factory=set)
     tries: int = 0
+    first: float = 0.0
     next_try: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -69,15 +70,17 @@ class Page:
         """
         Set the time of the next try; False if there is none.
         """
+        if not self.tries:
+            self.first = now
         self.next_try = now + min(FIRST_PAUSE * 2**self.tries, LONGEST_PAUSE)
         self.tries += 1
-        return self.next_try <= self.due + PERSISTENCE
+        return self.next_try <= self.first + PERSISTENCE
 
     def write(self) -> str:
         """
         Write it down.
         """
-        return json.dumps([self.counts.dump(), sorted(self.done), self.tries, self.next_try])
+        return json.dumps([self.counts.dump(), sorted(self.done), self.tries, self.first, self.next_try])
 
 
 def read_page(key: str, text: str) -> Page:
@@ -86,8 +89,8 @@ def read_page(key: str, text: str) -> Page:
     """
     began, _, domain = key.partition(" ")
     try:
-        counts, done, tries, next_try = json.loads(text)
-        page = Page(domain, float(began), DomainDay.restore(counts), set(map(str, done)), int(tries))
+        counts, done, tries, first, next_try = json.loads(text)
+        page = Page(domain, float(began), DomainDay.restore(counts), set(map(str, done)), int(tries), float(first))
         page.next_try = float(next_try)
     except TypeError as error:
         raise ValueError(str(error)) from error

@@ -118,6 +118,7 @@ class _Line:
         """
         Connect, and begin TLS; as Twisted's `wrapClientTLS`, but with our clock.
         """
+        protocolFactory.noisy = False  # type: ignore[attr-defined]  # of Twisted's factories, as this one is
         factory = TLSMemoryBIOFactory(self._host, True, protocolFactory, self._reactor)
         connecting: Deferred[Any] = self._there.connect(factory)
         return connecting.addCallback(self._connected)

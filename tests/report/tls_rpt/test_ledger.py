@@ -140,7 +140,9 @@ class LedgerTests(LedgerCase):
         Is passed over.
         """
         self.counted("one.test")
-        self.storage.kept.update({"": "", f"{MIDNIGHT} x": "[1]", f"{MIDNIGHT} y": "[", "a b": "[[],[],0,0]", "c": "1"})
+        self.storage.kept.update(
+            {"": "", f"{MIDNIGHT} x": "[1]", f"{MIDNIGHT} y": "[", "a b": "[[],[],0,0,0]", "c": "1"}
+        )
         with capturedLogs() as events:
             again = self.restored(NOON)
         self.assertEqual((self.due(OVER, again), len(events)), (["one.test"], 4))  # the key "" cannot be asked for
@@ -201,5 +203,5 @@ class PageTests(LedgerCase):
         page.done.add("https://one.test/")
         page.postpone(OVER)
         again = read_page(page.key, page.write())
-        for name in ("domain", "began", "done", "tries", "next_try", "due", "key"):
+        for name in ("domain", "began", "done", "tries", "first", "next_try", "due", "key"):
             self.assertEqual(getattr(again, name), getattr(page, name), name)
