@@ -40,7 +40,7 @@ from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.mail.reply import Reply
-from empath.mail.wish import wishes
+from empath.mail.wish import Wish, wishes
 from empath.policy.route import Route
 from empath.policy.tls import Course, Seen, course
 from empath.smtp.client import ClientSession
@@ -107,16 +107,24 @@ class SmtpAgent:
         """
         route = self._find_route(delivery.domain)
         egress = self._egresses.choose(route.pool)
-        found = await self._finder.find(route, delivery.domain, wishes(message))
+        wish = wishes(message)
+        found = await self._finder.find(route, delivery.domain, wish)
         clock = self._clock
         attempt.resolved = clock.seconds()
         most = self._section.max_recipients_per_transaction
         cargo = Cargo(message, delivery, attempt, clock, self._open_body)
-        work = Pass(self._pool, route, cargo, attempt, most, egress, self._tell)
+        work = Pass(self._pool, route, cargo, attempt, most, egress, self._tell_of(wish))
         try:
             return await work.over(found)
         finally:
             attempt.ended = clock.seconds()
+
+    def _tell_of(self, wish: Wish) -> Tell | None:
+        """
+        Give who is told of a session's TLS. Mail that does without says nothing about a policy, and reports about TLS
+        are such mail: or there would be one about the last one, every day, for ever.
+        """
+        return None if wish is Wish.OPTIONAL else self._tell
 
     def collect(self, tell: Tell | None) -> None:
         """
