@@ -17,6 +17,7 @@ from empath.policy.demand import (
     Barred,
     Destination,
     Tlsa,
+    alias_bases,
     assurance,
     read_tlsa,
     tlsa_bases,
@@ -92,8 +93,7 @@ class Assurances:
         """
         bases = tlsa_bases(host, answers)
         if bases is None:
-            alias = await self._ask(host, "CNAME")
-            bases = (host,) if alias.secure else ()
+            bases = alias_bases(host, await self._ask(host, "CNAME"))
         if isinstance(bases, Barred):
             return bases
         for base in bases:

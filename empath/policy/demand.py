@@ -93,9 +93,11 @@ class Destination:
     @property
     def asks_tlsa(self) -> bool:
         """
-        Whether the TLSA records of hosts count. Who requires TLS wants it as good as it can be had.
+        Whether the TLSA records of hosts count: for who requires TLS, too, but not in place of a stricter local policy.
         """
-        return self.wish is Wish.REQUIRE or (self.local is Policy.DANE and self.wish is not Wish.OPTIONAL)
+        if self.wish is Wish.REQUIRE:
+            return self.local is not Policy.VERIFIED or self.lowered
+        return self.local is Policy.DANE and self.wish is not Wish.OPTIONAL
 
 
 OPPORTUNISTIC: Final = Assurance(tls.OPPORTUNISTIC)
@@ -144,17 +146,28 @@ def tlsa_bases(host: str, answers: Iterable[Answer]) -> tuple[str, ...] | Barred
     return None if any(answer.canonical for answer in found) else ()
 
 
+def alias_bases(host: str, answer: Answer) -> tuple[str, ...] | Barred:
+    """
+    As `tlsa_bases`, given the answer about the host's own alias record. Whoever can keep it from us hides a demand.
+    """
+    return _withheld(host, answer) or ((host,) if answer.secure else ())
+
+
 def read_tlsa(base: str, answer: Answer) -> Tlsa | Barred | None:
     """
     Read the answer to a TLSA question; None if there are no records that are secure. One that failed bars the host:
     whoever can keep the records from us could read the mail otherwise (RFC 7672 §2.1.3).
     """
-    if answer.found is Found.FAILED or answer.security is Security.BOGUS:
-        why = answer.detail or "the signatures do not hold"
-        return dnssec_trouble(base, f"look-up of {answer.name} TLSA failed: {why}")
     if answer.found is Found.RECORDS and answer.secure:
         return Tlsa(base, answer.tlsa)
-    return None
+    return _withheld(base, answer)
+
+
+def _withheld(host: str, answer: Answer) -> Barred | None:
+    if answer.found is not Found.FAILED and answer.security is not Security.BOGUS:
+        return None
+    why = answer.detail or "the signatures do not hold"
+    return dnssec_trouble(host, f"look-up of {answer.name} {answer.rdtype} failed: {why}")
 
 
 def dnssec_trouble(host: str, why: str) -> Barred:
@@ -190,7 +203,7 @@ def _barred(to: Destination, host: str, tlsa: Tlsa | Barred | None, sts: StsPoli
     DANE outranks an MTA-STS policy that does not name the host; but where nothing vouches for the MX records, the
     host's TLSA records say nothing about the domain, and the policy does.
     """
-    if to.mx is Security.BOGUS and to.asks_tlsa:
+    if to.mx is Security.BOGUS and (to.asks_tlsa or to.wish is Wish.REQUIRE):
         return dnssec_trouble(to.domain, "its MX records are signed, and the signatures do not hold")
     if isinstance(tlsa, Barred):
         return tlsa

@@ -244,6 +244,20 @@ class DaneTests(DemandsCase):
         self.secure(world, "mx1.example.org", "CNAME", canonical="real.example.net")
         self.assertEqual(world.deliver(), SENT_2)
 
+    def test_alias_that_cannot_be_told(self) -> None:
+        """
+        Where nobody tells whether the alias is secure, or it is bogus, there may be records: the host is passed over.
+        """
+        unsigned = {"addresses": ("192.0.2.1",), "canonical": "real.example.net", "security": Security.INSECURE}
+        for answer in ({"found": Found.FAILED, "security": Security.UNCHECKED}, {"security": Security.BOGUS}):
+            world = self.world()
+            self.secure(world, "mx1.example.org", "A", **unsigned)
+            self.secure(world, "mx1.example.org", "CNAME", **answer)
+            self.collect(world)
+            self.assertEqual(world.deliver(), SENT_2)
+            self.assertEqual(world.mx1.transports, [])
+            self.assertEqual(self.results()[0], ("mx1.example.org", "tlsa", "dnssec-invalid"))
+
     def test_unsigned_addresses(self) -> None:
         """
         Hosts in zones that are not signed are not asked for TLSA records (RFC 7672 §2.2.2); nor are IP addresses.

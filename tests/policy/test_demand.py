@@ -19,6 +19,7 @@ from empath.policy.demand import (
     Barred,
     Destination,
     Tlsa,
+    alias_bases,
     assurance,
     bounced,
     read_tlsa,
@@ -220,12 +221,22 @@ class DemandTests(SynchronousTestCase):
         REQUIRETLS needs a certificate that WebPKI or DANE vouches for, whatever our policy is.
         """
         for local in Policy:
-            self.assertTrue(Destination(DOMAIN, local, wish=Wish.REQUIRE).asks_tlsa)
+            self.assertEqual(Destination(DOMAIN, local, wish=Wish.REQUIRE).asks_tlsa, local is not Policy.VERIFIED)
             required: dict[str, Any] = {"wish": Wish.REQUIRE}
             demand = Demand(Policy.VERIFIED, (HOST,), (), Asker.REQUIRETLS, named=True)
             self.assertEqual(self.of(local, **required).demand, demand)
             dane = self.of(local, SECURE, **required).demand
             self.assertEqual(dane, Demand(Policy.DANE, (HOST, DOMAIN), (RECORD,), Asker.REQUIRETLS, named=True))
+
+    def test_requiretls_takes_nothing_back(self) -> None:
+        """
+        Where our operator wants WebPKI's word, TLSA records do not stand in for it, unless any certificate would do.
+        """
+        self.assertFalse(Destination(DOMAIN, Policy.VERIFIED, wish=Wish.REQUIRE).asks_tlsa)
+        self.assertTrue(Destination(DOMAIN, Policy.VERIFIED, lowered=True, wish=Wish.REQUIRE).asks_tlsa)
+        bogus = self.of(Policy.VERIFIED, mx=Security.BOGUS, wish=Wish.REQUIRE).barred
+        assert bogus is not None
+        self.assertIsInstance(bogus.failure, TransientFailure)
 
     def test_requiretls_needs_a_host_that_is_vouched_for(self) -> None:
         """
@@ -301,3 +312,12 @@ class TlsaLookUpTests(SynchronousTestCase):
         self.assertIn("SERVFAIL", failed.failure.reply.lines[0])
         bogus = Answer("x", "TLSA", Found.RECORDS, tlsa=(RECORD,), security=Security.BOGUS)
         self.assertIsInstance(read_tlsa(HOST, bogus), Barred)
+
+    def test_alias_of_the_host(self) -> None:
+        """
+        Its own name counts where its alias is secure; an answer that failed, or is bogus, bars the host.
+        """
+        for security, bases in ((Security.SECURE, (HOST,)), (Security.INSECURE, ()), (Security.UNCHECKED, ())):
+            self.assertEqual(alias_bases(HOST, Answer(HOST, "CNAME", Found.RECORDS, security=security)), bases)
+        for found, security in ((Found.FAILED, Security.UNCHECKED), (Found.RECORDS, Security.BOGUS)):
+            self.assertIsInstance(alias_bases(HOST, Answer(HOST, "CNAME", found, security=security)), Barred)
