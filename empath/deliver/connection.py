@@ -54,13 +54,15 @@ class Connection(Protocol):
 
     `connected_at`, `secured_at` and `sent_at` (the end of the last transaction's content) are in the clock's seconds,
     0.0 for what has not happened; `carried` counts transactions. `target` is what was reached, `missed` what could not
-    be; `lane` is where it waits while it is idle. `tls_handle` is OpenSSL's side of it, once TLS is established.
+    be; `lane` is where it waits while it is idle. `tls_handle` is OpenSSL's side of it, once TLS is established, with a
+    certificate that was `shown_at` that time.
     """
 
     target: Target | None = None
     lane: Lane | None = None
     missed: tuple[str, ...] = ()
     tls_handle: SSL.Connection
+    shown_at: float = 0.0
 
     def __init__(
         self,

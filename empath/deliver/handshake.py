@@ -41,12 +41,14 @@ class Handshake:
         """
         return self._demand.judged or not self._demand.names
 
-    def resume(self, session: SSL.Session, context: SSL.Context) -> None:
+    def resume(self, session: SSL.Session, context: SSL.Context) -> bool:
         """
-        Resume a session that met the same demand, if it was made in the same context.
+        Offer to resume a session that met the same demand, if it was made in the same context; tells whether.
         """
-        if context is self._context and self.resumable:
+        offered = context is self._context and self.resumable
+        if offered:
             self._session = session
+        return offered
 
     @property
     def security(self) -> str:

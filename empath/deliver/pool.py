@@ -149,7 +149,9 @@ class Pool:
             connection.missed = ()  # news for who had it made, not for those after
             connection.lane = self._lanes[connection.target]
             if connection.tls:
-                self._sessions.keep(connection.target, connection.tls_handle, self._clock.seconds())
+                self._sessions.keep(connection.target, connection.tls_handle, connection.shown_at)
+        elif connection.target is not None and connection.trouble is not None:
+            self._sessions.forget(connection.target)
         waiting = self._waiting.pop(connection, None)
         if waiting is not None:
             waiting.callback(connection)
@@ -159,7 +161,7 @@ class Pool:
         A new connection begins TLS.
         """
         if connection.target is not None:
-            self._sessions.resume(connection.target, handshake, self._clock.seconds())
+            connection.shown_at = self._sessions.resume(connection.target, handshake, self._clock.seconds())
 
     def worn(self, connection: Connection) -> None:
         """

@@ -35,31 +35,34 @@ class TlsSessions:
     def __init__(self) -> None:
         self._kept: OrderedDict[Target, Kept] = OrderedDict()
 
-    def resume(self, target: Target, handshake: Handshake, now: float) -> None:
+    def resume(self, target: Target, handshake: Handshake, now: float) -> float:
         """
-        Let a handshake with a target offer the session that was kept; the server may still ask for a full one.
+        Let a handshake with a target offer the session that was kept; the server may still ask for a full one. Tells
+        when the certificate was shown: then, where one is offered, as nobody tells us whether it is resumed; else now.
         """
         kept = self._kept.get(target)
         if kept is None:
-            return
-        if now - kept.since >= LIFETIME:
+            return now
+        if not 0.0 <= now - kept.since < LIFETIME:  # the clock may have been set back
             del self._kept[target]
-        else:
-            handshake.resume(kept.session, kept.context)
+            return now
+        return kept.since if handshake.resume(kept.session, kept.context) else now
 
-    def keep(self, target: Target, connection: SSL.Connection, now: float) -> None:
+    def keep(self, target: Target, connection: SSL.Connection, since: float) -> None:
         """
-        Remember the session of a connection that is ready for mail: TLS 1.3's tickets come after the handshake.
-
-        What followed from an older session is no younger than that, as nobody tells us whether it was resumed.
+        Remember the session of a connection that is ready for mail: TLS 1.3's tickets come after the handshake. `since`
+        is what `resume` told.
         """
         session = connection.get_session()
         if session is None:
             return
-        context = connection.get_context()
-        kept = self._kept.get(target)
-        since = kept.since if kept is not None and kept.context is context and now - kept.since < LIFETIME else now
-        self._kept[target] = Kept(session, context, since)
+        self._kept[target] = Kept(session, connection.get_context(), since)
         self._kept.move_to_end(target)
         if len(self._kept) > _REMEMBERED:
             self._kept.popitem(last=False)
+
+    def forget(self, target: Target) -> None:
+        """
+        Offer no session next time: TLS failed, perhaps for what was offered.
+        """
+        self._kept.pop(target, None)

@@ -51,11 +51,11 @@ class ResumptionTests(SynchronousTestCase):
         Make a connection and tell whether the server took an older session up.
         """
         handshake = self.contexts.handshake(target.demand, HOST, target.identity)
-        self.sessions.resume(target, handshake, now)
+        since = self.sessions.resume(target, handshake, now)
         connection, reused = self.connect(handshake)
         self.assertIsNone(handshake.judge(connection))
         if keep:
-            self.sessions.keep(target, connection, now)
+            self.sessions.keep(target, connection, since)
         connection.shutdown()
         return reused
 
@@ -137,6 +137,32 @@ class ResumptionTests(SynchronousTestCase):
         """
         at = [self.resumed(self.target(), now) for now in (0.0, 1800.0, 3599.0, 3600.0, 3700.0)]
         self.assertEqual(at, [False, True, True, False, True])
+
+    def test_slow_server(self) -> None:
+        """
+        Nor does a server make an old certificate new by taking its time over a handshake, or the reply to EHLO.
+        """
+        self.resumed(self.target())
+        handshake = self.contexts.handshake(VERIFIED, HOST)
+        since = self.sessions.resume(self.target(), handshake, 3599.0)
+        connection, _ = self.connect(handshake)
+        self.sessions.keep(self.target(), connection, since)
+        self.assertFalse(self.resumed(self.target(), 3700.0))
+
+    def test_clock_set_back(self) -> None:
+        """
+        Nobody knows then how long ago the certificate was shown.
+        """
+        self.assertEqual([self.resumed(self.target(), now) for now in (9000.0, 8999.0, 9000.0)], [False, False, True])
+
+    def test_forgotten(self) -> None:
+        """
+        Where TLS failed no session is offered next time.
+        """
+        self.resumed(self.target())
+        self.sessions.forget(self.target())
+        self.sessions.forget(self.target())
+        self.assertFalse(self.resumed(self.target()))
 
     def test_another_context(self) -> None:
         """
