@@ -1,5 +1,6 @@
 """
-The policies that are in memory: all that hold, up to a number and a size; those not used for longest make room.
+The policies that are in memory: all that hold, up to a number and a size; those not used for longest make room, or the
+largest ones.
 """
 
 from __future__ import annotations
@@ -83,16 +84,18 @@ class KeptPolicies:
 
     def put(self, domain: str, kept: Kept) -> list[str]:
         """
-        Keep a policy in the place of an older one; tells the domains whose policies had to make room.
+        Keep a policy in the place of an older one; tells the domains whose policies had to make room: the one not used
+        for longest where there are too many, the largest where they are too large, so that a few domains with fat
+        policies cannot do away with those of all others.
         """
         self._drop(domain)
+        gone = []
+        while self._kept and (len(self._kept) >= self._most or self._used + kept.size > self._octets):
+            odd = next(iter(self._kept)) if len(self._kept) >= self._most else max(self._kept, key=self._size_of)
+            self._drop(odd)
+            gone.append(odd)
         self._kept[domain] = kept
         self._used += kept.size
-        gone = []
-        while len(self._kept) > 1 and (len(self._kept) > self._most or self._used > self._octets):
-            oldest = next(iter(self._kept))
-            self._drop(oldest)
-            gone.append(oldest)
         return gone
 
     def due(self, now: float, used_within: float) -> list[str]:
@@ -104,6 +107,9 @@ class KeptPolicies:
         return [
             domain for domain, kept in self._kept.items() if kept.refresh_at <= now and now - kept.used < used_within
         ]
+
+    def _size_of(self, domain: str) -> int:
+        return self._kept[domain].size
 
     def _drop(self, domain: str) -> None:
         kept = self._kept.pop(domain, None)

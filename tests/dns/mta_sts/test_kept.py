@@ -87,5 +87,15 @@ class BoundTests(SynchronousTestCase):
         for name in "abcdefgh":
             policies.put(f"{name}.example", kept(lines=5))
         self.assertEqual(len(policies), 2)
-        self.assertEqual(policies.put("z.example", kept(lines=50)), ["g.example", "h.example"])
+        self.assertEqual(sorted(policies.put("z.example", kept(lines=50))), ["g.example", "h.example"])
         self.assertEqual(policies.put("y.example", kept(lines=1)), ["z.example"])
+
+    def test_fat_policies(self) -> None:
+        """
+        They take the place of one another, not that of small ones, even of such as nobody has used for long.
+        """
+        policies = KeptPolicies(octets=10_000)
+        policies.put("small.example", kept(lines=4))
+        gone = [policies.put(f"fat{number}.example", kept(lines=45)) for number in range(9)]
+        self.assertEqual([len(each) for each in gone], [0, 0, *[1] * 7])
+        self.assertIsNotNone(policies.find("small.example", 1.0))
