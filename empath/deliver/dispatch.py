@@ -7,7 +7,7 @@ that is not there any more.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, runtime_checkable
 
 from twisted.internet.defer import Deferred, succeed
@@ -36,9 +36,9 @@ class Reconfigurable(Protocol):
     An agent that has settings of its own.
     """
 
-    def reconfigure(self, section: Section) -> None:
+    def prepare(self, section: Section) -> Callable[[], None]:
         """
-        Use a new section from now on.
+        Read a new section, and give what has it used from now on; ConfigError if it cannot be.
         """
 
 
@@ -68,10 +68,21 @@ class Dispatch:
         """
         Use a new section for what begins from now on; ValueError, and nothing is changed, if it cannot be read.
         """
-        self._routing.reconfigure(section)
-        for agent in self._agents.values():
-            if isinstance(agent, Reconfigurable):
-                agent.reconfigure(section)
+        self.prepare(section)()
+
+    def prepare(self, section: Section) -> Callable[[], None]:
+        """
+        Read a new section, and give what has it used; ValueError or ConfigError if it cannot be.
+        """
+        Routing(section)  # refuses what `reconfigure` below would
+        uses = [agent.prepare(section) for agent in self._agents.values() if isinstance(agent, Reconfigurable)]
+
+        def use() -> None:
+            self._routing.reconfigure(section)
+            for each in uses:
+                each()
+
+        return use
 
     def stop(self) -> Deferred[None]:
         """

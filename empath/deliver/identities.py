@@ -7,6 +7,7 @@ line once per change: files that changed into such; the certificate that is in u
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -50,11 +51,21 @@ class Identities:
         """
         Read the files that a section names; ConfigError, and nothing changed, if one is of no use.
         """
+        self.prepare(section)()
+
+    def prepare(self, section: Section) -> Callable[[], None]:
+        """
+        Read the files as `use` does, and give what has them used.
+        """
         try:
             shown = {str(pair.certificate): self._read(where, pair) for where, pair in pairs(section).items()}
         except TlsUnusable as trouble:
             raise ConfigError([str(trouble)]) from trouble
-        self._shown = shown
+
+        def use() -> None:
+            self._shown = shown
+
+        return use
 
     def find(self, certificate: str) -> Identity | None:
         """

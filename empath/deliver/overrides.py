@@ -10,7 +10,7 @@ read, and hosts for a domain whose mail stays on this machine.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.logger import Logger
@@ -29,13 +29,14 @@ log = Logger()
 
 class Overrides:
     """
-    The hosts that were given, kept in `storage` and put into `routing`.
+    The hosts that were given, kept in `storage` and put into `routing`; `changed` is told when mail goes another way.
 
     A domain is written as a key of [delivery.domains]: "example.org", "*.example.org" (every domain below it) or "*".
     A host is "host[:port]", "[address]:port" or an address, as in `mx_override`.
     """
 
-    def __init__(self, routing: Routing, storage: IStorage) -> None:
+    def __init__(self, routing: Routing, storage: IStorage, changed: Callable[[], object]) -> None:
+        self._changed = changed
         self._routing = routing
         self._storage = storage
         self._given: dict[str, tuple[str, ...]] = {}
@@ -71,7 +72,7 @@ class Overrides:
             raise ValueError(f"mail for {name} is delivered by {strategy}, not to hosts")
         await self._storage.put(PREFIX + name, json.dumps(given))
         self._given[name] = given
-        self._routing.override(self._given)
+        self._use()
         log.info("mail for {domain} goes to {hosts} by override", domain=name, hosts=", ".join(given))
 
     async def remove_override(self, domain: str) -> bool:
@@ -82,9 +83,13 @@ class Overrides:
         await self._storage.delete(PREFIX + name)
         if self._given.pop(name, None) is None:
             return False
-        self._routing.override(self._given)
+        self._use()
         log.info("mail for {domain} goes by configuration and MX records again", domain=name)
         return True
+
+    def _use(self) -> None:
+        self._routing.override(self._given)
+        self._changed()
 
     def _take_up(self, name: str, text: str) -> None:
         try:

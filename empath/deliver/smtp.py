@@ -133,6 +133,13 @@ class SmtpAgent:
         self._tell = tell
         self._finder.assurances.collected = tell is not None
 
+    @property
+    def follows_sts(self) -> bool:
+        """
+        Whether MTA-STS policies are asked for.
+        """
+        return self._section.tls.mta_sts
+
     def verify(self, address: Address) -> Deferred[Reply]:
         """
         Ask the next hop whether it takes mail for an address; see `IServices.verify`.
@@ -143,7 +150,21 @@ class SmtpAgent:
         """
         Use a new section for what begins from now on.
         """
-        self._identities.use(section)
+        self.prepare(section)()
+
+    def prepare(self, section: Section) -> Callable[[], None]:
+        """
+        Read what a new section names, and give what has it used; ConfigError if it cannot be.
+        """
+        use_identities = self._identities.prepare(section)
+
+        def use() -> None:
+            use_identities()
+            self._use(section)
+
+        return use
+
+    def _use(self, section: Section) -> None:
         self._section = section
         self._finder.use(section)
         self._egresses.reconfigure(section)

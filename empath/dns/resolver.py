@@ -115,14 +115,26 @@ class Resolver:
         its AD bit would be trusted though it is not here.
         """
         assert isinstance(section, Dns)
+        self.prepare(section)()
+
+    def prepare(self, section: Dns) -> Callable[[], None]:
+        """
+        Read what `section` names, as `reconfigure` does, and give what has it used.
+        """
         chosen = _configured(section) or self._system_servers()
         _check_trust(section, chosen)
-        if section.trust_anchor or _judged(section) != _judged(self._section):  # the file may have changed
-            self._vouching = vouching_of(section, self._fetch, self._clock)
-            self.cache.clear()  # what is kept was judged otherwise
-        self._section = section
-        self._walk = self._walk_among(chosen)
-        self.cache.reconfigure(section)
+        changed = bool(section.trust_anchor) or _judged(section) != _judged(self._section)  # the file may be another
+        vouching = vouching_of(section, self._fetch, self._clock) if changed else self._vouching
+
+        def use() -> None:
+            if changed:
+                self._vouching = vouching
+                self.cache.clear()  # what is kept was judged otherwise
+            self._section = section
+            self._walk = self._walk_among(chosen)
+            self.cache.reconfigure(section)
+
+        return use
 
     def lookup(self, name: str, rdtype: str) -> Answer | Deferred[Answer]:
         """

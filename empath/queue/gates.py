@@ -156,15 +156,18 @@ class Gates:
         site fails: they may have moved.
         """
         old = self._clock.seconds() - STALE
-        for line in [each for each in lines.values() if each.gate.known and each.looked < old][:AT_ONCE]:
-            line.looked = self._clock.seconds()
-            name = self._sites.site_of(line.domain)
-            if isinstance(name, str):
-                self._at(line, name)
-            else:
-                self._ask(line, name)
+        self._look([each for each in lines.values() if each.gate.known and each.looked < old][:AT_ONCE])
         for gate in self.shut:
             self._check(gate, [domain for domain in gate.domains if domain not in gate.lines][:AT_ONCE])
+
+    def routes_changed(self, lines: dict[str, Line]) -> None:
+        """
+        Look up the sites of all lines, and of all destinations whose mail lies in the spool since their site fails:
+        mail that was sent another way does not wait for where it no longer goes.
+        """
+        self._look([each for each in lines.values() if each.gate.known])
+        for gate in list(self.shut):
+            self._check(gate, [domain for domain in gate.domains if domain not in gate.lines])
 
     def save(self) -> None:
         """
@@ -179,6 +182,15 @@ class Gates:
         """
         for errand in list(self._errands):
             errand.cancel()
+
+    def _look(self, lines: list[Line]) -> None:
+        for line in lines:
+            line.looked = self._clock.seconds()
+            name = self._sites.site_of(line.domain)
+            if isinstance(name, str):
+                self._at(line, name)
+            else:
+                self._ask(line, name)
 
     def _set_shut(self, gate: Gate) -> None:
         state = gate.site.breaker.state

@@ -184,6 +184,13 @@ class Queue:
         self._cleanup.reconfigure(section.cleanup_interval)
         self._changed()
 
+    def routes_changed(self) -> None:
+        """
+        Take mail to the sites where its routes lead now; attempts under way stay.
+        """
+        self.gates.routes_changed(self._lines.by_domain)
+        self._changed()
+
     def _dispatch(self) -> None:
         self.attempts.dispatch()
 

@@ -57,7 +57,7 @@ class Reception:
     def __init__(self, reactor: Any, smtp: Smtp, around: Surroundings, shutdown_timeout: float) -> None:
         self._reactor = reactor
         self._around = around
-        self._shutdown_timeout = shutdown_timeout
+        self.shutdown_timeout = shutdown_timeout
         self.sessions = Sessions(
             around.clock,
             smtp.max_connections,
@@ -126,7 +126,7 @@ class Reception:
         """
         await self._stop_ports()
         farewell = Reply(421, "4.3.2", (f"{self._around.hostname} shutting down",))
-        await self.sessions.drain(farewell, self._shutdown_timeout)
+        await self.sessions.drain(farewell, self.shutdown_timeout)
 
     def _gate(self, listener: Listener, at: int, smtp: Smtp) -> _Gate:
         around, sessions = self._around, self.sessions

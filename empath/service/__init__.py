@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogPublisher
@@ -21,7 +20,6 @@ from twisted.python.failure import Failure
 from empath.auth.loading import authenticator_of
 from empath.auth.senders import senders_of
 from empath.census import Census
-from empath.config.changes import changes
 from empath.config.recipients import relay_of
 from empath.config.schema import Config
 from empath.interfaces import ISpool
@@ -42,6 +40,7 @@ from empath.receive.terms import Surroundings
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
 from empath.service.outgoing import Stores, make_outgoing
+from empath.service.reload import Reload
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
 
@@ -80,10 +79,10 @@ class EmpathService(MultiService):
         self.modules = self._make_modules(relay, folder or Path.cwd())
         self.reception = self._make_reception(relay)
         self.census = Census(self.spool, reactor)
-        self._periodic = (
-            Periodic("the census", self.census.take, config.delivery.process_interval, reactor),
-            *self.outgoing.periodic(config.delivery),
-        )
+        counting = Periodic("the census", self.census.take, config.delivery.process_interval, reactor)
+        eviction, *others = self.outgoing.periodic(config.delivery)
+        self._periodic = (counting, eviction, *others)
+        self._reload = Reload(self.outgoing, self.reception, self.modules, counting, eviction)
         self.readiness = Readiness(config.health, self._checks(), reactor)
         self._http = self._make_http()
 
@@ -135,10 +134,8 @@ class EmpathService(MultiService):
         Use another configuration as far as that goes while we run; tells the keys of what else changed, and needs a
         restart. ConfigError, and nothing is changed, if it cannot be used.
         """
-        new = attrs.evolve(self.config, modules=config.modules)
-        self.modules.reconfigure(sections_of(new))
-        self.config = new
-        return list(changes(new, config))
+        self.config, restart = self._reload.use(self.config, config)
+        return restart
 
     def stopService(self) -> Deferred[None]:
         """

@@ -54,6 +54,7 @@ class Outgoing:
     routing: Routing
     overrides: Overrides
     sts: StsPolicies
+    sts_fetcher: PolicyFetcher
     tls_reporting: TlsReporting
     smtp_agent: SmtpAgent
     agent: Dispatch
@@ -75,19 +76,24 @@ class Outgoing:
         """
         Make the work that is done again and again.
         """
-        reports = self.tls_reporting.reports
         return (
             Periodic("the DNS cache's eviction", self.evict, section.dns.eviction_interval, self.clock),
-            Periodic("the refresh of MTA-STS policies", self.sts.refresh, REFRESH_INTERVAL, self.clock),
-            *(() if reports is None else (Periodic("the reports about TLS", reports.round, ROUND, self.clock),)),
+            Periodic("the refresh of MTA-STS policies", self.refresh_sts, REFRESH_INTERVAL, self.clock),
+            Periodic("the reports about TLS", self.tls_reporting.reports.round, ROUND, self.clock),
         )
 
     async def put_away(self) -> None:
         """
         Store what is to outlast us, once nothing runs any more.
         """
-        if self.tls_reporting.reports is not None:
-            await self.tls_reporting.reports.stop()
+        await self.tls_reporting.reports.stop()
+
+    async def refresh_sts(self) -> None:
+        """
+        Fetch MTA-STS policies again in time, unless nobody goes by them.
+        """
+        if self.smtp_agent.follows_sts:
+            await self.sts.refresh()
 
     async def evict(self) -> None:
         """
@@ -105,7 +111,7 @@ def make_outgoing(
     section, chance, spool = config.delivery, machine.chance, stores.spool
     resolver = Resolver(section.dns, reactor, machine.secret_chance, emit, machine.datagrams, machine.streams)
     routing = _routing(config)
-    overrides = Overrides(routing, stores.storages.of(".dns"))
+    overrides = Overrides(routing, stores.storages.of(".dns"), lambda: queue.routes_changed())
     fetcher = PolicyFetcher(reactor, resolver, section.address_families, section.allow_private_mx)
     submit = submitting(spool, emit, lambda message, deliveries: queue.fresh(message, deliveries))
     tls_reporting = make_tls_reporting(
@@ -131,11 +137,9 @@ def make_outgoing(
     queue = Queue(
         section, spool, agent, reporter.report_for, reactor, chance, emit, sites, stores.storages.of(".sites")
     )
-    restores = (overrides.restore, queue.restore, *((sts.restore,) if section.tls.mta_sts else ()))
-    if tls_reporting.reports is not None:
-        restores = (*restores, tls_reporting.reports.restore)
+    restores = (overrides.restore, queue.restore, sts.restore, tls_reporting.reports.restore)
     return Outgoing(
-        reactor, resolver, routing, overrides, sts, tls_reporting, smtp_agent, agent, reporter, queue, restores
+        reactor, resolver, routing, overrides, sts, fetcher, tls_reporting, smtp_agent, agent, reporter, queue, restores
     )
 
 

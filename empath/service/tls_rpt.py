@@ -9,10 +9,11 @@ from typing import Any
 
 import attrs
 
-from empath.config.schema import Config
+from empath.config.schema import Config, Delivery
 from empath.interfaces import IResolver, ISpool, IStorage
 from empath.mail.life import Emit, LifeEvent, MessageReceived, TlsTried
-from empath.mail.message import Delivery, Message, deliveries_of
+from empath.mail.message import Delivery as MailDelivery
+from empath.mail.message import Message, deliveries_of
 from empath.report.tls_rpt.posting import Poster
 from empath.report.tls_rpt.reports import Submit, TlsReports, submitter_of
 from empath.service.machine import Machine
@@ -21,10 +22,11 @@ from empath.service.machine import Machine
 @attrs.frozen(slots=True, eq=False)
 class TlsReporting:
     """
-    Reports about TLS, `reports` None where [delivery.tls_rpt] does not say by whom.
+    Reports about TLS, as long as [delivery.tls_rpt] says by whom.
     """
 
-    reports: TlsReports | None
+    reports: TlsReports
+    poster: Poster
     emit: Emit
 
     def tell(self, event: LifeEvent) -> None:
@@ -32,7 +34,7 @@ class TlsReporting:
         Tell an event to all who listen, and count it where it is about TLS.
         """
         self.emit(event)
-        if self.reports is not None and isinstance(event, TlsTried):
+        if isinstance(event, TlsTried) and self.reports.submitter is not None:
             self.reports.collect(event)
 
     @property
@@ -40,7 +42,14 @@ class TlsReporting:
         """
         Who is to be told how the TLS of each session ended, if anybody is.
         """
-        return None if self.reports is None else self.tell
+        return None if self.reports.submitter is None else self.tell
+
+    def use(self, section: Delivery) -> None:
+        """
+        Report as a new section says, from now on.
+        """
+        self.reports.submitter = submitter_of(section.tls_rpt)
+        self.poster.use(section.address_families, section.allow_private_mx)
 
 
 def make_tls_reporting(
@@ -57,14 +66,13 @@ def make_tls_reporting(
     """
     section = config.delivery
     submitter = submitter_of(section.tls_rpt)
-    if submitter is None:
-        return TlsReporting(None, emit)
     poster = Poster(reactor, resolver, section.address_families, section.allow_private_mx)
-    return TlsReporting(TlsReports(submitter, reactor, machine.chance, storage, resolver, submit, poster.post), emit)
+    reports = TlsReports(submitter, reactor, machine.chance, storage, resolver, submit, poster.post)
+    return TlsReporting(reports, poster, emit)
 
 
 def submitting(
-    spool: ISpool, emit: Emit, fresh: Callable[[Message, tuple[Delivery, ...]], None]
+    spool: ISpool, emit: Emit, fresh: Callable[[Message, tuple[MailDelivery, ...]], None]
 ) -> Callable[[Message], Awaitable[None]]:
     """
     Give what stores a mail of ours, and hands it to `fresh`, as reception does with mail that came in.

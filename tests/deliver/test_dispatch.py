@@ -4,6 +4,7 @@ Routes from the configuration, and the agent that follows them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ from empath.config.schema import DeliveryTls, Domain
 from empath.config.units import Folder, Secret
 from empath.deliver.dispatch import NO_ROUTE, Dispatch
 from empath.deliver.routing import Routing
+from empath.errors import ConfigError
 from empath.interfaces import IAgent
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
@@ -50,8 +52,10 @@ class Configured(Agent):
     One with settings.
     """
 
-    def reconfigure(self, section: Section) -> None:
-        self.sections.append(section)
+    def prepare(self, section: Section) -> Callable[[], None]:
+        if section.port == 0:
+            raise ConfigError(["no"])
+        return lambda: self.sections.append(section)
 
 
 class RoutingTests(SynchronousTestCase):
@@ -164,6 +168,15 @@ class DispatchTests(SynchronousTestCase):
         self.dispatch.reconfigure(section)
         self.deliver("a@example.org")
         self.assertEqual((self.smtp.delivered, self.smtp.sections), (["example.org"], [section]))
+
+    def test_reconfigure_whole_or_not_at_all(self) -> None:
+        """
+        Whoever cannot use a section, routes or agent, keeps all others from it.
+        """
+        for bad in (Section(port=0), Section(domains={"example.org": Domain(mx_override=("a:b",))})):
+            self.assertRaises((ConfigError, ValueError), self.dispatch.reconfigure, bad)
+        self.deliver("a@example.org")
+        self.assertEqual((self.maildir.delivered, self.smtp.sections), (["example.org"], []))
 
     def test_stop(self) -> None:
         """

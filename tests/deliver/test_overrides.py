@@ -44,6 +44,7 @@ class OverridesTests(SynchronousTestCase):
                 "here.example": Domain(strategy="maildir"),
             }
         )
+        self.told: list[list[str]] = []
         self.begin()
 
     def begin(self) -> None:
@@ -51,8 +52,14 @@ class OverridesTests(SynchronousTestCase):
         Start, or start again.
         """
         self.routing = Routing(self.section)
-        self.overrides = Overrides(self.routing, self.storages.of(".dns"))
+        self.overrides = Overrides(self.routing, self.storages.of(".dns"), self.changed)
         self.done(self.overrides.restore())
+
+    def changed(self) -> None:
+        """
+        Note where mail goes now.
+        """
+        self.told.append([hop.host for hop in self.routing.find("example.org").hosts])
 
     def done(self, awaitable: Awaitable[Any]) -> Any:
         """
@@ -92,6 +99,16 @@ class OverridesTests(SynchronousTestCase):
         self.assertEqual(self.routing.configured("example.org"), before)
         self.give("secure.example", "new.example")
         self.assertEqual(self.hosts("secure.example"), [("new.example", 465)])
+
+    def test_others_hear_of_it(self) -> None:
+        """
+        Once mail goes another way; not for what was stored before the start, nor for an override that is not there.
+        """
+        self.give("example.org", "new.example")
+        self.begin()
+        self.done(self.overrides.remove_override("example.net"))
+        self.done(self.overrides.remove_override("example.org"))
+        self.assertEqual(self.told, [["new.example"], ["old.example"]])
 
     def test_patterns(self) -> None:
         """

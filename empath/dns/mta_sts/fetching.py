@@ -57,9 +57,15 @@ class PolicyFetcher:
     ) -> None:
         self._reactor = reactor
         self._resolver = resolver
+        self._hosts = CertifiedHosts(trust_root)
+        self.use(families, allow_private)
+
+    def use(self, families: Sequence[Literal["ipv6", "ipv4"]], allow_private: bool) -> None:
+        """
+        Use addresses of other families, or of private networks as well, from now on.
+        """
         self._rdtypes = [mx.RDTYPES[family] for family in families]
         self._allow_private = allow_private
-        self._hosts = CertifiedHosts(trust_root)
 
     def fetch(self, domain: str, version: str) -> Deferred[StsPolicy | Unusable]:
         """

@@ -50,9 +50,15 @@ class Poster:
     ) -> None:
         self._reactor = reactor
         self._resolver = resolver
+        self._hosts = CertifiedHosts(trust_root)
+        self.use(families, allow_private)
+
+    def use(self, families: Sequence[Literal["ipv6", "ipv4"]], allow_private: bool) -> None:
+        """
+        Use addresses of other families, or of private networks as well, from now on.
+        """
         self._rdtypes = [mx.RDTYPES[family] for family in families]
         self._allow_private = allow_private
-        self._hosts = CertifiedHosts(trust_root)
 
     def post(self, web: Web, report: Report) -> Deferred[str]:
         """

@@ -55,12 +55,13 @@ def submitter_of(section: schema.TlsRpt) -> Submitter | None:
 
 class TlsReports:
     """
-    Reports as `submitter`. `round` is called every `ROUND` seconds, `restore` once before anything is counted.
+    Reports as `submitter`, while there is one. `round` is called every `ROUND` seconds, `restore` once before anything
+    is counted.
     """
 
     def __init__(
         self,
-        submitter: Submitter,
+        submitter: Submitter | None,
         clock: IReactorTime,
         chance: random.Random,
         storage: IStorage,
@@ -68,7 +69,7 @@ class TlsReports:
         submit: Submit,
         post: Post,
     ) -> None:
-        self._submitter = submitter
+        self.submitter = submitter
         self._clock = clock
         self._chance = chance
         self._ledger = Ledger(storage)
@@ -93,11 +94,14 @@ class TlsReports:
         """
         Store what was counted, and send the reports that are due.
         """
+        if self.submitter is None:
+            return
         now = self._clock.seconds()
         self._ledger.turn(now)
         await self._ledger.flush()
         due = self._ledger.due(now)
-        await gatherResults([Deferred.fromCoroutine(self._send_all(due)) for _ in range(AT_ONCE)], consumeErrors=True)
+        sending = [Deferred.fromCoroutine(self._send_all(due, self.submitter)) for _ in range(AT_ONCE)]
+        await gatherResults(sending, consumeErrors=True)
         await self._ledger.flush()
 
     async def stop(self) -> None:
@@ -106,15 +110,15 @@ class TlsReports:
         """
         await self._ledger.flush()
 
-    async def _send_all(self, due: Iterator[Page]) -> None:
+    async def _send_all(self, due: Iterator[Page], submitter: Submitter) -> None:
         for page in due:
-            await self._send(page)
+            await self._send(page, submitter)
 
-    async def _send(self, page: Page) -> None:
+    async def _send(self, page: Page, submitter: Submitter) -> None:
         """
         Send one report, to all who have not got it yet.
         """
-        trouble = await self._try(page)
+        trouble = await self._try(page, submitter)
         again = bool(trouble) and page.postpone(self._clock.seconds())
         if trouble:
             log.warn(
@@ -128,7 +132,7 @@ class TlsReports:
         else:
             await self._ledger.forget(page)
 
-    async def _try(self, page: Page) -> str:
+    async def _try(self, page: Page, submitter: Submitter) -> str:
         """
         Find out who wants the report, and give it to them; tells what went wrong, "" for nothing.
         """
@@ -139,7 +143,7 @@ class TlsReports:
         endpoints = endpoints_of(answer.texts)
         if not endpoints:
             return ""
-        report = make_report(page.domain, page.began, page.counts.policies(page.domain), self._submitter)
+        report = make_report(page.domain, page.began, page.counts.policies(page.domain), submitter)
         troubles = [await self._mail(page, report, [each for each in endpoints if isinstance(each, Address)])]
         troubles += [await self._give(page, report, each) for each in endpoints if isinstance(each, Web)]
         return "; ".join(filter(None, troubles))
