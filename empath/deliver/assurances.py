@@ -50,7 +50,7 @@ class Assurances:
         """
         if mx is None or self._policies is None or not self.mta_sts or not _asks_sts(route, wish):
             return self._told(route, domain, wish, mx, None)
-        asked = self._policies.policy_of(domain)
+        asked = self._policies.policy_of(domain, wish is Wish.REQUIRE)  # else it bounces
         if asked is None and wish is Wish.NONE and (told := usual(route.tls)) is not None:
             return told
         if asked is None or isinstance(asked, StsPolicy):

@@ -171,10 +171,11 @@ class IStsPolicies(Interface):
     What domains say of their mail hosts by MTA-STS (RFC 8461).
     """
 
-    def policy_of(domain: str) -> StsPolicy | Awaitable[StsPolicy | None] | None:
+    def policy_of(domain: str, patient: bool = False) -> StsPolicy | Awaitable[StsPolicy | None] | None:
         """
         Tell the policy in force, None if there is none: at once from the cache, else an Awaitable that never fails and
-        is bounded in time. A policy that cannot be fetched is none, unless an older one has not expired.
+        is bounded in time. A policy that cannot be fetched is none, unless an older one has not expired. Nor is one
+        that takes long to fetch, unless who asks is `patient`.
         """
 
 

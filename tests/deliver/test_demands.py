@@ -43,9 +43,11 @@ class Policies:
         self.policy = policy
         self.slow = slow
         self.asked: list[str] = []
+        self.patient = False
 
-    def policy_of(self, domain: str) -> Any:
+    def policy_of(self, domain: str, patient: bool = False) -> Any:
         self.asked.append(domain)
+        self.patient = patient
         if not self.slow:
             return self.policy
         waiting: Deferred[StsPolicy | None] = Deferred()
@@ -448,6 +450,17 @@ class WishTests(DemandsCase):
         self.collect(world)
         self.assertEqual(world.deliver(self.wishing(REQUIRE_TLS)), BOUNCED)
         self.assertEqual((world.reactor.connectors, self.told), ([], []))
+
+    def test_slow_policies(self) -> None:
+        """
+        Only mail that would bounce without a policy waits for one as long as it takes.
+        """
+        policies = Policies(attrs.evolve(ENFORCE, mx=("mx1.example.org",)))
+        world = self.world("opportunistic", policies)
+        self.assertEqual(world.deliver(), SENT)
+        self.assertFalse(policies.patient)
+        world.deliver(self.wishing(REQUIRE_TLS))
+        self.assertTrue(policies.patient)
 
     def test_tls_required_no(self) -> None:
         """

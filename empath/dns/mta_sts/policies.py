@@ -12,13 +12,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from empath.dns.mta_sts.flight import Flight, in_force
 from empath.dns.mta_sts.kept import DAY, Kept, KeptPolicies
 from empath.errors import StorageError
 from empath.interfaces import IResolver, IStorage, IStsPolicies
@@ -26,6 +26,7 @@ from empath.mail.address import parse_domain
 from empath.mail.answer import Answer, Found
 from empath.mail.life import Emit, TlsTried
 from empath.policy.mta_sts import (
+    FETCH_ERROR,
     Mode,
     StsPolicy,
     Unusable,
@@ -34,6 +35,8 @@ from empath.policy.mta_sts import (
     write_policy,
 )
 
+PATIENCE: Final = 10.0  # seconds that usual mail waits for a policy: it holds a place that other mail may need
+MOST_ASKED: Final = 200  # domains at a time; beyond that, who is slow is given up
 FAILURE_PAUSE: Final = 300.0  # what §3.3 asks for
 MOST_FAILURES: Final = 10_000
 USED_WITHIN: Final = 30 * DAY  # what was not used for longer is not refreshed, and ages
@@ -41,42 +44,14 @@ AT_ONCE: Final = 10  # policies that are refreshed at a time
 PAGE: Final = 500
 REFRESH_INTERVAL: Final = 3600.0  # seconds
 
+TOO_MANY: Final = Unusable(FETCH_ERROR, "given up for others, as it took long")
+
 Fetch = Callable[[str, str], Awaitable[StsPolicy | Unusable]]
 """
 Fetches the policy of a domain whose record has this id; bounded in time.
 """
 
 log = Logger()
-
-
-@attrs.define(slots=True, eq=False)
-class _Flight:
-    """
-    A domain that is being asked: who waits for what it says, and who for the end. `refreshing` tells that the policy in
-    memory is the newest, and fetched again only to last longer.
-    """
-
-    waiting: list[Deferred[StsPolicy | None]] = attrs.field(factory=list)
-    ending: list[Deferred[None]] = attrs.field(factory=list)
-    running: Deferred[None] | None = None
-    refreshing: bool = False
-
-    def join(self) -> Deferred[StsPolicy | None]:
-        """
-        Wait for what the domain says, with all others who do.
-        """
-        caller: Deferred[StsPolicy | None] = Deferred(self.waiting.remove)
-        self.waiting.append(caller)
-        return caller
-
-    def tell(self, kept: Kept | None) -> None:
-        """
-        Let nobody wait any longer.
-        """
-        policy = None if kept is None else kept.in_force
-        waiting, self.waiting = self.waiting, []
-        for caller in waiting:
-            caller.callback(policy)
 
 
 @implementer(IStsPolicies)
@@ -93,26 +68,28 @@ class StsPolicies:
         self._emit = emit
         self._kept = KeptPolicies()
         self._failures: OrderedDict[str, tuple[str, float]] = OrderedDict()
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, Flight] = {}
         self._stopped = False
 
-    def policy_of(self, domain: str) -> StsPolicy | Deferred[StsPolicy | None] | None:
+    def policy_of(self, domain: str, patient: bool = False) -> StsPolicy | Deferred[StsPolicy | None] | None:
         """
         As `IStsPolicies.policy_of`. Each time the record is looked at, as the DNS cache or a server has it: no mail
-        fails by a policy that was replaced (§5.1). Nobody waits for a policy that is fetched again to last longer.
+        fails by a policy that was replaced (§5.1). Nobody waits for a policy that is fetched again to last longer, and
+        only who is `patient` longer than `PATIENCE`.
         """
         now = self._clock.seconds()
         kept = self._kept.use(domain, now)
         flight = self._flights.get(domain)
         if flight is not None:
-            return kept.in_force if kept is not None and flight.refreshing else flight.join()
+            told = (kept is not None and flight.refreshing) or (flight.slow and not patient)
+            return in_force(kept) if told else flight.join(patient)
         if self._stopped or not domain or domain[0] == "[":
-            return None if kept is None else kept.in_force
+            return in_force(kept)
         asked = self._look_up(domain)
         if isinstance(asked, Answer) and not self._is_news(kept, self._worth_fetching(domain, asked, now), now):
-            return None if kept is None else kept.in_force
-        flight = _Flight()
-        caller = flight.join()
+            return in_force(kept)
+        flight = Flight()
+        caller = flight.join(patient)
         self._launch(domain, asked, flight)
         return caller
 
@@ -131,7 +108,8 @@ class StsPolicies:
 
     async def refresh(self) -> None:
         """
-        Fetch again what is a day old, or has come to half its age, so that no one policy expires while it is used.
+        Fetch again what is a day old, or has come to half its age, so that no one policy expires while it is used: also
+        if its record is gone, or somebody holds it back (§10.2).
         """
         due = self._kept.due(self._clock.seconds(), USED_WITHIN)
         while due and not self._stopped:
@@ -151,13 +129,13 @@ class StsPolicies:
     def _look_up(self, domain: str) -> Answer | Awaitable[Answer]:
         return self._resolver.lookup(f"_mta-sts.{domain}", "TXT")
 
-    def _worth_fetching(self, domain: str, answer: Answer, now: float) -> str:
+    def _worth_fetching(self, domain: str, answer: Answer, now: float, unannounced: str = "") -> str:
         """
-        Give the id of a record that no fetch failed for lately, "" if there is none.
+        Give the id of a record, or the one that stands in for it, that no fetch failed for lately; "" if there is none.
         """
-        version = record_version(answer.texts) if answer.found is Found.RECORDS else ""
-        failed, until = self._failures.get(domain, ("", 0.0))
-        return "" if version == failed and now < until else version
+        version = _announced(answer) or unannounced
+        failed, since = self._failures.get(domain, ("", 0.0))
+        return "" if version == failed and 0.0 <= now - since < FAILURE_PAUSE else version
 
     def _is_news(self, kept: Kept | None, version: str, now: float) -> bool:
         """
@@ -176,32 +154,52 @@ class StsPolicies:
         if flight is not None:
             flight.ending.append(landing)
         else:
-            self._launch(domain, self._look_up(domain), _Flight(ending=[landing]))
+            self._launch(domain, self._look_up(domain), Flight(ending=[landing], aging=True))
         return landing
 
-    def _launch(self, domain: str, asked: Answer | Awaitable[Answer], flight: _Flight) -> None:
+    def _launch(self, domain: str, asked: Answer | Awaitable[Answer], flight: Flight) -> None:
+        if len(self._flights) >= MOST_ASKED:
+            self._give_up_one()
         self._flights[domain] = flight
+        flight.patience = self._clock.callLater(PATIENCE, self._hurry, domain, flight)
         flight.running = Deferred.fromCoroutine(self._learn(domain, asked, flight))
         flight.running.addErrback(_crashed, domain).addCallback(self._land, domain, flight)
 
-    async def _learn(self, domain: str, asked: Answer | Awaitable[Answer], flight: _Flight) -> None:
+    async def _learn(self, domain: str, asked: Answer | Awaitable[Answer], flight: Flight) -> None:
         answer = asked if isinstance(asked, Answer) else await asked
         now = self._clock.seconds()
         kept = self._kept.find(domain, now)
-        version = self._worth_fetching(domain, answer, now)
+        version = self._worth_fetching(domain, answer, now, kept.policy.version if flight.aging and kept else "")
         if not _is_host(domain) or not self._is_news(kept, version, now):
             return
         if kept is not None and version == kept.policy.version:
             flight.refreshing = True
             flight.tell(kept)
+        flight.version = version
         told = await self._fetch(domain, version)
         if isinstance(told, Unusable):
-            self._missed(domain, version, told)
+            self._missed(domain, version, told, announced=version == _announced(answer))
         else:
             await self._take(domain, told)
 
-    def _land(self, _: object, domain: str, flight: _Flight) -> None:
+    def _give_up_one(self) -> None:
+        """
+        End what has taken long, and has no patient mail waiting: each is a connection that hangs.
+        """
+        for domain, flight in self._flights.items():
+            if flight.slow and flight.version and not flight.patient and flight.running is not None:
+                self._missed(domain, flight.version, TOO_MANY, announced=not flight.aging)
+                flight.running.cancel()
+                return
+
+    def _hurry(self, domain: str, flight: Flight) -> None:
+        flight.patience = None
+        flight.hurry(self._kept.find(domain, self._clock.seconds()))
+
+    def _land(self, _: object, domain: str, flight: Flight) -> None:
         del self._flights[domain]
+        if flight.patience is not None:
+            flight.patience.cancel()
         flight.tell(self._kept.find(domain, self._clock.seconds()))
         for each in flight.ending:
             if not each.called:
@@ -231,17 +229,18 @@ class StsPolicies:
         except StorageError as error:
             log.warn("{domain}: the MTA-STS policy cannot be stored: {error}", domain=domain, error=error)
 
-    def _missed(self, domain: str, version: str, trouble: Unusable) -> None:
+    def _missed(self, domain: str, version: str, trouble: Unusable, *, announced: bool) -> None:
         """
-        Remember and tell that there is a record, and no policy for it (§3.3); nobody asks about one of mode "none".
+        Remember and tell that there is a record, and no policy for it (§3.3); nobody asks about one of mode "none", or
+        that is announced no more.
         """
         now = self._clock.seconds()
-        self._failures[domain] = (version, now + FAILURE_PAUSE)
+        self._failures[domain] = (version, now)
         self._failures.move_to_end(domain)
         if len(self._failures) > MOST_FAILURES:
             self._failures.popitem(last=False)
         kept = self._kept.find(domain, now)
-        if kept is not None and kept.policy.mode is Mode.NONE:
+        if not announced or (kept is not None and kept.policy.mode is Mode.NONE):
             return
         lines, mx = ((), ()) if kept is None else (kept.policy.lines, kept.policy.mx)
         log.warn(
@@ -262,6 +261,10 @@ class StsPolicies:
         kept = Kept(policy, min(fetched, now), now)
         if kept.expires > now:
             self._kept.put(domain, kept)
+
+
+def _announced(answer: Answer) -> str:
+    return record_version(answer.texts) if answer.found is Found.RECORDS else ""
 
 
 def _is_host(domain: str) -> bool:

@@ -90,11 +90,11 @@ class PolicyCase(SynchronousTestCase):
         assert not isinstance(told, Deferred), "it is not told at once"
         return told
 
-    def wait(self) -> Deferred[StsPolicy | None]:
+    def wait(self, patient: bool = False) -> Deferred[StsPolicy | None]:
         """
         Ask for a policy that has to be waited for.
         """
-        told = self.policies.policy_of("example.org")
+        told = self.policies.policy_of("example.org", patient)
         assert isinstance(told, Deferred), "it is told at once"
         return told
 
@@ -165,6 +165,66 @@ class DiscoveryTests(PolicyCase):
         self.assertEqual((self.successResultOf(first), self.successResultOf(third)), (policy(), policy()))
         self.assertEqual((len(self.fetched), len(self.resolver.asked)), (1, 1))
 
+    def test_a_slow_policy_host(self) -> None:
+        """
+        Usual mail waits for ten seconds, then goes on by what is known: hosts that hang must not hold up all delivery.
+        Patient mail waits to the end; what comes then counts from then on.
+        """
+        self.record()
+        fetching: Deferred[StsPolicy | Unusable] = Deferred()
+        self.outcomes = [fetching]
+        waiting, patient = self.wait(), self.wait(patient=True)
+        self.clock.advance(9.9)
+        self.assertNoResult(waiting)
+        self.clock.advance(0.1)
+        self.assertIsNone(self.successResultOf(waiting))
+        self.assertIsNone(self.at_once())
+        later = self.wait(patient=True)
+        self.assertNoResult(patient)
+        fetching.callback(policy())
+        self.assertEqual([self.successResultOf(each) for each in (patient, later)], [policy()] * 2)
+        self.assertEqual(self.at_once(), policy())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(len(self.fetched), 1)
+
+    def test_a_slow_policy_host_under_a_new_id(self) -> None:
+        """
+        What is known is the policy before.
+        """
+        self.record()
+        self.outcomes = [policy(), Deferred()]
+        self.ask()
+        self.record("2")
+        waiting = self.wait()
+        self.clock.advance(10)
+        self.assertEqual(self.successResultOf(waiting), policy())
+        self.assertEqual(self.at_once(), policy())
+        self.policies.stop()
+
+    def test_many_slow_policy_hosts(self) -> None:
+        """
+        Where too many hang the one that has for longest is given up, and left alone for five minutes; not before its
+        ten seconds are over, nor while patient mail waits for it.
+        """
+        self.patch(policies, "MOST_ASKED", 2)
+        fetching: list[Deferred[StsPolicy | Unusable]] = [Deferred() for _ in range(5)]
+        self.outcomes = [*fetching]
+        for name in "abcde":
+            self.record("1", f"{name}.example")
+        told = [self.policies.policy_of(f"{name}.example", name == "a") for name in "abc"]
+        self.assertEqual((len(self.fetched), self.events), (3, []))
+        self.clock.advance(10)
+        self.policies.policy_of("d.example")
+        self.assertNoResult(told[0])
+        self.assertEqual([event.domain for event in self.events if isinstance(event, TlsTried)], ["b.example"])
+        self.assertIsNone(self.at_once("b.example"))
+        self.clock.advance(10)
+        self.assertEqual(len(self.fetched), 4)
+        for each in (fetching[0], *fetching[2:4]):
+            each.callback(policy())
+        self.assertEqual(self.at_once("d.example"), policy())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_mode_none_is_no_policy(self) -> None:
         """
         It is remembered, so that it is not fetched again for each message.
@@ -229,6 +289,16 @@ class FailureTests(PolicyCase):
         self.record("2")
         self.assertEqual(self.ask(), policy("2"))
         self.assertEqual([version for _, version in self.fetched], ["1", "1", "2"])
+
+    def test_clock_set_back(self) -> None:
+        """
+        Nobody knows then when that was.
+        """
+        self.record()
+        self.outcomes = [TROUBLE, policy()]
+        self.assertIsNone(self.ask())
+        self.clock.rightNow -= 1
+        self.assertEqual(self.ask(), policy())
 
     def test_failures_in_memory_are_bounded(self) -> None:
         """
@@ -374,6 +444,23 @@ class ChangeTests(PolicyCase):
         self.resolver.answers.clear()
         self.clock.advance(604800 - DAY - 1)
         self.assertIsNotNone(self.at_once())
+
+    def test_refresh_without_a_record(self) -> None:
+        """
+        Also where no record announces it any more: whoever holds the record back must hold back the policy, too, for as
+        long as it lasts (§10.2). No mail waits for it, and nobody is told of trouble: the domain may have given up.
+        """
+        self.resolver.answers.clear()
+        self.clock.advance(DAY)
+        self.outcomes = [policy()]
+        self.refresh()
+        self.assertEqual(self.fetched, [("example.org", "1")])
+        self.clock.advance(604800 - 1)
+        self.assertEqual(self.at_once(), policy())
+        self.outcomes = [TROUBLE]
+        self.refresh()
+        self.refresh()
+        self.assertEqual((len(self.fetched), self.events), (2, []))
 
     def test_refresh_of_many(self) -> None:
         """
