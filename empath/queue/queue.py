@@ -199,6 +199,7 @@ class Queue:
         Go on with the limits as they are now.
         """
         self._lines.total = self.gates.terms.total
+        self._lines.look_again()
         for gate in self.gates.by_name.values():
             self._lines.call(gate)
         self.attempts.dispatch()

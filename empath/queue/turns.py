@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from empath.policy.hold import Hold, Why
@@ -137,6 +138,12 @@ class Turns:
         """
         self.limit = limit
         self.all_in_turn()
+
+    def look_again(self) -> None:
+        """
+        Let everyone who waits for a time be looked at now, as limits have changed.
+        """
+        self._wake(inf)
 
     def hold_slot(self, gate: Gate) -> None:
         self.in_flight += 1

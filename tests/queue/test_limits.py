@@ -193,6 +193,25 @@ class RateTests(LimitCase):
             call.end(SENT)
         self.assertEqual(len(self.agent.calls), begun + 1)
 
+    def test_a_rate_that_is_raised(self) -> None:
+        """
+        Nobody waits for the time that the old one told: not for a destination's, a site's, nor that of all mail.
+        """
+        slow, fast = Rate(1, 36000.0), Rate(1, 10.0)
+        for before, after in (
+            ({"rate_limits": schema.RateLimits(default=slow, burst=1)}, schema.RateLimits(default=fast, burst=1)),
+            ({"rate_limits": schema.RateLimits(global_=slow, burst=1)}, schema.RateLimits(global_=fast, burst=1)),
+            ({"domains": {"x.example": schema.Domain(rate_limit=slow)}}, schema.RateLimits(default=fast, burst=1)),
+        ):
+            self.setUp()
+            self.use(**{"rate_limits": schema.RateLimits(burst=1), "domains": {}, **before})
+            for number in range(3):
+                self.accept(number, "a@x.example")
+            self.pass_time(5)
+            self.use(rate_limits=after, domains={})
+            self.pass_time(40)
+            self.assertEqual(len(self.agent.calls), 3, before)
+
     def restored(self) -> None:
         self.successResultOf(Deferred.fromCoroutine(self.queue.restore()))
 
@@ -317,6 +336,28 @@ class BreakerTests(LimitCase):
         self.accept(3, "a@x.example")
         self.pass_time(1, 0.5)
         self.assertEqual(self.spool.deliveries, {})
+
+    def test_it_does_not_hold_what_goes_another_way(self) -> None:
+        """
+        Mail that is sent to other hosts goes to them at once, that which lies in the spool, too; what became of the
+        destinations that stay is not changed.
+        """
+        self.sites.sites = {"x.example": "dead", "y.example": "dead"}
+        self.agent.always = {"x.example": UNREACHABLE, "y.example": UNREACHABLE}
+        for number in range(30):
+            self.accept(number, "a@x.example", "a@y.example")
+        calls = len(self.agent.calls)
+        self.sites.sites["x.example"] = "alive"
+        self.sites.slow = {"y.example"}
+        self.agent.always.pop("x.example")
+        self.queue.routes_changed()
+        self.sites.answer()
+        self.pass_time(30)
+        after = self.agent.calls[calls:]
+        self.assertEqual(len({call.message.queue_id for call in after}), 30)
+        self.assertEqual({call.attempt.site for call in after}, {"alive"})
+        self.assertEqual(self.moves(), [("dead", "x.example", "open")])
+        self.assertEqual(self.queue.window.lines.faults(self.queue.window.active.values()), 0)
 
     def test_it_outlasts_a_restart(self) -> None:
         """

@@ -1,0 +1,196 @@
+"""
+Requirements on a configuration that is read again while the service runs.
+"""
+
+from __future__ import annotations
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.config.schema import (
+    CircuitBreaker,
+    Config,
+    DeliveryTls,
+    Dns,
+    Domain,
+    Dsn,
+    Module,
+    RateLimits,
+    TlsRpt,
+)
+from empath.config.units import File, Rate, seconds
+from empath.errors import ConfigError
+from empath.testing import Client, MockSmtpServer, Mta
+
+CONTENT = b"Subject: hello\r\n\r\nworld\r\n"
+CONFIG = """
+relay = { networks = ["192.0.2.0/24"] }
+delivery = { retry_jitter_factor = 0.0 }
+"""
+
+
+class ReloadTests(SynchronousTestCase):
+    """
+    An MTA in memory, which gets another [delivery].
+    """
+
+    def setUp(self) -> None:
+        self.mta = Mta(config=CONFIG)
+        self.addCleanup(self.mta.stop)
+        self.mta.peer("example.net")
+
+    @property
+    def config(self) -> Config:
+        return self.mta.service.config
+
+    def use(self, config: Config) -> list[str]:
+        """
+        Use another configuration; tells the keys that need a restart.
+        """
+        restart = self.mta.service.reconfigure(config)
+        self.mta.settle()
+        return restart
+
+    def change(self, **changes: object) -> list[str]:
+        """
+        Use another [delivery].
+        """
+        return self.use(attrs.evolve(self.config, delivery=attrs.evolve(self.config.delivery, **changes)))  # type: ignore[arg-type]  # as the test says
+
+    def send(self, count: int = 1, recipient: str = "ann@example.net") -> Client:
+        """
+        Send messages.
+        """
+        client = self.mta.client()
+        for _ in range(count):
+            client.send("bob@example.com", [recipient], CONTENT)
+        return client
+
+    def arrived(self, domain: str = "example.net") -> int:
+        """
+        Count what has come to a domain's peer.
+        """
+        return len(self.mta.peer(domain).messages)
+
+    def test_limits(self) -> None:
+        """
+        Hold from now on, and what waits for one goes when it is lifted.
+        """
+        self.change(rate_limits=RateLimits(default=Rate(1, 3600.0), burst=1))
+        self.send(3)
+        self.mta.advance(60)
+        self.assertEqual(self.arrived(), 1)
+        self.assertEqual(self.change(rate_limits=RateLimits()), [])
+        self.mta.advance(60)
+        self.assertEqual(self.arrived(), 3)
+
+    def test_routes(self) -> None:
+        """
+        Mail that waits for a dead host goes to the one that it is given, whatever was known of the dead one.
+        """
+        self.mta.peer("dead.example", MockSmtpServer().with_greeting(421, "no"))
+        self.change(
+            circuit_breaker=CircuitBreaker(failure_threshold=1),
+            shaping=attrs.evolve(self.config.delivery.shaping, enabled=False),
+        )
+        self.send(3, "ann@dead.example")
+        self.mta.advance(1)
+        self.assertEqual(self.arrived("dead.example"), 0)
+        self.change(domains={"dead.example": Domain(mx_override=("example.net",))})
+        self.mta.advance(130)
+        self.assertEqual(self.arrived(), 3, self.mta.story())
+
+    def test_what_is_under_way_is_not_disturbed(self) -> None:
+        """
+        Neither a session nor a delivery.
+        """
+        self.mta.peer("slow.example", MockSmtpServer().with_slow_response("MAIL", 30))
+        client = self.send(1, "ann@slow.example")
+        self.change(
+            max_parallel_deliveries=1,
+            connection_pool=attrs.evolve(self.config.delivery.connection_pool, max_per_server=1),
+        )
+        client.send("bob@example.com", ["ann@example.net"], CONTENT)
+        self.mta.advance(60)
+        self.assertEqual((self.arrived("slow.example"), self.arrived()), (1, 1))
+
+    def test_times(self) -> None:
+        """
+        Rounds, retries, and the bound of the stop.
+        """
+        self.change(base_retry_delay=seconds(7), process_interval=seconds(3), shutdown_timeout=seconds(4))
+        self.assertEqual(self.mta.service.reception.shutdown_timeout, 4.0)
+        self.mta.dns.fail("example.net")
+        self.send()
+        self.mta.advance(1)
+        [waiting] = self.mta.queue()
+        self.assertAlmostEqual(waiting.next_attempt or 0.0, self.mta.seconds() + 6, delta=1.0)
+
+    def test_reports_about_tls(self) -> None:
+        """
+        Begin when it is said by whom, and end when it is not.
+        """
+        reporting = self.mta.service.outgoing.tls_reporting
+        self.assertIsNone(reporting.hears)
+        self.change(tls_rpt=TlsRpt("Example", "a@example.org", "a@example.org"))
+        self.assertEqual(reporting.hears, reporting.tell)
+        self.change(tls_rpt=TlsRpt())
+        self.assertIsNone(reporting.hears)
+
+    def test_what_needs_a_restart_is_told(self) -> None:
+        """
+        By its keys, each time; what was used at once is told in the log.
+        """
+        dsn = Dsn(postmaster="p@example.org", reporting_mta="mx2.example.org", enabled=False)
+        delivery = attrs.evolve(self.config.delivery, max_cleanup_attempts=9, max_attempts=9, dsn=dsn)
+        with capturedLogs() as events:
+            for _ in range(2):
+                self.assertEqual(
+                    self.use(attrs.evolve(self.config, hostname="mx2.example.org", delivery=delivery)),
+                    [
+                        "hostname",
+                        "delivery.max_cleanup_attempts",
+                        "delivery.dsn.reporting_mta",
+                        "delivery.dsn.postmaster",
+                    ],
+                )
+        told = [event["keys"] for event in events if "in use" in event.get("log_format", "")]
+        self.assertEqual(told, ["delivery.max_attempts, delivery.dsn.enabled"])
+
+    def test_whole_or_not_at_all(self) -> None:
+        """
+        Whatever cannot be used keeps all else from being used, too; mail goes on as before.
+        """
+        before = self.config
+        wrong: list[Config] = [
+            attrs.evolve(before, modules=(Module("nope"),)),
+            *[
+                attrs.evolve(before, delivery=attrs.evolve(before.delivery, **change))
+                for change in (
+                    {"dns": Dns(dnssec="validate", trust_anchor=File("/nowhere"))},
+                    {"tls": DeliveryTls(certificate=File("/nowhere"), private_key=File("/nowhere"))},
+                    {"domains": {"example.net": Domain(mx_override=("a:b",))}},
+                )
+            ],
+        ]
+        for config in wrong:
+            limited = attrs.evolve(config.delivery, rate_limits=RateLimits(default=Rate(1, 3600.0), burst=1), port=26)
+            self.assertRaises(ConfigError, self.use, attrs.evolve(config, delivery=limited))
+            self.assertEqual(self.config, before)
+        self.send(3)
+        self.mta.advance(1)
+        self.assertEqual(self.arrived(), 3)
+
+    def test_overrides_last(self) -> None:
+        """
+        What an operator set while we ran is above the file, also after it was read again.
+        """
+        self.mta.peer("other.example")
+        overrides = self.mta.service.outgoing.overrides
+        self.successResultOf(Deferred.fromCoroutine(overrides.set_override("example.net", ["other.example"])))
+        self.change(max_attempts=9, domains={"example.net": Domain(mx_override=("nowhere.example",))})
+        self.send()
+        self.mta.advance(1)
+        self.assertEqual(self.arrived("other.example"), 1)
