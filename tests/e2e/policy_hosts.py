@@ -73,7 +73,7 @@ class PolicyHosts:
         self._folder = folder
         self._answers: dict[str, Served] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
-        self.address = next(address for address in _loopback() if is_free(address, PORT))
+        self.address = free_loopback()
         self._server = _Server((self.address, PORT), _requests(self))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.sni_callback = self._choose
@@ -148,5 +148,10 @@ def _requests(hosts: PolicyHosts) -> Any:
     return Request
 
 
-def _loopback() -> Sequence[str]:
-    return [f"127.0.{random.SystemRandom().randint(1, 254)}.{random.SystemRandom().randint(1, 254)}" for _ in range(50)]
+def free_loopback() -> str:
+    """
+    Find a loopback address whose port for HTTPS is free.
+    """
+    chance = random.SystemRandom()
+    addresses = [f"127.0.{chance.randint(1, 254)}.{chance.randint(1, 254)}" for _ in range(50)]
+    return next(address for address in addresses if is_free(address, PORT))

@@ -4,14 +4,16 @@ MTA-STS as senders and their operator see it: which mail is delivered, over what
 
 from __future__ import annotations
 
+import socket
 import ssl
+import time
 from typing import Any, Final
 
 import trustme
 
 from tests.e2e.dns_lab import DnsLab
 from tests.e2e.harness import HOSTS, EndToEndTestCase
-from tests.e2e.policy_hosts import EXPIRED, PolicyHosts, policy
+from tests.e2e.policy_hosts import EXPIRED, PORT, PolicyHosts, free_loopback, policy
 from tests.e2e.processes import wait_until
 from tests.e2e.program import Empath, Settings, merged
 from tests.e2e.storing import StoringSmtpServer
@@ -126,6 +128,30 @@ class DeliveryTests(EndToEndTestCase):
         empath = self.begin()
         self.arrives(empath, peer, domain)
         empath.wait_logged(domain, "MTA-STS", "expired")
+
+    def test_policy_hosts_that_hang(self) -> None:
+        """
+        More of them than there are places in delivery hold up other mail for ten seconds, not for a minute; their own
+        mail goes, too.
+        """
+        silent = socket.create_server((free_loopback(), PORT), backlog=100)
+        self.addCleanup(silent.close)
+        domains = [f"hang{number}.sts.test" for number in range(20)]
+        for domain in domains:
+            owner = domain.removesuffix(".sts.test")
+            self.zone.mail(MX, owner=owner).mta_sts("1", owner, silent.getsockname()[0])
+        good = self.publish("good", policy("enforce", "mx1.good.sts.test"))
+        peer = self.host("mx1.good.sts.test")
+        empath = self.begin({"delivery": {"max_parallel_deliveries": 10}})
+        began = time.monotonic()
+        for domain in domains[:10]:
+            self.send(empath, [f"you@{domain}"])
+        self.arrives(empath, peer, good)
+        self.assertLess(time.monotonic() - began, 25)
+        for domain in domains[10:]:
+            self.send(empath, [f"you@{domain}"])
+        for domain in domains:
+            self.wait_arrived(peer, f"you@{domain}", 40)
 
     def test_switched_off(self) -> None:
         """
