@@ -23,6 +23,7 @@ from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identit
 from service_identity.pyopenssl import extract_patterns
 
 from empath.mail.answer import TlsaRecord
+from empath.policy import mx
 from empath.policy.tls import Demand
 from empath.policy.tlsa import END_ENTITY, EXACT, TRUST_ANCHOR, WHOLE_CERTIFICATE, matches, public_key_of
 
@@ -219,15 +220,16 @@ def _signed(certificate: crypto.X509, verify: Verifying | None) -> bool:
 
 
 def _service(name: str) -> DNS_ID | IPAddress_ID:
-    return IPAddress_ID(name) if is_address(name) else DNS_ID(name)
+    address = address_in(name)
+    return DNS_ID(name) if address is None else IPAddress_ID(address)
 
 
-def is_address(host: str) -> bool:
+def address_in(host: str) -> str | None:
     """
-    Tell whether a host goes by its IP address.
+    Give the IP address that a host goes by, which may be written as in "[192.0.2.1]"; None if it goes by its name.
     """
+    literal = mx.read_literal(host)
     try:
-        ip_address(host)
+        return str(ip_address(literal if isinstance(literal, str) else host))
     except ValueError:
-        return False
-    return True
+        return None

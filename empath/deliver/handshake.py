@@ -12,7 +12,7 @@ from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
-from empath.deliver.certificates import Rejection, is_address, misnamed, rejected, vouched
+from empath.deliver.certificates import Rejection, address_in, misnamed, rejected, vouched
 from empath.policy.tls import Asker, Demand, Policy
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Handshake:
         Make the connection; an IP address is no server name (RFC 6066 §3).
         """
         connection = SSL.Connection(self._context, None)
-        if not is_address(self._server_name):
+        if address_in(self._server_name) is None:
             connection.set_tlsext_host_name(self._server_name.encode("ascii", "ignore"))
         if looks(self._demand):
             connection.set_verify(SSL.VERIFY_PEER, self._look)

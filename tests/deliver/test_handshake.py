@@ -83,15 +83,16 @@ class HandshakeTests(SynchronousTestCase):
         """
         What cannot be in a certificate is in none; an address can.
         """
-        for name in ("a" * 64 + ".example.org", "mx_.example.org", "[192.0.2.1]", ""):
+        for name in ("a" * 64 + ".example.org", "mx_.example.org", "[192.0.2.1]", "[nonsense]", ""):
             handshake, told = self.shake(Demand(Policy.VERIFIED, (name,)), self.good, name)
             self.assertIsNotNone(told.error)
             assert handshake.rejection is not None
             self.assertEqual(handshake.rejection.result, "certificate-host-mismatch")
-        address = self.authority.issue("192.0.2.1")
-        handshake, told = self.shake(Demand(Policy.VERIFIED, ("192.0.2.1",)), address, "192.0.2.1")
-        self.assertIsNone(told.error)
-        self.assertIsNone(told.name, "an address is no server name")
+        addresses = self.authority.issue("192.0.2.1", "2001:db8::1")
+        for name in ("192.0.2.1", "[192.0.2.1]", "2001:db8::1", "[IPv6:2001:DB8:0::1]"):
+            handshake, told = self.shake(Demand(Policy.VERIFIED, (name,)), addresses, name)
+            self.assertIsNone(told.error, name)
+            self.assertIsNone(told.name, "an address is no server name")
 
     def test_nobody_demanded(self) -> None:
         """
