@@ -211,6 +211,15 @@ class Empath:
         """
         self.running().signal(signal.SIGHUP)
 
+    def reload(self, settings: Settings, hang_up: bool = True) -> None:
+        """
+        Lay more settings over these, write them to the file, and send SIGHUP.
+        """
+        self.change(settings)
+        self.file.write_text(toml(self.configuration()))
+        if hang_up:
+            self.hang_up()
+
     def log(self) -> str:
         """
         All that was logged, by all processes so far.
