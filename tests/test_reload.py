@@ -139,6 +139,21 @@ class ReloadTests(SynchronousTestCase):
         self.change(tls_rpt=TlsRpt())
         self.assertIsNone(reporting.hears)
 
+    def test_policies_that_nobody_goes_by(self) -> None:
+        """
+        Are not fetched again, until somebody does.
+        """
+        outgoing, rounds = self.mta.service.outgoing, []
+
+        async def refresh() -> None:
+            rounds.append(self.config.delivery.tls.mta_sts)
+
+        self.patch(outgoing.sts, "refresh", refresh)
+        for follows in (False, True):
+            self.change(tls=DeliveryTls(mta_sts=follows))
+            self.mta.advance(hours=1)
+        self.assertEqual(rounds, [True])
+
     def test_what_needs_a_restart_is_told(self) -> None:
         """
         By its keys, each time; what was used at once is told in the log.

@@ -75,6 +75,18 @@ class ReportsTests(SynchronousTestCase):
             self.successResultOf(Deferred.fromCoroutine(self.reports.round()))
         return [event["log_format"].format(**event) for event in events]
 
+    def test_nobody_reports(self) -> None:
+        """
+        While it is not said by whom, nothing goes out; what is still of use does when it is said again.
+        """
+        self.wants("mailto:tls@two.test")
+        self.counted("one.test")
+        self.reports.submitter = None
+        self.assertEqual((self.round(), self.mails), ([], []))
+        self.reports.submitter = SUBMITTER
+        self.round(OVER + 60)
+        self.assertEqual(len(self.mails), 1)
+
     def counted(self, *domains: str) -> None:
         """
         Count a session with each of these.
