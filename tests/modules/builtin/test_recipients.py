@@ -75,6 +75,9 @@ class Storage:
     def keys(self, prefix: str = "", limit: int = 1000) -> Deferred[list[str]]:
         raise NotImplementedError
 
+    def items(self, after: str = "", limit: int = 1000) -> Deferred[list[tuple[str, str]]]:
+        raise NotImplementedError
+
 
 class NextHop(FakeServices):
     """
