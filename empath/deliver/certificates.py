@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import crypto
-from service_identity import VerificationError
+from service_identity import CertificateError, VerificationError
 from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
 
@@ -76,7 +76,7 @@ def misnamed(certificate: crypto.X509, names: Iterable[str]) -> Rejection | None
     for name in names:
         try:
             verify_service_identity(patterns, [_service(name)], [])
-        except (VerificationError, ValueError):
+        except (VerificationError, CertificateError, ValueError):
             continue
         return None
     return MISNAMED

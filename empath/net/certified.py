@@ -89,7 +89,11 @@ def _names(certificate: X509, host: str) -> bool:
     Tell whether a certificate is for a host, by its DNS-IDs only.
     """
     try:
-        verify_service_identity(extract_patterns(certificate), [DNS_ID(host)], [])
+        patterns = extract_patterns(certificate)
+    except Exception:  # a server may show anything, and cryptography has many words for what it cannot read
+        return False
+    try:
+        verify_service_identity(patterns, [DNS_ID(host)], [])
     except (VerificationError, CertificateError, ValueError):
         return False
     return True

@@ -104,6 +104,39 @@ def self_made(name: str, key: Any = None, **more: Any) -> Shown:
     return Shown((builder.sign(private, more.get("digest", hashes.SHA256())),), private)
 
 
+def oddly_named(san: bytes | None) -> Shown:
+    """
+    Make a self-signed certificate whose alternative names are this DER, or are not there.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mx.example.org")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(PAST)
+        .not_valid_after(datetime.datetime(2100, 1, 1))
+    )
+    if san is not None:
+        odd = x509.UnrecognizedExtension(x509.ExtensionOID.SUBJECT_ALTERNATIVE_NAME, san)
+        builder = builder.add_extension(odd, critical=False)
+    return Shown((builder.sign(key, hashes.SHA256()),), key)
+
+
+ODD_NAMES: tuple[bytes | None, ...] = (
+    None,
+    b"\x30\x00",  # no name in it
+    b"\x30\x12\xa3\x00\x82\x0emx.example.org",  # beside an X.400 address
+    b"\x30\x15\x87\x03123\x82\x0emx.example.org",  # beside an IP address of three octets
+    b"\x30\x19\x82\x17mx.example.org\x00.evil.com",
+    b"\x30\x15\x82\x13evil\x00mx.example.org",
+    b"\x30\x03\x82\x01*",
+    b"\x30\x0f\x82\x0dm*.example.org",
+)
+
+
 def spki(certificate: x509.Certificate) -> bytes:
     """
     Give a certificate's key as TLSA records mean it.

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.deliver.certificates import NO_MATCH, rejected, vouched
+from empath.deliver.certificates import MISNAMED, NO_MATCH, misnamed, rejected, vouched
 from empath.mail.answer import TlsaRecord
 from empath.policy.tls import Asker, Demand, Policy
-from tests.deliver.shaking import PAST, Authority, Shown, self_made, tlsa
+from tests.deliver.shaking import ODD_NAMES, PAST, Authority, Shown, oddly_named, self_made, tlsa
 
 HOST, DOMAIN = "mx.example.org", "example.org"
 
@@ -55,6 +55,17 @@ class VouchedTests(SynchronousTestCase):
         ):
             self.assertEqual(self.result(shown, tlsa(shown.chain[0])), "")
             self.assertEqual(self.result(shown, tlsa(self.authority.root, 2)), result)
+
+    def test_odd_names(self) -> None:
+        """
+        A certificate without names, or with such as nobody can read, is for nobody; usage 3 needs none.
+        """
+        for names in ODD_NAMES:
+            shown = oddly_named(names)
+            [odd] = shown.pyopenssl()
+            self.assertEqual(misnamed(odd, (HOST,)), MISNAMED)
+            self.assertEqual(self.result(shown, tlsa(shown.chain[0], 2, 0, 0)), "certificate-host-mismatch")
+            self.assertEqual(self.result(shown, tlsa(shown.chain[0])), "")
 
     def test_trust_anchor(self) -> None:
         """

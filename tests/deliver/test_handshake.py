@@ -4,15 +4,32 @@ TLS handshakes with real certificates: judged by names, by TLSA records, or not 
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL
 from twisted.internet.error import ConnectionLost
+from twisted.internet.ssl import Certificate as TwistedCertificate
+from twisted.internet.ssl import trustRootFromCertificates
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from empath.deliver.certificates import MISNAMED
 from empath.deliver.contexts import TlsContexts
 from empath.deliver.handshake import Handshake, why_failed
 from empath.net.tls_files import Identity
 from empath.policy.tls import CLEARTEXT, OPPORTUNISTIC, REQUIRED, Asker, Demand, Policy
-from tests.deliver.shaking import PAST, Authority, Shaken, Shown, contexts, hear, self_made, shake, tlsa
+from tests.deliver.shaking import (
+    ODD_NAMES,
+    PAST,
+    Authority,
+    Shaken,
+    Shown,
+    contexts,
+    hear,
+    oddly_named,
+    self_made,
+    shake,
+    tlsa,
+)
 
 HOST = "mx.example.org"
 VERIFIED = Demand(Policy.VERIFIED, (HOST,))
@@ -93,6 +110,22 @@ class HandshakeTests(SynchronousTestCase):
             handshake, told = self.shake(Demand(Policy.VERIFIED, (name,)), addresses, name)
             self.assertIsNone(told.error, name)
             self.assertIsNone(told.name, "an address is no server name")
+
+    def test_odd_names(self) -> None:
+        """
+        A certificate without names, or with such as nobody can read, is refused as any other for another name; where
+        it is only looked at, that is seen, and nothing follows.
+        """
+        for names in ODD_NAMES:
+            shown = oddly_named(names)
+            root = TwistedCertificate.loadPEM(shown.chain[0].public_bytes(Encoding.PEM))
+            self.contexts = contexts(trustRootFromCertificates([root]))
+            handshake, told = self.shake(VERIFIED, shown)
+            self.assertIsInstance(told.error, SSL.Error)
+            self.assertEqual(handshake.rejection, MISNAMED)
+            handshake, told = self.shake(TRIAL, shown)
+            self.assertIsNone(told.error)
+            self.assertEqual(handshake.rejection, MISNAMED)
 
     def test_nobody_demanded(self) -> None:
         """

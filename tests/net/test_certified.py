@@ -8,12 +8,14 @@ import contextlib
 import datetime
 
 import trustme
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.net.certified import CertifiedHost, CertifiedHosts
 from empath.testing.certificates import self_signed
+from tests.deliver.shaking import ODD_NAMES, oddly_named
 
 NAME = "mx.example.org"
 
@@ -81,6 +83,16 @@ class CertifiedTests(SynchronousTestCase):
         """
         for names in (["example.org"], ["a.mx.example.org"], ["*.mx.example.org"], ["192.0.2.1"]):
             self.shows(self.ca.issue_cert(*names, common_name=NAME))
+            self.assertEqual(self.judged(), (False, "the certificate is for another name"))
+
+    def test_odd_names(self) -> None:
+        """
+        What nobody can read, or is not there at all, is another name.
+        """
+        for names in ODD_NAMES:
+            shown = oddly_named(names)
+            root = Certificate.loadPEM(shown.chain[0].public_bytes(Encoding.PEM))
+            self.hosts, self.context = CertifiedHosts(trustRootFromCertificates([root])), shown.context()
             self.assertEqual(self.judged(), (False, "the certificate is for another name"))
 
     def test_nobody_vouches(self) -> None:
