@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from OpenSSL import SSL, crypto
 from twisted.internet.ssl import Certificate as TwistedCertificate
 from twisted.internet.ssl import trustRootFromCertificates
@@ -120,7 +120,7 @@ def oddly_named(san: bytes | None) -> Shown:
         .not_valid_after(datetime.datetime(2100, 1, 1))
     )
     if san is not None:
-        odd = x509.UnrecognizedExtension(x509.ExtensionOID.SUBJECT_ALTERNATIVE_NAME, san)
+        odd = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, san)
         builder = builder.add_extension(odd, critical=False)
     return Shown((builder.sign(key, hashes.SHA256()),), key)
 
