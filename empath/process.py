@@ -234,7 +234,7 @@ class Program(MultiService):
             return
         try:
             loaded = self._reread()
-            restart = self._service.reconfigure(loaded.config)
+            restart = self._use(loaded)
         except ConfigError as trouble:
             for problem in trouble.problems:
                 log.error("{signal}: the configuration cannot be used: {problem}", signal=name, problem=problem)
@@ -246,6 +246,15 @@ class Program(MultiService):
         log.info("{signal}: configuration read again: {path}", signal=name, path=str(loaded.path or "none found"))
         if restart:
             log.warn("{signal}: only a restart applies what changed in {keys}", signal=name, keys=", ".join(restart))
+
+    def _use(self, loaded: Loaded) -> list[str]:
+        """
+        Use what was read; tells the keys that need a restart.
+        """
+        try:
+            return self._service.reconfigure(loaded.config)
+        except ConfigError as trouble:
+            raise ConfigError(loaded.named(trouble.problems)) from trouble
 
     def _reopen_log(self, name: str) -> None:
         """

@@ -169,7 +169,7 @@ def makeService(options: Options) -> Program:
     loaded = read_configuration(options["config"], around)
     try:
         service = build(loaded.config, reactor, folder=folder_of(loaded))
-    except ConfigError as trouble:  # it knows keys and values, not where they are from
-        sys.exit("\n".join(f"{loaded.path or 'built-in defaults'}: {problem}" for problem in trouble.problems))
+    except ConfigError as trouble:
+        sys.exit("\n".join(loaded.named(trouble.problems)))
     reread = partial(find_and_load, options["config"], around)
     return Program(loaded, service, options.launch(), reactor, reread)

@@ -257,7 +257,7 @@ class SignalTests(ProcessCase):
         """
         self.read = [ConfigError(["one", "two"]), Loaded(development_config(machine(str(self.folder))), None)]
         self.service.refused = ["modules[0]: no"]
-        for faults in (["one", "two"], ["modules[0]: no"]):
+        for faults in (["one", "two"], ["built-in defaults: modules[0]: no"]):
             lines = self.hang_up()
             self.assertEqual({level for level, _ in lines}, {LogLevel.error})
             self.assertEqual([text.rpartition("used: ")[2] for _, text in lines[:-1]], faults)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 from empath.config.convert import Problem, unusable
 from empath.config.schema import Delivery, Dns, Domain, EgressPool
@@ -14,6 +14,16 @@ from empath.config.values import shown
 
 _DNSSEC: Final = "delivery.dns.dnssec"
 _POOLS: Final = "delivery.pools"
+_OF_HOSTS: Final = (
+    "username",
+    "pool",
+    "tls",
+    "tls_policy",
+    "require_tls",
+    "accept_invalid_certs",
+    "max_messages",
+    "certificate",
+)
 
 
 def of_delivery(delivery: Delivery) -> Iterator[Problem]:
@@ -26,6 +36,10 @@ def of_delivery(delivery: Delivery) -> Iterator[Problem]:
         )
     if len(set(delivery.address_families)) < len(delivery.address_families):
         yield unusable("delivery.address_families", "one of them twice", "each once")
+    if delivery.source_address and _family(delivery.source_address) not in delivery.address_families:
+        allowed = "an address of delivery.address_families"
+        path = "delivery.source_address"
+        yield unusable(path, shown(delivery.source_address), allowed, ("delivery.address_families",))
     yield from _of_dns(delivery.dns)
     yield from _of_pair("delivery.tls", delivery.tls.certificate, delivery.tls.private_key)
     if delivery.tls.default_policy == "dane" and delivery.dns.dnssec == "off":
@@ -47,7 +61,10 @@ def of_domain(path: str, domain: Domain, delivery: Delivery) -> Iterator[Problem
     yield from _of_tls(path, domain, delivery)
     yield from _of_pair(path, domain.certificate, domain.private_key)
     if domain.pool and domain.pool not in {pool.name for pool in delivery.pools}:
-        known = ", ".join(shown(pool.name) for pool in delivery.pools) or "none, as there are no delivery.pools"
+        known = (
+            ", ".join(dict.fromkeys(shown(pool.name) for pool in delivery.pools))
+            or "none, as there are no delivery.pools"
+        )
         yield unusable(f"{path}.pool", shown(domain.pool), f"the name of a pool: {known}", (_POOLS,))
 
 
@@ -141,10 +158,14 @@ def _of_addresses(path: str, pool: EgressPool, delivery: Delivery) -> Iterator[P
     """
     if len(set(pool.addresses)) < len(pool.addresses):
         yield unusable(path, "one of them twice", "each once")
-    families = {"ipv6" if ":" in address else "ipv4" for address in pool.addresses}
+    families = set(map(_family, pool.addresses))
     if off := sorted(families - set(delivery.address_families)):
         allowed = "addresses of delivery.address_families only"
         yield unusable(path, f"some of {' and '.join(off)}", allowed, ("delivery.address_families",))
+
+
+def _family(address: str) -> Literal["ipv6", "ipv4"]:
+    return "ipv6" if ":" in address else "ipv4"
 
 
 def _of_maildir(path: str, domain: Domain) -> Iterator[Problem]:
@@ -156,10 +177,10 @@ def _of_maildir(path: str, domain: Domain) -> Iterator[Problem]:
     none = 'none with strategy = "maildir"'
     if domain.mx_override:
         yield unusable(f"{path}.mx_override", "an override", none)
-    if domain.username:
-        yield unusable(f"{path}.username", shown(domain.username), none)
-    if domain.pool:
-        yield unusable(f"{path}.pool", shown(domain.pool), none)
+    for key in _OF_HOSTS:
+        value = getattr(domain, key)
+        if value != getattr(Domain(), key):
+            yield unusable(f"{path}.{key}", shown(value), none)
 
 
 def _of_login(path: str, domain: Domain) -> Iterator[Problem]:

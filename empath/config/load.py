@@ -35,6 +35,12 @@ class Loaded:
     config: Config
     path: Path | None
 
+    def named(self, problems: Iterable[str]) -> list[str]:
+        """
+        Put where it is from before each problem of who knows keys and values, and no file.
+        """
+        return [f"{self.path or 'built-in defaults'}: {problem}" for problem in problems]
+
 
 def find_and_load(given: str | None, around: Surroundings) -> Loaded:
     """

@@ -147,7 +147,9 @@ def _anchors(path: str) -> Anchors:
             return read_anchors(file.read())
     except (OSError, ValueError) as trouble:
         why = (trouble.strerror if isinstance(trouble, OSError) else None) or str(trouble)
-        raise ConfigError([f"delivery.dns.trust_anchor: {path}: {why}"]) from None
+        raise ConfigError(
+            [f'delivery.dns.trust_anchor: found "{path}"; allowed: a file of trust anchors ({why})']
+        ) from None
 
 
 def is_here(server: Server) -> bool:

@@ -179,6 +179,22 @@ class TlsTests(SynchronousTestCase):
         self.assertEqual(problems(f'{text}sender = "tls@example.org"'), [])
 
 
+class SourceTests(SynchronousTestCase):
+    """
+    delivery.source_address.
+    """
+
+    def test_it_can_be_used(self) -> None:
+        """
+        It is of a family that is on.
+        """
+        for address, family in (("192.0.2.1", "ipv4"), ("2001:db8::1", "ipv6")):
+            text = f'[delivery]\nsource_address = "{address}"\naddress_families = '
+            self.assertEqual(paths(f'{text}["{family}"]'), [])
+            other = "ipv6" if family == "ipv4" else "ipv4"
+            self.assertEqual(paths(f'{text}["{other}"]'), ["delivery.source_address"])
+
+
 class PoolTests(SynchronousTestCase):
     """
     [[delivery.pools]].

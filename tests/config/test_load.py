@@ -140,6 +140,9 @@ class ConsistencyTests(SynchronousTestCase):
         self.assertEqual(self.domain('strategy = "maildir"\npath = "/m"'), [])
         self.assertEqual(self.domain('strategy = "maildir"\npath = "/m"\nmx_override = "h"'), ["mx_override"])
         self.assertEqual(self.domain('strategy = "maildir"\npath = "/m"\nusername = "u"\npassword = "p"'), ["username"])
+        for key, value in (("tls_policy", '"verified"'), ("max_messages", "5"), ("accept_invalid_certs", "false")):
+            self.assertEqual(self.domain(f'strategy = "maildir"\npath = "/m"\n{key} = {value}'), [key])
+        self.assertEqual(self.domain('strategy = "maildir"\npath = "/m"\nrate_limit = "5/s"\nmax_connections = 2'), [])
         self.assertEqual(self.domain('path = "/m"'), ["path"])
 
     def test_a_login_is_whole_and_goes_to_a_smarthost(self) -> None:

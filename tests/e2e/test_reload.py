@@ -49,7 +49,7 @@ class ReloadTests(EndToEndTestCase):
             ({"dns": dns}, "delivery.dns.trust_anchor"),
         ):
             empath.reload({"delivery": {"port": 1, "domains": {"one.test": {"mx_override": "127.0.0.12"}}, **fault}})
-            empath.wait_logged("SIGHUP: the configuration cannot be used", key)
+            empath.wait_logged(f"SIGHUP: the configuration cannot be used: {empath.file}: {key}: found")
             empath.reload({"delivery": {"pools": [], "dns": {"dnssec": "off", "trust_anchor": ""}}}, hang_up=False)
         self.assertEqual(len(empath.logged("SIGHUP: nothing was changed")), 2)
         self.send(empath, [YOU])
