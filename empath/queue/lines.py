@@ -104,12 +104,13 @@ class Lines(Turns):
         if was is (not accepted):
             return False
         gate.troubled = not accepted
-        if accepted and was:
-            self.suspects_in_flight -= gate.site.in_flight
-            self.all_in_turn()
-        elif not accepted:
+        if not accepted:
             self.suspects_in_flight += gate.site.in_flight
-            self.all_in_turn()
+        elif was:
+            self.suspects_in_flight -= gate.site.in_flight
+            if gate in self.suspects:
+                del self.suspects[gate]
+                self.call(gate)
         return was is True and accepted
 
     def suppose_trouble(self, domain: str) -> None:

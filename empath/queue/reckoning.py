@@ -35,7 +35,8 @@ def faults(lines: Lines, entries: Iterable[Entry]) -> int:
     wrong = sum(abs(len(line.waiting) - ready.pop(id(line), 0)) for line in lines.by_domain.values())
     wrong += sum(bool(line.waiting) and id(line) not in waiting for line in found)
     wrong += sum(abs(gate.site.in_flight - flying[gate]) for gate in gates)
-    wrong += sum(_stranded(lines, gate) for gate in gates)
+    turned, timed = {id(line) for line in lines.turns}, {id(gate) for gate in lines.timers.gates()}
+    wrong += sum(_stranded(lines, gate, turned, timed) for gate in gates)
     return wrong + sum(ready.values()) + abs(lines.in_flight - sum(flying.values()))
 
 
@@ -49,14 +50,16 @@ def _waiting(lines: Lines, gates: Iterable[Gate]) -> set[int]:
     return waiting
 
 
-def _stranded(lines: Lines, gate: Gate) -> bool:
+def _stranded(lines: Lines, gate: Gate, turned: set[int], timed: set[int]) -> bool:
     """
-    Tell whether lines wait at a gate that nobody will call.
+    Tell whether lines wait at a gate that nobody will call, or whose line that was called is in no turn.
     """
     if not any(line.waiting for line in gate.parked):
         return False
-    called = gate.called is not None or gate in lines.over_share or gate in lines.suspects
-    return not (called or gate.until or gate.site.in_flight)
+    if gate.called is not None:
+        return id(gate.called) not in turned
+    pooled = gate in lines.over_share or gate in lines.suspects
+    return not (pooled or id(gate) in timed or gate.site.in_flight)
 
 
 def recount(lines: Lines, entries: Iterable[Entry]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from math import inf
 
 from empath.queue.line import Gate, Line
 
@@ -15,11 +16,12 @@ class Timers:
     A heap of times, in seconds since the epoch, with the line or gate that waits for each; None: everybody.
     """
 
-    __slots__ = ("_heap", "_sequence", "_total")
+    __slots__ = ("_heap", "_sequence", "_then", "_total")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Line | Gate | None]] = []
         self._sequence = 0
+        self._then = 0.0
         self._total = 0.0
 
     @property
@@ -29,11 +31,16 @@ class Timers:
         """
         return self._heap[0][0] if self._heap else None
 
-    def due(self, now: float) -> bool:
+    def come(self, now: float) -> float | None:
         """
-        Tell whether any time has come.
+        Tell up to which time all have come: now, or all there are where the clock was set back; None if none has.
         """
-        return bool(self._heap) and self._heap[0][0] <= now
+        if not self._heap:
+            return None
+        back, self._then = now < self._then, now
+        if back:
+            return inf
+        return now if self._heap[0][0] <= now else None
 
     def add(self, when: float, what: Line | Gate | None) -> None:
         """
@@ -65,6 +72,12 @@ class Timers:
         All lines that wait for a time.
         """
         return (what for _, _, what in self._heap if isinstance(what, Line))
+
+    def gates(self) -> Iterator[Gate]:
+        """
+        All gates that are called when their time comes.
+        """
+        return (what for when, _, what in self._heap if isinstance(what, Gate) and what.until == when)
 
     def clear(self) -> None:
         """

@@ -64,10 +64,10 @@ class Turns:
         """
         Give the entry whose turn it is a slot, or tell that none may start now.
         """
-        if self.timers.due(now):
-            self._wake(now)
+        if (come := self.timers.come(now)) is not None:
+            self._wake(come)
         turns = self.turns
-        while turns and self.in_flight + self.stuck < self.limit:
+        while (turns or self._call_suspect()) and self.in_flight + self.stuck < self.limit:
             if self.total is not None and (wait := self.total.wait(now)):
                 self._short(now, wait)
                 return None
@@ -159,6 +159,15 @@ class Turns:
             pool.clear()
             for gate in gates:
                 self.call(gate)
+
+    def _call_suspect(self) -> bool:
+        """
+        Let a site that failed try if those may have another slot: one that was called before may have had no use for
+        it. Tells whether any tries.
+        """
+        if self.suspects and self.suspects_in_flight < max(1, self.limit // 2):
+            self._call_one(self.suspects)
+        return bool(self.turns)
 
     def _kept(self, line: Line, gate: Gate, now: float) -> bool:
         """
