@@ -15,6 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IConsumer, IProtocolFactory, IStreamClientEndpoint
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.client import URI, Agent, ResponseFailed
 from twisted.web.http_headers import Headers
@@ -30,6 +31,7 @@ from empath.report.tls_rpt.writing import MEDIA_TYPE, Report
 
 TIMEOUT: Final = 60.0  # seconds for all of it
 CONNECT_TIMEOUT: Final = 20.0
+LARGEST: Final = 64 * 1024  # octets of what a server says before its code, and the fields behind that, are whole
 
 _TROUBLE: Final = (ConnectError, ConnectionClosed, ResponseFailed, SSL.Error, OSError)
 
@@ -83,7 +85,7 @@ class Poster:
         except _TROUBLE as trouble:
             if isinstance(trouble, ResponseFailed) and any(each.check(CancelledError) for each in trouble.reasons):
                 raise CancelledError from trouble
-            return _words(trouble)
+            return f"the answer is larger than {LARGEST} octets" if line.overflown else _words(trouble)
         finally:
             line.close()
         return "" if 200 <= response.code < 300 else f"the answer is {response.code}"
@@ -105,7 +107,7 @@ class Poster:
 class _Line:
     """
     The one place to go to, whatever the URL; what the server says beside its code is of no interest, so the connection
-    is cut once that is known.
+    is cut once that is known, or once `LARGEST` octets came without it.
     """
 
     def __init__(self, reactor: Any, there: IStreamClientEndpoint, host: CertifiedHost) -> None:
@@ -125,9 +127,17 @@ class _Line:
         Connect, and begin TLS; as Twisted's `wrapClientTLS`, but with our clock.
         """
         protocolFactory.noisy = False  # type: ignore[attr-defined]  # of Twisted's factories, as this one is
-        factory = TLSMemoryBIOFactory(self._host, True, protocolFactory, self._reactor)
+        bounds: Any = _Bounds
+        factory = TLSMemoryBIOFactory(self._host, True, bounds(protocolFactory), self._reactor)
         connecting: Deferred[Any] = self._there.connect(factory)
         return connecting.addCallback(self._connected)
+
+    @property
+    def overflown(self) -> bool:
+        """
+        Whether too much came.
+        """
+        return self._protocol is not None and self._protocol.wrappedProtocol.came > LARGEST
 
     def close(self) -> None:
         """
@@ -138,7 +148,30 @@ class _Line:
 
     def _connected(self, protocol: Any) -> Any:
         self._protocol = protocol
-        return protocol.wrappedProtocol
+        return protocol.wrappedProtocol.wrappedProtocol
+
+
+class _Bounded(ProtocolWrapper):
+    """
+    Passes on what a server says up to `LARGEST` octets, then cuts.
+    """
+
+    came = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Count.
+        """
+        self.came += len(data)
+        if self.came > LARGEST:
+            self.abortConnection()
+        else:
+            self.wrappedProtocol.dataReceived(data)
+
+
+class _Bounds(WrappingFactory):
+    protocol = _Bounded
+    noisy = False
 
 
 @implementer(IBodyProducer)

@@ -131,6 +131,18 @@ class PostingTests(SynchronousTestCase):
         self.world.serve(("2001:db8::1", 8443), self.host)
         self.assertEqual(self.post(Web(f"https://{HOST}:8443/", HOST, 8443)), "")
 
+    def test_endless_fields(self) -> None:
+        """
+        Nor may a server fill our memory, with fields, or with answers before the answer.
+        """
+        too_large = "the answer is larger than 65536 octets"
+        self.host.answer = b"HTTP/1.1 200 OK\r\n" + b"X-Field: 12345\r\n" * 10000
+        self.assertEqual(self.post(), too_large)
+        self.host.answer = b"HTTP/1.1 100 Continue\r\n\r\n" * 10000
+        self.assertEqual(self.post(), too_large)
+        self.host.answer = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000
+        self.assertEqual(self.post(), "")
+
     def test_refused(self) -> None:
         """
         Every answer but 2yz is none; a redirect leads nowhere.
