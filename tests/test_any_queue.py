@@ -20,9 +20,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from empath.config.schema import CircuitBreaker, Domain, Dsn, RateLimits, Shaping, Spool
 from empath.config.schema import Delivery as Section
-from empath.config.schema import Dsn, Spool
-from empath.config.units import Folder, Size, seconds
+from empath.config.units import NO_LIMIT, Folder, Rate, Size, seconds
 from empath.interfaces import IAgent
 from empath.mail.deliver_by import lapsed
 from empath.mail.envelope import Envelope, Recipient
@@ -107,6 +107,7 @@ class Trial:
         self.late: set[Key] = set()
         self.settled: Counter[Key] = Counter()
         self.spare: Counter[Key] = Counter()
+        self.sites, self.storage = FakeSites(), FakeStorage()
         self.lost: list[object] = []  # coroutines that nobody holds would still be ended
         self.start()
 
@@ -131,11 +132,26 @@ class Trial:
             message_expiration=seconds(10**8),
             max_retry_delay=seconds(300),
             shutdown_timeout=seconds(5),
+            circuit_breaker=CircuitBreaker(
+                failure_threshold=chance.choice([1, 5, 1000]),
+                timeout=seconds(chance.choice([10, 300])),
+                half_open_max_calls=chance.choice([1, 3]),
+            ),
+            rate_limits=RateLimits(
+                global_=chance.choice([NO_LIMIT, Rate(10, 1.0)]),
+                default=chance.choice([NO_LIMIT, Rate(1, 2.0)]),
+                burst=chance.choice([1, 20]),
+            ),
+            shaping=Shaping(enabled=chance.choice([True, False])),
+            domains=chance.choice([{}, {"a.example": Domain(max_connections=1, rate_limit=Rate(60, 60.0))}]),
         )
+        self.sites.sites = chance.choice([{}, {"a.example": "mx", "b.example": "mx"}])
+        self.sites.slow = chance.choice([set(), {"b.example"}])
         self.reporter = Reporter(Dsn(), "mx.example", clock, chance, lambda event: None)
         self.queue = Queue(
-            section, self.spool, self.agent, self.report, clock, chance, self.heard, FakeSites(), FakeStorage()
+            section, self.spool, self.agent, self.report, clock, chance, self.heard, self.sites, self.storage
         )
+        Deferred.fromCoroutine(self.queue.restore())
         self.queue.start()
 
     def report(self, message: Message, notices: tuple[Notice, ...]) -> tuple[Message, tuple[Delivery, ...]] | None:
@@ -182,6 +198,7 @@ class Trial:
 
     def step(self) -> None:
         what = self.chance.randrange(100)
+        self.sites.answer()
         if what < 20:
             self.accept()
         elif what < 60:
@@ -213,6 +230,7 @@ class Trial:
         """
         Nothing that is under way comes to an end; what was done but is not on disk will be done again.
         """
+        self.queue.attempts.open = False
         spool: Any = self.spool
         spool._writer.close()
         spool._reader._drop()
@@ -235,8 +253,9 @@ class Trial:
         self.start()
         self.writer.release()
         self.reader.release()
-        for _ in range(200):
-            self.clock.advance(self.chance.choice([1, 100]))
+        for _ in range(400):
+            self.sites.answer()
+            self.clock.advance(self.chance.choice([0.5, 1, 100]))
 
 
 class AnyQueueTests(SynchronousTestCase):

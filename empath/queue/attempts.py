@@ -89,8 +89,8 @@ class Attempts:
                 self._launch(entry)
         finally:
             self._dispatching = False
-            if (when := lines.timers.next) is not None:
-                self._wake_at(when)
+            if (when := lines.timers.next) is not None and self.running < lines.limit * UNSETTLED:
+                self._wake_at(when)  # otherwise who ends comes back here: a time that is over would come at once
 
     async def drain(self, timeout: float) -> None:
         """

@@ -7,6 +7,7 @@ Ignored: a look-up of a site that breaks; the destination is a site of its own t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from itertools import islice
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -27,9 +28,10 @@ from empath.queue.terms import Terms
 
 log = Logger()
 
-REMEMBERED: Final = 10_000  # sites, and destinations of one site
+REMEMBERED: Final = 10_000  # sites
+DESTINATIONS: Final = 100_000  # of one site
 STALE: Final = 300.0  # seconds after which the site of a line is looked up again
-AT_ONCE: Final = 100  # look-ups in one round
+AT_ONCE: Final = 100  # look-ups in one round, of each kind
 SITE: Final = "site/"
 
 Shed = Callable[[Gate], None]
@@ -74,11 +76,11 @@ class Gates:
         """
         Make the line of a destination: at the gate of its site, or at one of its own until that is found.
         """
-        bucket = self.terms.bucket_of(domain)
-        name = self._sites.site_of(domain)
+        bucket, now = self.terms.bucket_of(domain), self._clock.seconds()
+        name = self._site_of(domain)
         if isinstance(name, str):
-            return Line(domain, self._gate_of(name, domain), bucket, looked=self._clock.seconds())
-        line = Line(domain, Gate(Site(domain, self.terms.default), known=False), bucket)
+            return Line(domain, self._gate_of(name, domain), bucket, looked=now)
+        line = Line(domain, Gate(Site(domain, self.terms.default), known=False), bucket, looked=now)
         self._ask(line, name)
         return line
 
@@ -149,6 +151,7 @@ class Gates:
                 gate = self._make(key.removeprefix(SITE))
                 gate.site.restore(text, self._clock.seconds())
                 self._set_shut(gate)
+                gate.troubled = gate.shut or None
 
     def look_again(self, lines: dict[str, Line]) -> None:
         """
@@ -156,9 +159,12 @@ class Gates:
         site fails: they may have moved.
         """
         old = self._clock.seconds() - STALE
-        self._look([each for each in lines.values() if each.gate.known and each.looked < old][:AT_ONCE])
-        for gate in self.shut:
-            self._check(gate, [domain for domain in gate.domains if domain not in gate.lines][:AT_ONCE])
+        stale = [each for each in lines.values() if each.looked < old]
+        self._look([each for each in stale if each.gate.known][:AT_ONCE])
+        for line in [each for each in stale if not each.gate.known]:
+            log.error("the look-up of the site of {domain} does not end", domain=line.domain)
+            self._at(line, line.domain)
+        self._check_some(AT_ONCE)
 
     def routes_changed(self, lines: dict[str, Line]) -> None:
         """
@@ -186,7 +192,7 @@ class Gates:
     def _look(self, lines: list[Line]) -> None:
         for line in lines:
             line.looked = self._clock.seconds()
-            name = self._sites.site_of(line.domain)
+            name = self._site_of(line.domain)
             if isinstance(name, str):
                 self._at(line, name)
             else:
@@ -210,19 +216,28 @@ class Gates:
 
     def _make(self, name: str) -> Gate:
         by_name = self.by_name
-        for other in list(by_name)[:AT_ONCE] if len(by_name) >= REMEMBERED else ():
-            gate = by_name.pop(other)
-            if not (gate.lines or gate.site.in_flight or gate.shut or gate.troubled):
-                break
-            by_name[other] = gate  # in use: it is looked at again when all others were
+        if len(by_name) >= REMEMBERED:
+            self._forget_one()
         gate = by_name[name] = Gate(Site(name, self.terms.default))
         return gate
+
+    def _forget_one(self) -> None:
+        """
+        Forget a site that has no mail here; one that is left alone only if there are very many.
+        """
+        by_name = self.by_name
+        for name in list(islice(by_name, AT_ONCE)):
+            gate = by_name.pop(name)
+            if not (gate.lines or gate.site.in_flight or (gate.shut and len(by_name) < 2 * REMEMBERED)):
+                self.shut.pop(gate, None)
+                return
+            by_name[name] = gate  # in use: it is looked at again when all others were
 
     def _join(self, gate: Gate, domain: str) -> None:
         """
         Note that a destination leads to a gate, whose limits may be stricter for it.
         """
-        if len(gate.domains) >= REMEMBERED:
+        if len(gate.domains) >= DESTINATIONS:
             del gate.domains[next(iter(gate.domains))]
         gate.domains[domain] = None
         if not self.terms.plain:
@@ -240,13 +255,25 @@ class Gates:
         if line.gate is not gate:
             self._arrived(line, gate)
 
+    def _check_some(self, most: int) -> None:
+        """
+        Check some destinations of gates that are shut, others each time.
+        """
+        for gate in list(self.shut):
+            domains = list(islice((domain for domain in gate.domains if domain not in gate.lines), most))
+            self._check(gate, domains)
+            self.shut[gate] = self.shut.pop(gate)  # behind the others
+            most -= len(domains)
+            if not most:
+                return
+
     def _check(self, gate: Gate, domains: list[str]) -> None:
         """
         Forget those destinations that lead here no longer, so that their mail is found again; look at others next time.
         """
         for domain in domains:
             del gate.domains[domain]
-            name = self._sites.site_of(domain)
+            name = self._site_of(domain)
             if not isinstance(name, str) or name == gate.site.name:
                 gate.domains[domain] = None
             if not isinstance(name, str):
@@ -261,6 +288,13 @@ class Gates:
 
     async def _find(self, line: Line, asked: Awaitable[str]) -> None:
         self._at(line, await self._name(line.domain, asked))
+
+    def _site_of(self, domain: str) -> str | Awaitable[str]:
+        try:
+            return self._sites.site_of(domain)
+        except Exception:
+            log.failure("the site of {domain} could not be looked up", domain=domain)
+        return domain
 
     async def _name(self, domain: str, asked: Awaitable[str]) -> str:
         try:

@@ -51,7 +51,8 @@ class Gate:
     if nothing is known. `shut`: its breaker is not closed, so that little of its mail is kept in the window.
 
     `parked` are the lines that wait for the site, in their order; `called` is the one of them that was sent to try.
-    `why` is what held the last one, `until` when the next one is called.
+    `why` is what held the last one, `until` when the next one is called. `hastened` is when its mail became due since
+    it had recovered, `patience` for how many seconds that is enough.
     """
 
     site: Site
@@ -67,3 +68,5 @@ class Gate:
     called: Line | None = None
     why: Why | None = None
     until: float = 0.0
+    hastened: float = 0.0
+    patience: float = 0.0

@@ -68,7 +68,7 @@ class Overdue:
         for delivery in found:
             if (delivery.queue_id, delivery.domain) not in left and domains[delivery.domain].shut:
                 ends += self._end(delivery, domains[delivery.domain], now)
-        await DeferredList(ends)
+        await DeferredList(ends, consumeErrors=True)
         return bool(ends)
 
     def _end(self, delivery: Delivery, gate: Gate, now: float) -> Collection[Deferred[None]]:
@@ -80,7 +80,9 @@ class Overdue:
             window.lines.remove(entry)
         else:
             return ()
-        return (self._attempts.give_up(entry, left_alone(gate)),)
+        over: Deferred[None] = Deferred()  # who waits for it may be cancelled: what is being settled may not
+        self._attempts.give_up(entry, left_alone(gate)).addBoth(lambda _: over.callback(None))
+        return (over,)
 
 
 def left_alone(gate: Gate) -> TransientFailure:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from empath.config import schema
-from empath.errors import SpoolError, StorageError
+from empath.errors import StorageError
 from empath.interfaces import IAgent, IComponent, ISites, ISpool, IStorage
 from empath.mail.life import Attempt, AttemptEnded, Emit, MessageReceived, ReportQueued
 from empath.mail.message import Delivery, Message, Status
@@ -33,6 +32,7 @@ from empath.queue.lines import Lines
 from empath.queue.notes import Notes
 from empath.queue.overdue import Overdue
 from empath.queue.periodic import Periodic
+from empath.queue.recovery import Recovery
 from empath.queue.scan import Scan
 from empath.queue.settle import Decided, site_accepted
 from empath.queue.watchdog import Watchdog
@@ -61,11 +61,9 @@ class Queue:
         sites: ISites,
         storage: IStorage,
     ) -> None:
-        self.recoveries = 0
         self._spool = spool
         self._clock = clock
         self._emit = emit
-        self._errands: set[Deferred[None]] = set()
         self._section = section
         self._deciding = Deciding(section, report, clock, chance)
         self._notes = Notes(storage, clock.seconds)
@@ -74,6 +72,7 @@ class Queue:
         self._lines.total = self.gates.terms.total
         self.window = Window(section.max_active, self._lines)
         self.scan = Scan(spool, clock, self.window, self._dispatch)
+        self.recovery = Recovery(spool, clock, self.scan.wake)
         self.attempts = Attempts(
             spool,
             agent,
@@ -162,8 +161,7 @@ class Queue:
             periodic.stop()
         self.scan.stop()
         await self.attempts.drain(self._section.shutdown_timeout if timeout is None else timeout)
-        for errand in list(self._errands):
-            errand.cancel()
+        self.recovery.stop()
         self.gates.stop()
         self.gates.save()
         await self._notes.close()
@@ -211,6 +209,8 @@ class Queue:
         """
         if self._lines.by_domain.get(line.domain) is line:
             self._lines.move(line, gate)
+            if self.window.shed_line(line):
+                self.scan.wake()
             self.attempts.dispatch()
         else:
             line.gate = gate
@@ -243,34 +243,13 @@ class Queue:
         if entry.gate is not None:
             accepted = site_accepted(outcomes, entry.told)
             if accepted is not None and self._lines.judge(entry.gate, accepted):
-                self._recovered(entry.gate)
+                self.recovery.recovered(entry.gate)
         attempt.results = results
         self._emit(AttemptEnded(message, delivery, attempt, results))
         if settlement.report is not None:
             self._emit(MessageReceived(settlement.report, None, 0.0))
             self._emit(ReportQueued(message, settlement.report, worst(notices)))
             self.fresh(settlement.report, settlement.report_deliveries)
-
-    def _recovered(self, gate: Gate) -> None:
-        """
-        Let everything that waits for a site go now that it takes mail again.
-        """
-        self.recoveries += 1
-        errand = Deferred.fromCoroutine(self._hasten(gate.site.name, tuple(gate.domains)))
-        if not errand.called:
-            self._errands.add(errand)
-            errand.addBoth(lambda _: self._errands.discard(errand))
-
-    async def _hasten(self, site: str, domains: tuple[str, ...]) -> None:
-        try:
-            count = await self._spool.hasten(domains, self._clock.seconds())
-        except CancelledError:
-            return  # stopping
-        except SpoolError as error:
-            log.warn("{site} works again, but its mail waits on: {error}", site=site, error=error)
-        else:
-            log.info("{site} works again: {count} deliveries are due", site=site, count=count)
-            self.scan.wake()
 
     async def _expire_kept(self) -> None:
         await self._spool.expire_kept(self._clock.seconds())

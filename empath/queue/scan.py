@@ -115,8 +115,9 @@ class Scan:
 
     async def _round(self) -> None:
         self.rounds += 1
+        refused: set[str] = set()
         try:
-            while await self._more():
+            while await self._more(refused):
                 pass
             upcoming = await self._spool.next_due(self._asked)
             if upcoming is not None:
@@ -128,12 +129,13 @@ class Scan:
         except Exception:
             log.failure("the search for due mail failed")
 
-    async def _more(self) -> bool:
+    async def _more(self, refused: set[str]) -> bool:
         """
         Take one batch of due deliveries into the window; tells whether there may be more that have a place.
 
         The spool does not know what is active, so the batch is as much greater as the window has entries of those
-        destinations: it always reaches beyond them.
+        destinations: it always reaches beyond them. Destinations that turned out to have no place are `refused`, and
+        not asked for again in this round; where there were only such, more is asked for at a time.
         """
         window = self._window
         room = window.room
@@ -142,19 +144,19 @@ class Scan:
             window.crowded = True
             return False
         skip, others = window.full()
-        limit = others + min(room, max(BATCH, others))
+        limit = max(others + min(room, max(BATCH, others)), min(len(refused), window.max_active))
         left = window.watch()
         try:
-            found = await self._spool.due(self._asked, limit, skip)
+            found = await self._spool.due(self._asked, limit, skip | refused)
         finally:
             window.unwatch(left)
         if self._stopped:
             return False
-        new = self._take(found, left)
+        new = self._take(found, left, refused)
         self._dispatch()
         return new > 0 and len(found) >= limit
 
-    def _take(self, found: list[Delivery], left: set[Key]) -> int:
+    def _take(self, found: list[Delivery], left: set[Key], refused: set[str]) -> int:
         """
         Offer what was found to the window, the more urgent first (RFC 6710), so that they get what room there is; tells
         how many deliveries it did not hold before.
@@ -167,7 +169,8 @@ class Scan:
             if delivery.status is Status.HELD or key in left or key in window.active:
                 continue
             new += 1
-            window.admit(delivery, None, self._asked)
+            if not window.admit(delivery, None, self._asked):
+                refused.add(delivery.domain)
             if any(state.status is Status.RETRY and not state.host for state in delivery.recipients):
                 window.lines.suppose_trouble(delivery.domain)
         return new

@@ -96,7 +96,7 @@ def site_accepted(outcomes: tuple[Outcome, ...], told: Told = Told.NOTHING) -> b
     """
     if any(isinstance(outcome, Success) for outcome in outcomes):
         return True
-    if told is not Told.SLOW_DOWN and any(map(_speaks_against, outcomes)):
+    if told is Told.UNREACHABLE or (told is not Told.SLOW_DOWN and any(map(_speaks_against, outcomes))):
         return False
     return None
 

@@ -138,6 +138,20 @@ class Window:
         gate.overflow = gate.entries
         return wanted or self.crowded
 
+    def shed_line(self, line: Line) -> bool:
+        """
+        Leave to the spool what a line that came to another gate has beyond what there is room for; otherwise as `shed`.
+        """
+        gate = line.gate
+        spare = gate.entries - KEPT if gate.shut else (gate.entries - self.room) // 2
+        wanted = False
+        while spare > 0 and line.waiting:
+            spare -= 1
+            self.lines.ready -= 1
+            wanted |= self.release(line.waiting.pop())
+            gate.overflow = gate.entries
+        return wanted
+
     def full(self) -> tuple[set[str], int]:
         """
         Tell which destinations have no room for more, and how many entries the others have.

@@ -213,7 +213,8 @@ class FakeSites:
     def answer(self) -> None:
         asked, self.asked = self.asked, []
         for domain, waiting in asked:
-            waiting.callback(self.sites.get(domain, domain))
+            if not waiting.called:  # by a stop
+                waiting.callback(self.sites.get(domain, domain))
 
 
 @implementer(IStorage)

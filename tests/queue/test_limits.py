@@ -320,7 +320,7 @@ class BreakerTests(LimitCase):
         self.pass_time(3, 1.0)
         self.assertEqual([state for _, _, state in self.moves()], ["open", "half-open", "closed"])
         self.assertEqual(self.spool.deliveries, {})
-        self.assertEqual(self.queue.recoveries, 1)
+        self.assertEqual(self.queue.recovery.count, 1)
 
     def test_all_destinations_of_the_site_recover(self) -> None:
         """

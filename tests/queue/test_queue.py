@@ -421,7 +421,7 @@ class FairnessTests(QueueCase):
         self.pass_time(1)
         self.assertEqual(len(self.agent.calls), 7)
         self.assertEqual(self.spool.calls.count("hasten"), 1)
-        self.assertEqual(self.queue.recoveries, 1)
+        self.assertEqual(self.queue.recovery.count, 1)
 
     def test_greylisting_is_no_trouble_of_the_site(self) -> None:
         """
@@ -489,7 +489,7 @@ class RestartTests(QueueCase):
         self.queue.start()
         self.pass_time(1, 0.5)
         self.assertEqual(self.spool.deliveries, {})
-        self.assertEqual(self.queue.recoveries, 1)
+        self.assertEqual(self.queue.recovery.count, 1)
 
     def test_a_message_that_is_gone_is_dropped(self) -> None:
         """

@@ -81,7 +81,7 @@ class ReleaseTests(Started):
         self.accept(1, "a@x.example")
         self.released(2, "b@x.example", after=1000.0)
         self.pass_time(60)
-        self.assertEqual(self.queue.recoveries, 1)
+        self.assertEqual(self.queue.recovery.count, 1)
         self.assertEqual(len(self.agent.calls), 2)
 
     def test_its_patience_begins_with_its_release(self) -> None:
