@@ -141,17 +141,15 @@ class Site:
                 self._pace.accepted(now)
                 return ()
             return self._accepted(now)
-        changes: tuple[Change, ...] = ()
         if told is Told.NOTHING:
             self._pace.ended()
             return ()
         if told is Told.SLOW_DOWN and self._shaping:
-            changed = self._pace.slow_down(now, in_flight, pause)
+            changes = self._slowed(now, in_flight, pause, reason)
         else:
-            changes = (BreakerChange(State.OPEN, reason),) if self.breaker.failed(now) else ()
-            changed = self._shaping and self._pace.unreachable(now, in_flight)
+            changes = self._failed(now, in_flight, reason)
         self._settle()
-        return (*changes, PaceChange(*self.shaped, reason)) if changed else changes
+        return changes
 
     def reset(self, now: float) -> tuple[Change, ...]:
         """
@@ -193,6 +191,23 @@ class Site:
         Note whether only the number of connections limits it: the usual case, which has to cost nothing.
         """
         self._calm = not (self._bucket.limited or self._pace.limits or self.breaker.state is not State.CLOSED)
+
+    def _slowed(self, now: float, in_flight: int, pause: float, reason: str) -> tuple[Change, ...]:
+        if not self._pace.slow_down(now, in_flight, pause):
+            return ()
+        return (PaceChange(*self.shaped, f"{reason}; nothing for {pause:g} s" if pause else reason),)
+
+    def _failed(self, now: float, in_flight: int, reason: str) -> tuple[Change, ...]:
+        """
+        Count a failure. That a site which has the least already gets no more is no news.
+        """
+        changes: tuple[Change, ...] = ()
+        if self.breaker.failed(now):
+            changes = (BreakerChange(State.OPEN, f"{reason}; its mail waits for {self.breaker.until - now:g} s"),)
+        before = self.shaped
+        if self._shaping and self._pace.unreachable(now, in_flight) and self.shaped != before:
+            return (*changes, PaceChange(*self.shaped, reason))
+        return changes
 
     def _accepted(self, now: float) -> tuple[Change, ...]:
         recovered, lifted = self.breaker.succeeded(now), self._pace.accepted(now)

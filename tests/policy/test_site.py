@@ -116,7 +116,7 @@ class BreakerTests(SynchronousTestCase):
         made = site(Limits(shaping=False))
         self.assertEqual(failed(made, 4), ())
         self.assertTrue(made.failing)
-        self.assertEqual(failed(made, 1), (BreakerChange(State.OPEN, "cannot connect"),))
+        self.assertEqual(failed(made, 1), (BreakerChange(State.OPEN, "cannot connect; its mail waits for 300 s"),))
         hold = made.hold(NOW + 299.0)
         assert hold is not None
         self.assertEqual((hold.why, hold.until), (Why.BREAKER, NOW + 300.0))
@@ -156,7 +156,10 @@ class BreakerTests(SynchronousTestCase):
         self.assertEqual((made.failing, made.breaker.state), (False, State.CLOSED))
         made = site(Limits(threshold=1, shaping=False))
         made.begin(NOW)
-        self.assertEqual(made.ended(NOW, Told.SLOW_DOWN, 60.0, "slow down"), (BreakerChange(State.OPEN, "slow down"),))
+        self.assertEqual(
+            made.ended(NOW, Told.SLOW_DOWN, 60.0, "slow down"),
+            (BreakerChange(State.OPEN, "slow down; its mail waits for 300 s"),),
+        )
 
     def test_an_operator_can_reset_it(self) -> None:
         """
@@ -235,6 +238,24 @@ class ShapingTests(SynchronousTestCase):
         )
         self.assertIs(made.dump(), None)
 
+    def test_a_pause_is_told(self) -> None:
+        """
+        With how long it is.
+        """
+        (change,) = self.busy().ended(NOW, Told.SLOW_DOWN, 300.0, "421 blocked")
+        self.assertEqual(change.detail, "421 blocked; nothing for 300 s")
+
+    def test_what_does_not_change_is_not_told(self) -> None:
+        """
+        A site that never answers has the least after its first failure, and each later try makes it no less.
+        """
+        made = site(Limits(threshold=1, timeout=10.0))
+        told = []
+        for at in (0.0, 10.0, 20.0):
+            made.begin(NOW + at)
+            told += made.ended(NOW + at, Told.UNREACHABLE, 0.0, "lost")
+        self.assertEqual([type(each) for each in told].count(PaceChange), 1)
+
     def test_failures_count_for_both(self) -> None:
         """
         A site that cannot be reached gets fewer at a time, and in the end nothing.
@@ -243,7 +264,10 @@ class ShapingTests(SynchronousTestCase):
         for _ in range(8):
             made.begin(NOW)
         self.assertEqual(made.ended(NOW, Told.UNREACHABLE, 0.0, "lost"), (PaceChange(4, None, "lost"),))
-        self.assertEqual(made.ended(NOW, Told.UNREACHABLE, 0.0, "lost"), (BreakerChange(State.OPEN, "lost"),))
+        self.assertEqual(
+            made.ended(NOW, Told.UNREACHABLE, 0.0, "lost"),
+            (BreakerChange(State.OPEN, "lost; its mail waits for 300 s"),),
+        )
 
 
 class LivelinessTests(SynchronousTestCase):
