@@ -84,8 +84,17 @@ class Assurances:
             None if mx is None else mx.security,
             (mx.canonical,) if mx is not None and mx.secure and mx.canonical else (),
             sts,
+            self._unsure(domain, wish, mx, sts),
             self.collected,
         )
+
+    def _unsure(self, domain: str, wish: Wish, mx: Answer | None, sts: StsPolicy | None) -> bool:
+        """
+        Tell whether a policy may vouch for hosts later on; asked only where mail bounces without one.
+        """
+        if mx is None or sts is not None or wish is not Wish.REQUIRE or self._policies is None or not self.mta_sts:
+            return False
+        return self._policies.unsure(domain)
 
     async def _tlsa(self, host: str, port: int, answers: Sequence[Answer]) -> Tlsa | Barred | None:
         """

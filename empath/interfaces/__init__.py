@@ -178,6 +178,11 @@ class IStsPolicies(Interface):
         that takes long to fetch, unless who asks is `patient`.
         """
 
+    def unsure(domain: str) -> bool:
+        """
+        Tell whether a domain for which there is no policy may have one all the same, that cannot be had now.
+        """
+
 
 class ISites(Interface):
     """

@@ -23,6 +23,9 @@ UNSECURED: Final = PermanentFailure(
     Reply(550, "5.7.30", ("the sender requires TLS, and nothing vouches for the names of the domain's hosts",)),
     Scope.HOST,
 )
+NOT_KNOWN_YET: Final = TransientFailure(
+    Reply(451, "4.7.5", ("the sender requires TLS, and the domain's MTA-STS policy cannot be had now",)), Scope.HOST
+)
 
 
 @attrs.frozen(slots=True)
@@ -77,7 +80,8 @@ class Destination:
 
     `encrypted`: our operator wants TLS whatever the policy is; `lowered`: certificates that are not valid are accepted.
     `mx` is DNSSEC's word on how the hosts were found, None where the operator named them; `aliases` are secure names
-    that the domain is an alias of. `collected`: failures without consequence are to be found, for reports.
+    that the domain is an alias of. `unsure`: there may be an MTA-STS policy that could not be had. `collected`: failures
+    without consequence are to be found, for reports.
     """
 
     domain: str
@@ -88,6 +92,7 @@ class Destination:
     mx: Security | None = None
     aliases: tuple[str, ...] = ()
     sts: StsPolicy | None = None
+    unsure: bool = False
     collected: bool = False
 
     @property
@@ -208,7 +213,7 @@ def _barred(to: Destination, host: str, tlsa: Tlsa | Barred | None, sts: StsPoli
     if isinstance(tlsa, Barred):
         return tlsa
     if to.wish is Wish.REQUIRE and not _named(to, host):
-        return Barred(UNSECURED)
+        return Barred(NOT_KNOWN_YET if to.unsure else UNSECURED)
     if sts is None or sts.mode is not Mode.ENFORCE or sts.allows(host):
         return None
     return None if _usable(tlsa) and to.mx is Security.SECURE else _unlisted(to.domain, host)

@@ -36,8 +36,10 @@ TESTING = attrs.evolve(ENFORCE, mode=Mode.TESTING)
 @implementer(IStsPolicies)
 class Policies:
     """
-    One policy for all domains; `slow` ones come later.
+    One policy for all domains; `slow` ones come later. `doubtful`: there may be another one.
     """
+
+    doubtful = False
 
     def __init__(self, policy: StsPolicy | None, slow: bool = False) -> None:
         self.policy = policy
@@ -53,6 +55,9 @@ class Policies:
         waiting: Deferred[StsPolicy | None] = Deferred()
         waiting.callback(self.policy)
         return waiting
+
+    def unsure(self, domain: str) -> bool:
+        return self.doubtful
 
 
 class DemandsCase(SynchronousTestCase):
@@ -450,6 +455,18 @@ class WishTests(DemandsCase):
         self.collect(world)
         self.assertEqual(world.deliver(self.wishing(REQUIRE_TLS)), BOUNCED)
         self.assertEqual((world.reactor.connectors, self.told), ([], []))
+
+    def test_policies_that_cannot_be_had(self) -> None:
+        """
+        Where an MTA-STS policy may vouch for hosts later on, mail waits for it, rather than to bounce.
+        """
+        for doubtful, becomes in ((True, BARRED), (False, BOUNCED)):
+            policies = Policies(None)
+            policies.doubtful = doubtful
+            world = self.world("opportunistic", policies)
+            self.secure(world, "example.org", "MX", mx=(MxRecord(10, "mx1.example.org"),), security=Security.INSECURE)
+            self.assertEqual(world.deliver(self.wishing(REQUIRE_TLS)), becomes)
+            self.assertEqual(world.deliver(), SENT)
 
     def test_slow_policies(self) -> None:
         """

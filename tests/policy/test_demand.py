@@ -14,6 +14,7 @@ from empath.mail.outcome import PermanentFailure, Scope, TransientFailure
 from empath.mail.reply import Reply
 from empath.mail.wish import Wish
 from empath.policy.demand import (
+    NOT_KNOWN_YET,
     UNSECURED,
     Assurance,
     Barred,
@@ -247,6 +248,7 @@ class DemandTests(SynchronousTestCase):
             known: dict[str, Any] = {"wish": Wish.REQUIRE, "mx": mx}
             for sts in (None, NO_MORE, TESTING_ELSEWHERE):
                 self.assertEqual(self.of(Policy.OPPORTUNISTIC, sts=sts, **known).barred, Barred(UNSECURED))
+            self.assertEqual(self.of(Policy.OPPORTUNISTIC, unsure=True, **known).barred, Barred(NOT_KNOWN_YET))
             for sts in (ENFORCE, TESTING):
                 self.assertIsNone(self.of(Policy.DISABLED, sts=sts, **known).barred)
             self.assertIsNone(self.of(Policy.OPPORTUNISTIC, host=DOMAIN, **known).barred)

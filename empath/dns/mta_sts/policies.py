@@ -93,6 +93,15 @@ class StsPolicies:
         self._launch(domain, asked, flight)
         return caller
 
+    def unsure(self, domain: str) -> bool:
+        """
+        As `IStsPolicies.unsure`: a record announces one, or cannot be looked up.
+        """
+        if not _is_host(domain) or self._kept.find(domain, self._clock.seconds()) is not None:
+            return False
+        asked = self._look_up(domain)
+        return not isinstance(asked, Answer) or asked.found is Found.FAILED or bool(_announced(asked))
+
     async def restore(self) -> None:
         """
         Fetch what was stored.

@@ -275,6 +275,24 @@ class FailureTests(PolicyCase):
             ("example.org", "sts", (), (), "", FETCH_ERROR, "the answer is 404"),
         )
 
+    def test_unsure(self) -> None:
+        """
+        Whether there is one nobody knows where a record announces what cannot be fetched, or cannot be looked up.
+        """
+        self.assertFalse(self.policies.unsure("example.org"))
+        self.record()
+        self.outcomes = [TROUBLE, policy("2", "version: STSv1\nmode: none\nmax_age: 86400")]
+        self.ask()
+        self.assertTrue(self.policies.unsure("example.org"))
+        self.record("2")
+        self.ask()
+        self.assertFalse(self.policies.unsure("example.org"))
+        self.resolver.fail("_mta-sts.example.net", "TXT")
+        self.assertTrue(self.policies.unsure("example.net"))
+        self.assertFalse(self.policies.unsure("[192.0.2.1]"))
+        self.resolver.slow = True
+        self.assertTrue(self.policies.unsure("example.com"))
+
     def test_five_minutes_of_peace(self) -> None:
         """
         The same record is not tried again before; another one is.
