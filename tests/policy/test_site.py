@@ -250,7 +250,7 @@ class ShapingTests(SynchronousTestCase):
         A site that never answers has the least after its first failure, and each later try makes it no less.
         """
         made = site(Limits(threshold=1, timeout=10.0))
-        told = []
+        told: list[Change] = []
         for at in (0.0, 10.0, 20.0):
             made.begin(NOW + at)
             told += made.ended(NOW + at, Told.UNREACHABLE, 0.0, "lost")
