@@ -80,8 +80,8 @@ class Destination:
 
     `encrypted`: our operator wants TLS whatever the policy is; `lowered`: certificates that are not valid are accepted.
     `mx` is DNSSEC's word on how the hosts were found, None where the operator named them; `aliases` are secure names
-    that the domain is an alias of. `unsure`: there may be an MTA-STS policy that could not be had. `collected`: failures
-    without consequence are to be found, for reports.
+    that the domain is an alias of. `unsure`: there may be an MTA-STS policy that could not be had. `collected`:
+    failures without consequence are to be found, for reports.
     """
 
     domain: str
