@@ -50,7 +50,7 @@ class Recovery:
         errand = Deferred.fromCoroutine(self._hasten(gate))
         if not errand.called:
             self._errands[gate] = errand
-            errand.addBoth(lambda _: self._errands.pop(gate, None))
+            errand.addBoth(self._over, gate)
 
     def stop(self) -> None:
         """
@@ -58,6 +58,9 @@ class Recovery:
         """
         for errand in list(self._errands.values()):
             errand.cancel()
+
+    def _over(self, _: object, gate: Gate) -> None:
+        del self._errands[gate]
 
     async def _hasten(self, gate: Gate) -> None:
         site = gate.site.name
