@@ -479,6 +479,24 @@ class WishTests(DemandsCase):
         world.deliver(self.wishing(REQUIRE_TLS))
         self.assertTrue(policies.patient)
 
+    def test_nobody_shares_a_connection_that_proved_less(self) -> None:
+        """
+        Idle connections to the same host serve only who demands the very same; other TLSA records are another demand.
+        """
+        world = self.world()
+        self.tlsa(world, "mx1.example.org", tlsa(self.shown.chain[0]))
+        usual, sent = message(), []
+        for carried in (self.wishing(TLS_REQUIRED), usual, self.wishing(REQUIRE_TLS)):
+            for _ in range(2):
+                self.assertEqual(world.deliver(carried), SENT)
+            sent.append(len(world.mx1.transports))
+        self.assertEqual(sent, [1, 2, 3])
+        self.tlsa(world, "mx1.example.org", tlsa(self.other.chain[0]))
+        self.assertEqual(world.deliver(usual), SENT_2)
+        self.assertEqual(world.deliver(self.wishing(REQUIRE_TLS)), SENT_2)
+        self.assertEqual(world.deliver(self.wishing(TLS_REQUIRED)), SENT)
+        self.assertEqual(len(world.mx1.transports), 5)
+
     def test_tls_required_no(self) -> None:
         """
         TLS-Required: No goes where the recipients' domain would not have it.

@@ -47,7 +47,8 @@ class Flight:
         self.slow = True
         waiting, self.waiting = self.waiting, []
         for caller in waiting:
-            caller.callback(in_force(kept))
+            if not caller.called:  # one of them may have cancelled others
+                caller.callback(in_force(kept))
 
     def tell(self, kept: Kept | None) -> None:
         """

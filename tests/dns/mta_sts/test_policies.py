@@ -607,6 +607,21 @@ class StopTests(PolicyCase):
         self.refresh()
         self.assertEqual((len(self.fetched), self.events), (1, []))
 
+    def test_one_who_waits_cancels_another(self) -> None:
+        """
+        As they are told; nobody is told twice.
+        """
+        self.record()
+        fetching: Deferred[StsPolicy | Unusable] = Deferred()
+        self.outcomes = [fetching]
+        first, second, third = self.wait(), self.wait(), self.wait(patient=True)
+        first.addCallback(lambda _: (second.cancel(), third.cancel()))
+        fetching.callback(policy())
+        self.successResultOf(first)
+        for each in (second, third):
+            self.failureResultOf(each, CancelledError)
+        self.assertEqual(self.at_once(), policy())
+
     def test_what_is_in_memory_is_still_told(self) -> None:
         """
         Without a look at its record.
