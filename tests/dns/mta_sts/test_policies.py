@@ -615,9 +615,15 @@ class StopTests(PolicyCase):
         fetching: Deferred[StsPolicy | Unusable] = Deferred()
         self.outcomes = [fetching]
         first, second, third = self.wait(), self.wait(), self.wait(patient=True)
-        first.addCallback(lambda _: (second.cancel(), third.cancel()))
+
+        def leave(told: StsPolicy | None) -> StsPolicy | None:
+            second.cancel()
+            third.cancel()
+            return told
+
+        first.addCallback(leave)
         fetching.callback(policy())
-        self.successResultOf(first)
+        self.assertEqual(self.successResultOf(first), policy())
         for each in (second, third):
             self.failureResultOf(each, CancelledError)
         self.assertEqual(self.at_once(), policy())
