@@ -17,7 +17,7 @@ from empath.mail.message import Delivery
 from empath.mail.outcome import Scope, TransientFailure
 from empath.mail.reply import Reply
 from empath.queue.attempts import Attempts
-from empath.queue.entry import Place
+from empath.queue.entry import Key, Place
 from empath.queue.gates import Gates
 from empath.queue.line import Gate
 from empath.queue.window import Window
@@ -48,31 +48,35 @@ class Overdue:
 
     async def look(self) -> None:
         """
-        One round: give all of it its end.
+        One round: give each its end, once; what cannot be read now has its turn in the next round.
         """
         domains = {domain: gate for gate in self._gates.shut for domain in gate.domains}
-        while domains and self._attempts.open and await self._some(domains):
-            pass
+        tried: set[Key] = set()
+        stuck: set[Key] = set()
+        more = bool(domains)
+        while more and self._attempts.open:
+            found = await self._find(domains, AT_ONCE + len(stuck))
+            again = {key for key in found if key in tried} - stuck
+            stuck |= again
+            tried = found.keys() - stuck
+            await DeferredList([over for key in tried for over in self._end(*found[key])], consumeErrors=True)
+            more = bool(tried or again)
 
-    async def _some(self, domains: dict[str, Gate]) -> bool:
+    async def _find(self, domains: dict[str, Gate], limit: int) -> dict[Key, tuple[Delivery, Gate]]:
         """
-        Give some their ends; tells whether there were any.
+        Ask the spool for some whose site is still left alone.
         """
         now = self._clock.seconds()
         left = self._window.watch()
         try:
-            found = await self._spool.overdue(now - self.expiration, now, tuple(domains), AT_ONCE)
+            found = await self._spool.overdue(now - self.expiration, now, tuple(domains), limit)
         finally:
             self._window.unwatch(left)
-        ends: list[Deferred[None]] = []
-        for delivery in found:
-            if (delivery.queue_id, delivery.domain) not in left and domains[delivery.domain].shut:
-                ends += self._end(delivery, domains[delivery.domain], now)
-        await DeferredList(ends, consumeErrors=True)
-        return bool(ends)
+        keys = {(each.queue_id, each.domain): (each, domains[each.domain]) for each in found}
+        return {key: told for key, told in keys.items() if key not in left and told[1].shut}
 
-    def _end(self, delivery: Delivery, gate: Gate, now: float) -> Collection[Deferred[None]]:
-        window = self._window
+    def _end(self, delivery: Delivery, gate: Gate) -> Collection[Deferred[None]]:
+        window, now = self._window, self._clock.seconds()
         entry = window.active.get((delivery.queue_id, delivery.domain))
         if entry is None:
             entry = window.enter(delivery, None, window.lines.line(delivery.domain), now)
