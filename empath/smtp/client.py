@@ -15,7 +15,7 @@ from empath.mail.reply import Reply
 from empath.smtp import client_findings as findings
 from empath.smtp.client_carriage import CARRIAGE, Carriage
 from empath.smtp.client_events import Consignment, Event, State, Trouble
-from empath.smtp.client_opening import OPENING
+from empath.smtp.client_opening import OPENING, QUIT
 from empath.smtp.reply_reader import Garbled
 
 _SHUTTING_DOWN: Final = 421
@@ -45,14 +45,16 @@ class ClientSession(Carriage):
                 self._answered(reply)
         return self._told()
 
-    def begin(self, consignment: Consignment, host: str = "") -> list[Event]:
+    def begin(self, consignment: Consignment, host: str = "", *, last: bool = False) -> list[Event]:
         """
-        Begin a transaction; only when READY. `host` is the server's name in its outcomes, by default the terms'.
+        Begin a transaction; only when READY. `host` is the server's name in its outcomes, by default the terms'. No
+        other one follows the `last` one.
 
         With PIPELINING (RFC 2920) all commands go at once, otherwise each waits for the reply to the one before.
         """
         if self.state is not State.READY:
             raise RuntimeError(f"no transaction can begin in {self.state}")
+        self._last = last
         self._begin(consignment, host)
         return self._told()
 
@@ -93,12 +95,17 @@ class ClientSession(Carriage):
 
     def end_content(self) -> bytes:
         """
-        Give the final dot as it goes over the wire; only in CONTENT.
+        Give the final dot as it goes over the wire; only in CONTENT. QUIT goes with that of the last transaction, for
+        which PIPELINING has a place behind any content (RFC 2920 §3.1): what is said to both is worth one wait.
         """
         if self.state is not State.CONTENT:
             raise RuntimeError(f"no content is wanted in {self.state}")
         self.state = State.DOT
-        return self._encoder.finish()
+        end = self._encoder.finish()
+        if not (self._last and self.offer.pipelining):
+            return end
+        self._leaving = True
+        return end + QUIT
 
     def connection_lost(self) -> list[Event]:
         """
@@ -132,7 +139,7 @@ class ClientSession(Carriage):
         """
         Say QUIT; only when READY.
         """
-        self._say(b"QUIT\r\n", State.QUIT)
+        self._say(QUIT, State.QUIT)
 
     def _answered(self, reply: Reply) -> None:
         """

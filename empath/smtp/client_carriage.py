@@ -25,11 +25,12 @@ class Carriage(Opening):
     the server offers it.
     """
 
-    __slots__ = ("_chunks", "_dirty", "_encoder", "_mail", "_transfer")
+    __slots__ = ("_chunks", "_dirty", "_encoder", "_last", "_leaving", "_mail", "_transfer")
 
     def __init__(self, terms: Terms) -> None:
         super().__init__(terms)
         self._dirty = False
+        self._last = self._leaving = False  # no transaction follows this one; QUIT went with its final dot
         self._mail = b""
         self._transfer: Transfer | None = None
         self._chunks: Chunks | None = None
@@ -110,12 +111,15 @@ class Carriage(Opening):
 
     def _content_wanted(self, _reply: Reply) -> None:
         """
-        Ask for the content. Where no recipient was accepted there is none to send: the dot alone (RFC 2920 §3.1).
+        Ask for the content. Where no recipient was accepted there is none to send: the dot alone (RFC 2920 §3.1). What
+        was said before that can be no answer to it, and all later answers would be to something else.
         """
         if self._carried.accepted:
             self.state = State.CONTENT
             self._encoder = DotEncoder()
             self._events.append(ContentWanted())
+        elif self._reader.residue:
+            self._end(findings.garbled(self.state, "a reply to what was not said yet"), Trouble.GARBLED)
         else:
             self._say(b".\r\n", State.DOT)
 
@@ -220,7 +224,7 @@ class Carriage(Opening):
     def _end_transaction(self) -> None:
         self._events.append(self._carried.ended())
         self._transfer = None
-        self.state = State.READY
+        self.state = State.QUIT if self._leaving else State.READY
 
     def _end(self, failure: TransientFailure, trouble: Trouble) -> None:
         """

@@ -15,6 +15,8 @@ from empath.smtp.client_offer import NOTHING, Offer, read_offer
 from empath.smtp.reply_reader import ReplyReader
 from empath.smtp.sasl import login
 
+QUIT: Final = b"QUIT\r\n"
+
 
 class Opening:
     """
@@ -127,7 +129,7 @@ class Opening:
         End the session, politely: nothing else is under way.
         """
         self._events.append(SessionEnded(failure, trouble))
-        self._say(b"QUIT\r\n", State.QUIT)
+        self._say(QUIT, State.QUIT)
 
     def _end(self, failure: TransientFailure, trouble: Trouble) -> None:
         """

@@ -103,11 +103,11 @@ class Driver:
             begin = len(self.content) - session.left
             self.written += session.content(self.content[begin : begin + room])
 
-    def begin(self, carried: Consignment) -> Driver:
+    def begin(self, carried: Consignment, *, last: bool = False) -> Driver:
         """
         Begin a transaction.
         """
-        self.act(self.session.begin(carried))
+        self.act(self.session.begin(carried, last=last))
         return self
 
     def opened(self, ehlo: bytes = PIPELINING) -> Driver:

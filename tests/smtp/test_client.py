@@ -100,6 +100,51 @@ class TransactionTests(SynchronousTestCase):
         driver.say(b"250 thanks\r\n")
         self.assertEqual(driver.codes(), ["PermanentFailure 550"])
 
+    def test_answered_before_it_was_asked(self) -> None:
+        """
+        More than 354 to a dot that was not sent yet ends the session: every later answer would be to something else.
+        """
+        driver = Driver().opened().begin(consignment()).say(b"250 a\r\n450 b\r\n354 go\r\n552 no\r\n")
+        self.assertEqual((driver.written, driver.codes()), (SAID, ["TransientFailure 450"]))
+        self.assertIs(driver.over().trouble, Trouble.GARBLED)
+
+    def test_last(self) -> None:
+        """
+        QUIT goes with the last transaction's content (RFC 2920 §3.1), whose outcome does not depend on what follows.
+        """
+        for tail in (b"", b"221 bye\r\n", b"500 what\r\n"):
+            driver = Driver().opened()
+            driver.begin(consignment(), last=True).say(b"250 a\r\n250 b\r\n354 go\r\n")
+            self.assertTrue(driver.written.endswith(b"\r\n.\r\nQUIT\r\n"))
+            self.assertIs(driver.session.state, State.DOT)
+            driver.say(b"250 taken\r\n" + tail)
+            self.assertEqual(driver.codes(), ["Success 250"])
+            self.assertIs(driver.session.state, State.CLOSED if tail else State.QUIT)
+            self.assertEqual(driver.events[2:], [Goodbye()] if tail else [])
+
+    def test_last_and_lost(self) -> None:
+        """
+        A connection that ends before the content is answered is an unknown outcome; after that it has had its end.
+        """
+        asked = b"250 a\r\n250 b\r\n354 go\r\n"
+        driver = Driver().opened().begin(consignment(), last=True).say(asked)
+        driver.act(driver.session.connection_lost())
+        self.assertEqual(driver.codes(), ["TransientFailure 421"])
+        driver = Driver().opened().begin(consignment(), last=True).say(asked, b"250 taken\r\n")
+        driver.act(driver.session.connection_lost())
+        self.assertEqual((driver.codes(), driver.events[2:]), (["Success 250"], [Goodbye()]))
+
+    def test_last_without_pipelining(self) -> None:
+        """
+        A server that knows no PIPELINING hears one thing at a time; and one that wants no content may be asked again.
+        """
+        driver = Driver().opened(PLAIN).begin(consignment(), last=True).say(b"250 a\r\n", b"250 b\r\n", b"354 go\r\n")
+        self.assertNotIn(b"QUIT", driver.written)
+        driver.say(b"250 taken\r\n")
+        self.assertIs(driver.session.state, State.READY)
+        driver = Driver().opened().begin(consignment(), last=True).say(b"250 a\r\n550 b\r\n554 none\r\n")
+        self.assertIs(driver.session.state, State.READY)
+
     def test_sender_refused(self) -> None:
         """
         A refused MAIL decides for all; the replies to what was pipelined behind it are waited for and ignored.
