@@ -52,19 +52,26 @@ class PromptWriter:
             self._transport.write(data[sent:])
             self._wait()
 
-    def secured(self) -> None:
+    @property
+    def direct(self) -> bool:
         """
-        TLS has begun: from now on every byte goes through the transport.
+        Whether the next byte goes straight to the socket.
+        """
+        return not (self._socket is None or self._waiting or self._streaming)
+
+    def secured(self, transport: ITransport | None = None) -> None:
+        """
+        TLS has begun: from now on every byte goes through the transport, or the one that has taken its place.
         """
         self._socket = None
+        if transport is not None:
+            self._transport = cast("IConsumer", transport)
 
     def begin_stream(self, drained: Callable[[], None]) -> None:
         """
         Begin a long run of writes; `drained` is called each time `paused` becomes false again.
         """
-        if self._waiting:
-            self._waiting = False
-            self._transport.unregisterProducer()
+        self._settle()
         self._streaming = True
         self._drained = drained
         self._transport.registerProducer(self, True)
@@ -81,6 +88,14 @@ class PromptWriter:
         self._transport.unregisterProducer()
         if self._socket is not None:
             self._wait()
+
+    def _settle(self) -> None:
+        """
+        Wait for the transport no more.
+        """
+        if self._waiting:
+            self._waiting = False
+            self._transport.unregisterProducer()
 
     def _wait(self) -> None:
         """
@@ -100,9 +115,8 @@ class PromptWriter:
             self.paused = False
             if self._drained is not None:
                 self._drained()
-        elif self._waiting:
-            self._waiting = False
-            self._transport.unregisterProducer()
+        else:
+            self._settle()
 
     def pauseProducing(self) -> None:
         """
