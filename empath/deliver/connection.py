@@ -16,7 +16,6 @@ from twisted.internet.interfaces import (
     IHandshakeListener,
     IReactorTime,
     ITCPTransport,
-    ITLSTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from zope.interface import implementer
@@ -29,6 +28,7 @@ from empath.deliver.step_time import StepTime
 from empath.deliver.streaming import OpenBody, Streaming
 from empath.deliver.target import Target
 from empath.mail.message import Message
+from empath.net.prompt_tls import begin_tls, part
 from empath.net.writer import PromptWriter
 from empath.smtp.client import ClientSession
 from empath.smtp.client_events import (
@@ -108,11 +108,17 @@ class Connection(Protocol):
         return self.session.state is State.READY
 
     def transact(
-        self, consignment: Consignment, host: str, message: Message, open_body: OpenBody | None = None
+        self,
+        consignment: Consignment,
+        host: str,
+        message: Message,
+        open_body: OpenBody | None = None,
+        *,
+        last: bool = False,
     ) -> Deferred[TransactionEnded]:
         """
-        Run one transaction; only when `usable`. `open_body` reads this message in place of the connection's own.
-        Cancelling it closes the connection.
+        Run one transaction; only when `usable`. `open_body` reads this message in place of the connection's own; after
+        the `last` one the session ends. Cancelling it closes the connection.
         """
         self.carried += 1
         self._read_by = open_body
@@ -120,7 +126,7 @@ class Connection(Protocol):
         self._message = message
         ended: Deferred[TransactionEnded] = Deferred(self._cancelled)
         self._transaction = ended
-        self._obey(self.session.begin(consignment, host))
+        self._obey(self.session.begin(consignment, host, last=last))
         return ended
 
     def leave(self) -> None:
@@ -249,9 +255,8 @@ class Connection(Protocol):
     def _shake_hands(self) -> None:
         self._handshaking = True
         self.time.give(State.HANDSHAKE)
-        self._writer.secured()
         self._keeper.secures(self, self._tls)
-        cast("ITLSTransport", self._transport).startTLS(self._tls)
+        self._transport = cast("ITCPTransport", begin_tls(self, self._writer, self._tls, self._clock))
 
     def _end_transaction(self, event: TransactionEnded) -> None:
         self._stop_streaming()
@@ -271,7 +276,7 @@ class Connection(Protocol):
 
     def _part(self) -> None:
         if not self._gone:
-            self._transport.loseConnection()
+            part(self._transport)
 
     def _expired(self) -> None:
         """

@@ -269,12 +269,13 @@ class Pool:
             self._stopped.callback(None)
 
 
-def spent(connection: Connection, messages: int) -> bool:
+def spent(connection: Connection, messages: int, more: int = 0) -> bool:
     """
-    Tell whether a connection may carry no more: it carried so many messages, or the server wants no more transactions
-    (RFC 9422 §4: MAILMAX).
+    Tell whether a connection may carry no more once it has carried so many `more`: it carried so many messages, or the
+    server wants no more transactions (RFC 9422 §4: MAILMAX).
     """
-    return connection.carried >= messages or 0 < connection.session.offer.max_messages <= connection.carried
+    carried = connection.carried + more
+    return carried >= messages or 0 < connection.session.offer.max_messages <= carried
 
 
 def _join(line: deque[Deferred[Connection | None]]) -> Deferred[Connection | None]:

@@ -182,7 +182,9 @@ class Pass(Tally):
                 if convertible(consignment, offer) or (cargo.by_data and consignment.binary):
                     ended = await self._transact_converted(candidate, connection, consignment)
                 else:
-                    ended = await connection.transact(consignment, candidate.host, cargo.message)
+                    ended = await connection.transact(
+                        consignment, candidate.host, cargo.message, last=self._ends(connection)
+                    )
                 if ended is None or (ended.unanswered and reused):
                     after = After.DEAD
                 again = None if ended is None else self.take(batch, ended)
@@ -221,10 +223,20 @@ class Pass(Tally):
         if made is None and cargo.by_data:
             return TransactionEnded((NO_EIGHT_BIT,) * len(consignment.recipients))
         if made is None:
-            return await connection.transact(consignment, candidate.host, cargo.message)
+            return await connection.transact(consignment, candidate.host, cargo.message, last=self._ends(connection))
         return await connection.transact(
-            cargo.converted(consignment, made), candidate.host, made, cargo.seven_bit.open_body
+            cargo.converted(consignment, made),
+            candidate.host,
+            made,
+            cargo.seven_bit.open_body,
+            last=self._ends(connection),
         )
+
+    def _ends(self, connection: Connection) -> bool:
+        """
+        Tell whether the next transaction is the last one of a connection.
+        """
+        return spent(connection, self._messages, 1)
 
     def _target(self, candidate: Candidate, demand: Demand) -> Target:
         route = self._route

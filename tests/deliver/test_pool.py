@@ -132,6 +132,21 @@ class ReuseTests(SynchronousTestCase):
         self.assertEqual(len(world.mx1.transports), 2)
         self.assertEqual(world.mx1.verbs().count("QUIT"), 1)
 
+    def test_last_message(self) -> None:
+        """
+        The last message of a connection leaves with QUIT in one write; no message is waited for longer than that.
+        """
+        world = World(Section(connection_pool=ConnectionPool(max_messages=2)))
+        world.server(1, QUIT=HANG)
+        self.assertEqual([world.deliver(), world.deliver()], [SENT, SENT])
+        (transport,) = world.mx1.transports
+        self.assertEqual([write.count(b"QUIT\r\n") for write in transport.writes], [0, 0, 0, 0, 1])
+        self.assertTrue(transport.writes[-1].endswith(b"\r\n.\r\nQUIT\r\n"))
+        self.assertEqual(world.deliver(), SENT)
+        self.assertEqual(len(world.mx1.transports), 2)
+        world.reactor.advance(60)
+        self.assertTrue(transport.aborted)
+
     def test_max_messages_of_a_domain(self) -> None:
         """
         A domain's own limit counts for it, above the general one or below; another domain may fill up what is left.
