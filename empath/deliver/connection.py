@@ -63,6 +63,7 @@ class Connection(Protocol):
     missed: tuple[str, ...] = ()
     tls_handle: SSL.Connection
     shown_at: float = 0.0
+    source: str = ""  # the address that it leaves from; once it is lost nobody can tell
 
     def __init__(
         self,
@@ -151,6 +152,7 @@ class Connection(Protocol):
         self.connected_at = self._clock.seconds()
         self._transport = transport = cast("ITCPTransport", self.transport)
         transport.setTcpNoDelay(True)
+        self.source = str(getattr(transport.getHost(), "host", ""))
         self._writer = PromptWriter(transport)
         if self.session.secure:
             self._shake_hands()

@@ -5,7 +5,7 @@ What a session's TLS came to, as reports to the domains count it (RFC 8460 §4).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Final
 
 from empath.deliver.connection import Connection
 from empath.mail.life import TlsTried
@@ -28,7 +28,7 @@ def tried(domain: str, candidate: Candidate, connection: Connection) -> TlsTried
         return None
     result = result if result[0] else assurance.remark
     address = candidate.address if connection.target is None else connection.target.address
-    return told(domain, candidate, address, _source(connection), *result)
+    return told(domain, candidate, address, connection.source, *result)
 
 
 def barred(domain: str, candidate: Candidate) -> TlsTried | None:
@@ -70,11 +70,3 @@ def not_offered(trouble: SessionEnded) -> bool:
     Tell whether a session ended since TLS is needed and the host does not offer it.
     """
     return trouble.trouble is Trouble.UNMET and trouble.failure.reply.enhanced == _NOT_OFFERED
-
-
-def _source(connection: Connection) -> str:
-    """
-    Tell the address that a connection leaves from.
-    """
-    host = cast(Any, connection.transport).getHost()
-    return str(getattr(host, "host", ""))

@@ -94,6 +94,8 @@ class Transport:
         return self.peer.chain
 
     def getHost(self) -> Any:
+        if self.gone:
+            raise AttributeError("socket")  # as Twisted's, which has none any more
         return IPv4Address("TCP", "198.51.100.1", 40000)
 
     def get_session(self) -> None:
