@@ -254,7 +254,15 @@ class ExampleTests(SynchronousTestCase):
         """
         there = os.path.abspath(self.mktemp())
         Path(there).write_text("")
-        names = {"relay.toml", "smarthost.toml", "development.toml", "submission.toml", "lmtp.toml", "haproxy.toml"}
+        names = {
+            "relay.toml",
+            "smarthost.toml",
+            "development.toml",
+            "submission.toml",
+            "lmtp.toml",
+            "haproxy.toml",
+            "secured.toml",
+        }
         found = {path.name: path for path in (self.ROOT / "examples").glob("*.toml")}
         self.assertLessEqual(names, set(found))
         for path in found.values():
