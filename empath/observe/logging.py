@@ -28,6 +28,7 @@ MAX_REPLY: Final = 500  # characters of a peer's words; the whole of a reply sta
 _RESERVED: Final = frozenset({"time", "level", "namespace", "event", "traceback"})
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
 _MAX_PREFIXES: Final = 1000
+_CHATTER: Final = "twisted.web._newclient.HTTPClientParser"  # at "info" a web server can make it say what it wants
 _SUSPECT: Final = re.compile(r"[^ -~]")
 
 _MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
@@ -119,7 +120,7 @@ class LineObserver:
 
     def __call__(self, event: LogEvent) -> None:
         name = self._names.get(event.get("log_level"))
-        if name is not None:
+        if name is not None and (name != "info" or event.get("log_namespace") != _CHATTER):
             self._write(self._render(name, event))
 
     def _as_text(self, level: str, event: LogEvent) -> str:

@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.internet.testing import StringTransport
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web._newclient import HTTPClientParser, Request
+from twisted.web.http_headers import Headers
 from zope.interface.verify import verifyObject
 
 from empath.config import schema
@@ -145,6 +148,18 @@ class LevelTests(ObserverCase):
         self.observer.set_level("error")
         self.observer({"log_format": "x", "log_time": WHEN})
         self.assertEqual(self.written, [])
+
+    def test_no_web_server_can_fill_the_log(self) -> None:
+        """
+        With thousands of answers before the answer, each of which Twisted's web client tells.
+        """
+        parser = HTTPClientParser(Request(b"GET", b"/", Headers({"Host": ["a.example"]}), None), lambda _: None)
+        parser._log = Logger(namespace=HTTPClientParser._log.namespace, observer=self.observer)
+        parser.makeConnection(StringTransport())
+        parser.dataReceived(b"HTTP/1.1 100 Continue\r\n\r\n" * 3)
+        self.assertEqual(self.written, [])
+        parser._log.warn("trouble")
+        self.assertEqual(len(self.written), 1)
 
     def test_a_new_section_changes_level_and_format(self) -> None:
         self.observer.reconfigure(schema.Log(level="error", format="json"))
