@@ -89,7 +89,10 @@ class HostFinder:
         if not self._allowed(address):
             return mx.NOT_USABLE
         port = self.section.port
-        return [Candidate(domain, address, port, await self._assurance(route, domain, wish, address, port, ()))]
+        told = self.assurances.destination(route, domain, wish, None)
+        to = told if isinstance(told, (Assurance, Destination)) else await told
+        assurance = to if isinstance(to, Assurance) else await self.assurances.of(to, address, port, ())
+        return [Candidate(domain, address, port, assurance)]
 
     async def _addresses_of(
         self, groups: tuple[tuple[str, ...], ...], to: Destination | Assurance
@@ -118,21 +121,13 @@ class HostFinder:
                 break
         return found[: mx.MAX_ADDRESSES] or mx.no_candidates(answers)
 
-    async def _assurance(
-        self, route: Route, domain: str, wish: Wish, host: str, port: int, answers: Sequence[Answer]
-    ) -> Assurance:
-        """
-        Tell what a host must show that the operator, or the sender, named.
-        """
-        told = self.assurances.destination(route, domain, wish, None)
-        to = told if isinstance(told, (Assurance, Destination)) else await told
-        return to if isinstance(to, Assurance) else await self.assurances.of(to, host, port, answers)
-
     async def _given(self, route: Route, domain: str, wish: Wish) -> Sequence[Candidate] | Failure:
         """
         Find the addresses of hosts that the operator named: any address will do. One that cannot be found is the
         operator's slip, which must not bounce mail.
         """
+        told = self.assurances.destination(route, domain, wish, None)
+        to = told if isinstance(told, (Assurance, Destination)) else await told
         found: list[Candidate] = []
         most = mx.MAX_ADDRESSES if len(route.hosts) == 1 else _PER_HOST if len(route.hosts) == 2 else _PER_FAMILY
         for hop in route.hosts:
@@ -145,7 +140,7 @@ class HostFinder:
             else:
                 answers = (await self._look_up((hop.host,)))[0]
                 addresses = mx.interleave([list(answer.addresses) for answer in answers])[:most]
-            assurance = await self._assurance(route, domain, wish, hop.host, hop.port, answers)
+            assurance = to if isinstance(to, Assurance) else await self.assurances.of(to, hop.host, hop.port, answers)
             found += [Candidate(hop.host, each, hop.port, assurance) for each in addresses]
         return found[: mx.MAX_ADDRESSES] or TransientFailure(
             Reply(451, "4.4.4", ("no configured next hop has an address",)), Scope.HOST
