@@ -15,7 +15,9 @@ from empath.smtp.client_events import SessionEnded, Trouble
 
 Tell = Callable[[TlsTried], None]
 
-_NOT_OFFERED: Final = "4.7.4"
+NOT_OFFERED: Final = "the host does not offer STARTTLS"
+
+_UNMET: Final = "4.7.4"
 
 
 def tried(domain: str, candidate: Candidate, connection: Connection) -> TlsTried | None:
@@ -59,14 +61,14 @@ def _result(connection: Connection, policy: Policy) -> tuple[str, str] | None:
     if trouble is None:
         if connection.tls:
             return "", ""
-        return None if policy is Policy.DISABLED else ("starttls-not-supported", "")
+        return None if policy is Policy.DISABLED else ("starttls-not-supported", NOT_OFFERED)
     if trouble.trouble is Trouble.TLS:
         return "validation-failure", " ".join(trouble.failure.reply.lines)
-    return ("starttls-not-supported", "") if not_offered(trouble) else None
+    return ("starttls-not-supported", NOT_OFFERED) if not_offered(trouble) else None
 
 
 def not_offered(trouble: SessionEnded) -> bool:
     """
     Tell whether a session ended since TLS is needed and the host does not offer it.
     """
-    return trouble.trouble is Trouble.UNMET and trouble.failure.reply.enhanced == _NOT_OFFERED
+    return trouble.trouble is Trouble.UNMET and trouble.failure.reply.enhanced == _UNMET

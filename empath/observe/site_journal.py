@@ -4,13 +4,15 @@ The log lines about sites: their circuit breakers, what those get that ask for l
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from twisted.logger import ILogObserver, Logger, LogLevel
 
 from empath.mail import life
 from empath.observe.life import LifeEvents
 from empath.observe.logging import cut
+
+NO_POLICY: Final = "no-policy-found"  # RFC 8460 §4.4
 
 
 class SiteJournal:
@@ -55,8 +57,12 @@ class SiteJournal:
         self._queue.info("site {site}: shaped to {connections} at a time, {rate} a second: {detail}", **fields)
 
     def _tls_tried(self, event: life.TlsTried) -> None:
+        """
+        Tell what failed. Where no policy was published, most of it has no consequence, or the attempt's line tells.
+        """
         if event.result:
-            self._deliver.info(
+            self._deliver.emit(
+                LogLevel.debug if event.policy == NO_POLICY else LogLevel.info,
                 "{domain}: TLS failed ({result}) with {host}, policy {policy}: {reason}",
                 domain=event.domain,
                 result=event.result,

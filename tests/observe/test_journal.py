@@ -280,6 +280,16 @@ class SiteTests(JournalTests):
 class DebugTests(JournalTests):
     level = "debug"
 
+    def test_tls_that_failed_where_nobody_asked_for_it_is_told_at_debug(self) -> None:
+        where = ("dst.test", "no-policy-found", (), (), "", "", "")
+        self.assertEqual(
+            self.told(life.TlsTried(*where, "starttls-not-supported", "not offered")),
+            [
+                "debug deliver: dst.test: TLS failed (starttls-not-supported) with no host, policy no-policy-found: "
+                "not offered"
+            ],
+        )
+
     def test_connections_are_told_at_debug(self) -> None:
         self.assertEqual(
             self.told(life.ConnectionOpened(made.session())),
