@@ -24,6 +24,7 @@ from empath.policy.route import Route
 
 _PER_HOST: Final = 3  # addresses of one host, where there are several hosts
 _PER_FAMILY: Final = 2  # where the operator gave more than two: each is to have its turn
+_MOST_GROUPS: Final = 10  # of MX hosts, looked up one after the other: each may take as long as a look-up can
 _LOOPBACK: Final = {"ipv6": "::1", "ipv4": "127.0.0.1"}
 _VERDICTS_KEPT: Final = 10000
 
@@ -103,7 +104,7 @@ class HostFinder:
         found: list[Candidate] = []
         answers: list[Answer] = []
         most = mx.MAX_ADDRESSES if len(groups) == 1 and len(groups[0]) == 1 else _PER_HOST
-        for hosts in groups:
+        for hosts in groups[:_MOST_GROUPS]:
             told = await self._look_up(hosts)
             answers += [answer for of_host in told for answer in of_host]
             if self._is_us(answers):

@@ -75,6 +75,16 @@ class HostFinderTests(SynchronousTestCase):
         table["a", "A"] = ["192.0.2.1"]
         self.assertEqual(self.find(table), [("a", "192.0.2.1", 25)])
 
+    def test_many_preferences(self) -> None:
+        """
+        Hosts of ten preferences are looked up, no more: a domain with a hundred that cannot be found would hold a place
+        in delivery for as many time-outs.
+        """
+        table: dict[tuple[str, str], Any] = {("example.org", "MX"): [(n, f"mx{n}") for n in range(100)]}
+        table["mx9", "A"] = ["192.0.2.9"]
+        table["mx10", "A"] = ["192.0.2.10"]
+        self.assertEqual(self.find(table), [("mx9", "192.0.2.9", 25)])
+
     def test_private(self) -> None:
         """
         Private addresses from the DNS are dropped, unless allowed.
