@@ -25,6 +25,7 @@ from empath.policy.route import Route
 _PER_HOST: Final = 3  # addresses of one host, where there are several hosts
 _PER_FAMILY: Final = 2  # where the operator gave more than two: each is to have its turn
 _MOST_GROUPS: Final = 10  # of MX hosts, looked up one after the other: each may take as long as a look-up can
+_MOST_HOSTS: Final = 10  # whose demands are found out, barred ones included
 _LOOPBACK: Final = {"ipv6": "::1", "ipv4": "127.0.0.1"}
 _VERDICTS_KEPT: Final = 10000
 
@@ -103,24 +104,35 @@ class HostFinder:
         """
         found: list[Candidate] = []
         answers: list[Answer] = []
-        most = mx.MAX_ADDRESSES if len(groups) == 1 and len(groups[0]) == 1 else _PER_HOST
+        room, left = mx.MAX_ADDRESSES, _MOST_HOSTS
+        most = room if len(groups) == 1 and len(groups[0]) == 1 else _PER_HOST
         for hosts in groups[:_MOST_GROUPS]:
             told = await self._look_up(hosts)
             answers += [answer for of_host in told for answer in of_host]
             if self._is_us(answers):
                 return found or mx.LOOP
             for host, of_host in zip(hosts, told, strict=True):
-                usable = mx.interleave([self._usable(answer.addresses) for answer in of_host])[:most]
-                if usable:
-                    assurance = (
-                        to
-                        if isinstance(to, Assurance)
-                        else await self.assurances.of(to, host, self.section.port, of_host)
-                    )
-                    found += [Candidate(host, address, self.section.port, assurance) for address in usable]
-            if len(found) >= mx.MAX_ADDRESSES:
-                break
-        return found[: mx.MAX_ADDRESSES] or mx.no_candidates(answers)
+                usable = mx.interleave([self._usable(answer.addresses) for answer in of_host])[: min(most, room)]
+                if not usable:
+                    continue
+                those = await self._candidates(host, usable, to, of_host)
+                found += those
+                room, left = room - (those[0].assurance.barred is None and len(those)), left - 1
+                if not room or not left:
+                    return found
+        return found or mx.no_candidates(answers)
+
+    async def _candidates(
+        self, host: str, addresses: Sequence[str], to: Destination | Assurance, answers: Sequence[Answer]
+    ) -> list[Candidate]:
+        """
+        Tell what a host must show at its addresses; one that is barred has one for all, and takes no other's place.
+        """
+        port = self.section.port
+        assurance = to if isinstance(to, Assurance) else await self.assurances.of(to, host, port, answers)
+        if assurance.barred is not None:
+            addresses = addresses[:1]
+        return [Candidate(host, address, port, assurance) for address in addresses]
 
     async def _given(self, route: Route, domain: str, wish: Wish) -> Sequence[Candidate] | Failure:
         """

@@ -227,6 +227,37 @@ class DaneTests(DemandsCase):
         self.assertEqual(world.deliver(), SENT_2)
         self.assertEqual([event.host for event in self.told], ["mx1.example.org", "mx2.example.org"])
 
+    def test_hosts_that_are_passed_over_take_no_place(self) -> None:
+        """
+        However many addresses they have: the host behind them is tried.
+        """
+        world = self.world()
+        for number, host in enumerate("abcd", 1):
+            addresses = tuple(f"203.0.113.{number}{last}" for last in range(4))
+            self.secure(world, f"{host}.example.org", "A", addresses=addresses)
+            self.tlsa(world, f"{host}.example.org", found=Found.FAILED)
+        hosts = [f"{host}.example.org" for host in "abcd"]
+        records = [MxRecord(n, host) for n, host in enumerate([*hosts, "mx1.example.org"])]
+        self.secure(world, "example.org", "MX", mx=tuple(records))
+        self.collect(world)
+        self.assertEqual(world.deliver(), SENT)
+        self.assertEqual([event.host for event in self.told], [*hosts, "mx1.example.org"])
+
+    def test_only_what_is_tried_is_asked_about(self) -> None:
+        """
+        However many hosts a domain has: each of them may keep us waiting for its TLSA records.
+        """
+        world = self.world()
+        for found, most in ((Found.NO_NAME, 5), (Found.FAILED, 10)):
+            hosts = [f"h{number}.example.org" for number in range(50)]
+            for number, host in enumerate(hosts):
+                self.secure(world, host, "A", addresses=(f"203.0.113.{number}",))
+                self.tlsa(world, host, found=found)
+            self.secure(world, "example.org", "MX", mx=tuple(MxRecord(10, host) for host in hosts))
+            world.resolver.asked.clear()
+            world.deliver()
+            self.assertEqual(sum(rdtype == "TLSA" for _, rdtype in world.resolver.asked), most)
+
     def test_alias(self) -> None:
         """
         TLSA records are looked for below the end of a secure alias, then below the host's own name.
