@@ -137,7 +137,7 @@ class Site:
         in_flight = self.in_flight
         self.in_flight = in_flight - 1
         if told is Told.ACCEPTED:
-            if self._calm and not self.breaker.failing:
+            if self._calm:
                 self._pace.accepted(now)
                 return ()
             return self._accepted(now)
@@ -188,9 +188,10 @@ class Site:
 
     def _settle(self) -> None:
         """
-        Note whether only the number of connections limits it: the usual case, which has to cost nothing.
+        Note whether nothing but the number of connections limits it, and it did not fail lately: the usual case, which
+        has to cost nothing.
         """
-        self._calm = not (self._bucket.limited or self._pace.limits or self.breaker.state is not State.CLOSED)
+        self._calm = not (self._bucket.limited or self._pace.limits or self.breaker.failing)
 
     def _slowed(self, now: float, in_flight: int, pause: float, reason: str) -> tuple[Change, ...]:
         if not self._pace.slow_down(now, in_flight, pause):

@@ -16,10 +16,10 @@ class Timers:
     A heap of times, in seconds since the epoch, with the line or gate that waits for each; None: everybody.
     """
 
-    __slots__ = ("_heap", "_sequence", "_then", "_total")
+    __slots__ = ("_sequence", "_then", "_total", "heap")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Line | Gate | None]] = []
+        self.heap: list[tuple[float, int, Line | Gate | None]] = []
         self._sequence = 0
         self._then = 0.0
         self._total = 0.0
@@ -29,25 +29,24 @@ class Timers:
         """
         The earliest time.
         """
-        return self._heap[0][0] if self._heap else None
+        return self.heap[0][0] if self.heap else None
 
     def come(self, now: float) -> float | None:
         """
-        Tell up to which time all have come: now, or all there are where the clock was set back; None if none has.
+        Tell up to which time all have come that are in the heap: now, or for ever where the clock was set back; None if
+        none has.
         """
-        if not self._heap:
-            return None
         back, self._then = now < self._then, now
         if back:
             return inf
-        return now if self._heap[0][0] <= now else None
+        return now if self.heap[0][0] <= now else None
 
     def add(self, when: float, what: Line | Gate | None) -> None:
         """
         Remember a time.
         """
         self._sequence += 1
-        heappush(self._heap, (when, self._sequence, what))
+        heappush(self.heap, (when, self._sequence, what))
 
     def add_total(self, when: float) -> None:
         """
@@ -61,8 +60,8 @@ class Timers:
         """
         Give all whose time has come, the earliest first, and forget them.
         """
-        while self._heap and self._heap[0][0] <= now:
-            when, _, what = heappop(self._heap)
+        while self.heap and self.heap[0][0] <= now:
+            when, _, what = heappop(self.heap)
             if what is None:
                 self._total = 0.0
             yield when, what
@@ -71,17 +70,17 @@ class Timers:
         """
         All lines that wait for a time.
         """
-        return (what for _, _, what in self._heap if isinstance(what, Line))
+        return (what for _, _, what in self.heap if isinstance(what, Line))
 
     def gates(self) -> Iterator[Gate]:
         """
         All gates that are called when their time comes.
         """
-        return (what for when, _, what in self._heap if isinstance(what, Gate) and what.until == when)
+        return (what for when, _, what in self.heap if isinstance(what, Gate) and what.until == when)
 
     def clear(self) -> None:
         """
         Forget all.
         """
-        self._heap.clear()
+        self.heap.clear()
         self._total = 0.0

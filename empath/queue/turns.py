@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SHARE: Final = 4
 UNIT: Final = 256 * 1024  # bytes that cost as much as a transaction
 TRANSACTION: Final = 100  # recipients that fit in one
+SMALL: Final = 16 * 1024  # bytes that cost nothing
 MOST_DEBT: Final = 32.0  # turns
 AT_LEAST: Final = 1.0  # seconds until who waits for nothing that could end is looked at again
 
@@ -64,10 +65,10 @@ class Turns:
         """
         Give the entry whose turn it is a slot, or tell that none may start now.
         """
-        if (come := self.timers.come(now)) is not None:
+        if self.timers.heap and (come := self.timers.come(now)) is not None:
             self._wake(come)
         turns = self.turns
-        while (turns or self._call_suspect()) and self.in_flight + self.stuck < self.limit:
+        while (turns or (self.suspects and self._call_suspect())) and self.in_flight + self.stuck < self.limit:
             if self.total is not None and (wait := self.total.wait(now)):
                 self._short(now, wait)
                 return None
@@ -123,7 +124,8 @@ class Turns:
         """
         Have a line pay for what one attempt is beyond a small message.
         """
-        line.debt = min(MOST_DEBT, line.debt + (recipients - 1) // TRANSACTION + size / UNIT)
+        if size > SMALL or recipients > TRANSACTION:
+            line.debt = min(MOST_DEBT, line.debt + (recipients - 1) // TRANSACTION + size / UNIT)
 
     def stick(self, change: int) -> None:
         """
@@ -165,7 +167,7 @@ class Turns:
         Let a site that failed try if those may have another slot: one that was called before may have had no use for
         it. Tells whether any tries.
         """
-        if self.suspects and self.suspects_in_flight < max(1, self.limit // 2):
+        if self.suspects_in_flight < max(1, self.limit // 2):
             self._call_one(self.suspects)
         return bool(self.turns)
 
@@ -253,7 +255,9 @@ class Turns:
         if self.total is not None:
             self.total.take(now)
         entry.gate = gate
-        self.hold_slot(gate)
+        self.in_flight += 1
+        if gate.troubled:
+            self.suspects_in_flight += 1
         if line.why is None:
             line.since = self._short_since = 0.0
         else:
