@@ -12,7 +12,7 @@ import atexit
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -139,19 +139,22 @@ class Program(MultiService):
 
     def privilegedStartService(self) -> None:
         """
-        Bind, while there still may be privileges to do it.
+        Bind, while there still may be privileges to do it. From now on no SIGHUP ends us: it is answered when we run.
         """
+        self._take_signals({signal.SIGHUP: self._reload, signal.SIGUSR1: self._reopen_log})
         self._say_what_runs()
         self._or_exit(super().privilegedStartService)
 
     def startService(self) -> None:
         """
-        Start, after the fork and without privileges; from then on, signals are ours.
+        Start, after the fork and without privileges. The handlers of the reactor, which begins later, are replaced:
+        with them twistd would end by the signal, and not with exit code 0.
         """
         self._or_exit(super().startService)
         if self._service.starting is not None:
             self._service.starting.addErrback(self._not_started)
-        self._reactor.callWhenRunning(self._take_signals)
+        ending = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop}
+        self._reactor.callWhenRunning(partial(self._take_signals, ending))
 
     def _not_started(self, failure: Failure) -> None:
         """
@@ -195,16 +198,11 @@ class Program(MultiService):
                 Path(self._launch.pid_file).unlink(missing_ok=True)  # twistd removes it for an Exception only
             raise SystemExit(1) from trouble
 
-    def _take_signals(self) -> None:
+    def _take_signals(self, answers: Mapping[signal.Signals, Callable[[str], None]]) -> None:
         """
-        Replace the reactor's handlers, with which twistd would end by the signal, and not with exit code 0.
+        Have these signals answered so.
         """
-        for number, answer in (
-            (signal.SIGTERM, self._stop),
-            (signal.SIGINT, self._stop),
-            (signal.SIGHUP, self._reload),
-            (signal.SIGUSR1, self._reopen_log),
-        ):
+        for number, answer in answers.items():
             self._install(number, partial(self._answer, answer))
 
     def _answer(self, answer: Callable[[str], None], number: int, frame: FrameType | None) -> None:

@@ -113,12 +113,13 @@ class StartTests(ProcessCase):
 
     def test_binds_before_it_starts(self) -> None:
         """
-        The service is bound while privileged and started afterwards; then signals are ours.
+        The service is bound while privileged and started afterwards; then signals are ours. Those that would end a
+        process which knows nothing of them are before.
         """
         service = FakeService()
         program = self.program(service)
         program.privilegedStartService()
-        self.assertEqual((service.asked, self.handlers), (["bind"], {}))
+        self.assertEqual((service.asked, set(self.handlers)), (["bind"], {signal.SIGHUP, signal.SIGUSR1}))
         program.startService()
         self.assertEqual(service.asked, ["bind", "start"])
         self.assertEqual(set(self.handlers), {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
@@ -209,7 +210,9 @@ class SignalTests(ProcessCase):
         self.started = self.program(self.service, log_file=str(self.log_file))
         self.application = Application("empath")
         self.started.setServiceParent(self.application)
-        IService(self.application).startService()
+        service = IService(self.application)
+        service.privilegedStartService()
+        service.startService()
 
     def test_stops_once(self) -> None:
         """

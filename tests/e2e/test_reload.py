@@ -55,6 +55,17 @@ class ReloadTests(EndToEndTestCase):
         self.send(empath, [YOU])
         self.wait_arrived(peer, YOU)
 
+    def test_one_that_comes_while_it_starts_is_answered_then(self) -> None:
+        """
+        It does not end the process, though nobody runs yet who could read the file again.
+        """
+        empath = self.empath()
+        program = empath.launch()
+        program.wait_for(lambda: bool(empath.logged("configuration:")))
+        empath.hang_up()
+        empath.wait_logged("SIGHUP: configuration read again")
+        self.assertTrue(empath.alive())
+
     def test_what_needs_a_restart_is_named(self) -> None:
         empath = self.empath()
         empath.start()
