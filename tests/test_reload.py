@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.logger import capturedLogs
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import (
@@ -136,8 +136,11 @@ class ReloadTests(SynchronousTestCase):
         self.assertIsNone(reporting.hears)
         self.change(tls_rpt=TlsRpt("Example", "a@example.org", "a@example.org"))
         self.assertEqual(reporting.hears, reporting.tell)
-        self.change(tls_rpt=TlsRpt())
-        self.assertIsNone(reporting.hears)
+        for section, warnings in ((TlsRpt(), []), (TlsRpt("Example", sender="a@example.org"), ["contact"])):
+            with capturedLogs() as events:
+                self.change(tls_rpt=section)
+            self.assertIsNone(reporting.hears)
+            self.assertEqual([event["keys"] for event in events if event["log_level"] is LogLevel.warn], warnings)
 
     def test_policies_that_nobody_goes_by(self) -> None:
         """

@@ -8,15 +8,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
+from twisted.logger import Logger
 
-from empath.config.schema import Config, Delivery
+from empath.config.schema import Config, Delivery, TlsRpt
 from empath.interfaces import IResolver, ISpool, IStorage
 from empath.mail.life import Emit, LifeEvent, MessageReceived, TlsTried
 from empath.mail.message import Delivery as MailDelivery
 from empath.mail.message import Message, deliveries_of
 from empath.report.tls_rpt.posting import Poster
 from empath.report.tls_rpt.reports import Submit, TlsReports, submitter_of
+from empath.report.tls_rpt.writing import Submitter
 from empath.service.machine import Machine
+
+log = Logger()
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -48,7 +52,7 @@ class TlsReporting:
         """
         Report as a new section says, from now on.
         """
-        self.reports.submitter = submitter_of(section.tls_rpt)
+        self.reports.submitter = _submitter_of(section.tls_rpt)
         self.poster.use(section.address_families, section.allow_private_mx)
 
 
@@ -65,10 +69,21 @@ def make_tls_reporting(
     Make them; `submit` takes the mails.
     """
     section = config.delivery
-    submitter = submitter_of(section.tls_rpt)
+    submitter = _submitter_of(section.tls_rpt)
     poster = Poster(reactor, resolver, section.address_families, section.allow_private_mx)
     reports = TlsReports(submitter, reactor, machine.chance, storage, resolver, submit, poster.post)
     return TlsReporting(reports, poster, emit)
+
+
+def _submitter_of(section: TlsRpt) -> Submitter | None:
+    """
+    Tell who reports; warn of a section that is only begun: whoever wrote it wants reports.
+    """
+    keys = attrs.asdict(section)
+    missing = [key for key, value in keys.items() if not value]
+    if 0 < len(missing) < len(keys):
+        log.warn("delivery.tls_rpt: no reports about TLS go out, as these are not set: {keys}", keys=", ".join(missing))
+    return submitter_of(section)
 
 
 def submitting(
