@@ -4,7 +4,7 @@ What hosts must show, from the DNS, MTA-STS policies and the message to the sess
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 
 from empath.config.schema import Delivery as Section
 from empath.config.schema import DeliveryTls
+from empath.deliver.tls_sessions import Kept
 from empath.interfaces import IStsPolicies
 from empath.mail.address import Address
 from empath.mail.answer import Answer, Found, MxRecord, Security, TlsaRecord
@@ -141,6 +142,19 @@ class DaneTests(DemandsCase):
         self.assertEqual(self.results(), expected)
         self.tlsa(world, "mx2.example.org", tlsa(self.shown.chain[0]))
         self.assertEqual(world.deliver(), UNMET)
+
+    def test_no_session_where_tls_failed(self) -> None:
+        """
+        After a handshake that failed, perhaps for the session that was offered, none is offered.
+        """
+        world = self.world("required")
+        self.assertEqual(world.deliver(), SENT)
+        target, kept = world.mx1.transports[0].protocol.target, world.agent._tls_sessions._kept
+        kept[target] = Kept(cast(Any, None), cast(Any, None), 0.0)
+        world.reactor.advance(3000)
+        world.mx1.answers["STARTTLS"] = ["454 4.7.0 no"]
+        self.assertEqual(world.deliver(), SENT_2)
+        self.assertNotIn(target, kept)
 
     def test_no_tls(self) -> None:
         """
