@@ -300,7 +300,19 @@ class FileTests(StorageCase):
             self.assertEqual(self.successResultOf(self.storage.keys(prefix)), expected, prefix)
         self.assertEqual(self.successResultOf(self.storage.keys("a", limit=2)), ["a", "a%"])
         self.assertEqual(self.successResultOf(self.storage.keys(limit=0)), [])
-        self.assertEqual(self.successResultOf(self.storage.items("a", limit=2)), [("a%", ""), ("a_", "")])
+
+    def test_all_is_given_page_by_page(self) -> None:
+        """
+        Keys come in order with their values, behind the last one of the page before; what has expired does not.
+        """
+        for key in ("c", "b", "a", "a%"):
+            self.put(key, key.upper())
+        self.put("bb", expires=self.clock.seconds() - 1)
+        items = self.storage.items
+        self.assertEqual(self.successResultOf(items()), [("a", "A"), ("a%", "A%"), ("b", "B"), ("c", "C")])
+        self.assertEqual(self.successResultOf(items(limit=2)), [("a", "A"), ("a%", "A%")])
+        self.assertEqual(self.successResultOf(items("a%", limit=2)), [("b", "B"), ("c", "C")])
+        self.assertEqual(self.successResultOf(items("c")), [])
 
     def test_what_is_no_key_or_value_is_refused(self) -> None:
         """
@@ -311,13 +323,14 @@ class FileTests(StorageCase):
         self.assertEqual(self.get(key), value)
         self.assertRaises(ValueError, self.storage.put, "k", value + "x")
         self.assertRaises(ValueError, self.storage.put, "k", "x" * (LONGEST_VALUE + 1))
-        for call in (self.storage.get, self.storage.delete, self.storage.keys):
+        for call in (self.storage.get, self.storage.delete, self.storage.keys, self.storage.items):
             self.assertRaises(ValueError, call, key + "k")
             self.assertRaises(ValueError, call, "\ud800")
             self.assertRaises(TypeError, call, b"k")
         self.assertRaises(TypeError, self.storage.put, "k", 1)
         self.assertRaises(ValueError, self.storage.put, "k", "v", float("nan"))
         self.assertRaises(ValueError, self.storage.keys, "k", -1)
+        self.assertRaises(ValueError, self.storage.items, "k", -1)
         self.put("forever", "v", float("inf"))
         self.assertEqual(self.get("forever"), "v")
 
