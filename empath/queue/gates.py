@@ -1,18 +1,16 @@
 """
 The gates of all sites: which one a destination goes through, how its site fares, and that this is remembered.
 
-Ignored: a look-up of a site that breaks; the destination is a site of its own then. Fatal: nothing.
+Fatal: nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from empath.config import schema
 from empath.interfaces import ISites
@@ -23,15 +21,13 @@ from empath.policy.shaping import ACCEPTED, NOTHING, Patterns
 from empath.policy.site import BreakerChange, Change, Site
 from empath.queue.entry import Entry
 from empath.queue.line import Gate, Line
+from empath.queue.look_ups import LookUps
 from empath.queue.notes import Notes
 from empath.queue.terms import Terms
 
-log = Logger()
-
 REMEMBERED: Final = 10_000  # sites
 DESTINATIONS: Final = 100_000  # of one site
-STALE: Final = 300.0  # seconds after which the site of a line is looked up again
-AT_ONCE: Final = 100  # look-ups in one round, of each kind
+FEW: Final = 100  # of them are looked at to forget one
 SITE: Final = "site/"
 
 Shed = Callable[[Gate], None]
@@ -64,24 +60,23 @@ class Gates:
         self.by_name: dict[str, Gate] = {}
         self.shut: dict[Gate, None] = {}
         self._patterns = Patterns(section.shaping)
-        self._sites = sites
+        self.look_ups = LookUps(sites, clock, self._at)
         self._notes = notes
         self._clock = clock
         self._emit = emit
         self._arrived = arrived
         self._shed = shed
-        self._errands: set[Deferred[None]] = set()
 
     def begin(self, domain: str) -> Line:
         """
         Make the line of a destination: at the gate of its site, or at one of its own until that is found.
         """
         bucket, now = self.terms.bucket_of(domain), self._clock.seconds()
-        name = self._site_of(domain)
+        name = self.look_ups.site_of(domain)
         if isinstance(name, str):
             return Line(domain, self._gate_of(name, domain), bucket, looked=now)
         line = Line(domain, Gate(Site(domain, self.terms.default), known=False), bucket, looked=now)
-        self._ask(line, name)
+        self.look_ups.ask(line, name)
         return line
 
     def ended(self, entry: Entry, outcomes: tuple[Outcome, ...]) -> None:
@@ -155,25 +150,20 @@ class Gates:
 
     def look_again(self, lines: dict[str, Line]) -> None:
         """
-        Look up the sites of lines that last long, and of some destinations whose mail lies in the spool since their
-        site fails: they may have moved.
+        Look up the sites of some lines that last long, and of some destinations whose mail lies in the spool since
+        their site fails: they may have moved.
         """
-        old = self._clock.seconds() - STALE
-        stale = [each for each in lines.values() if each.looked < old]
-        self._look([each for each in stale if each.gate.known][:AT_ONCE])
-        for line in [each for each in stale if not each.gate.known]:
-            log.error("the look-up of the site of {domain} does not end", domain=line.domain)
-            self._at(line, line.domain)
-        self._check_some(AT_ONCE)
+        self.look_ups.of_stale(lines.values())
+        self.look_ups.of_some(self.shut)
 
     def routes_changed(self, lines: dict[str, Line]) -> None:
         """
         Look up the sites of all lines, and of all destinations whose mail lies in the spool since their site fails:
         mail that was sent another way does not wait for where it no longer goes.
         """
-        self._look([each for each in lines.values() if each.gate.known])
+        self.look_ups.of_lines([each for each in lines.values() if each.gate.known])
         for gate in list(self.shut):
-            self._check(gate, [domain for domain in gate.domains if domain not in gate.lines])
+            self.look_ups.check(gate, [domain for domain in gate.domains if domain not in gate.lines])
 
     def save(self) -> None:
         """
@@ -181,22 +171,6 @@ class Gates:
         """
         for gate in self.by_name.values():
             self._notes.keep(SITE + gate.site.name, gate.site.dump())
-
-    def stop(self) -> None:
-        """
-        End all look-ups.
-        """
-        for errand in list(self._errands):
-            errand.cancel()
-
-    def _look(self, lines: list[Line]) -> None:
-        for line in lines:
-            line.looked = self._clock.seconds()
-            name = self._site_of(line.domain)
-            if isinstance(name, str):
-                self._at(line, name)
-            else:
-                self._ask(line, name)
 
     def _set_shut(self, gate: Gate) -> None:
         state = gate.site.breaker.state
@@ -226,7 +200,7 @@ class Gates:
         Forget a site that has no mail here; one that is left alone only if there are very many.
         """
         by_name = self.by_name
-        for name in list(islice(by_name, AT_ONCE)):
+        for name in list(islice(by_name, FEW)):
             gate = by_name.pop(name)
             if not (gate.lines or gate.site.in_flight or (gate.shut and len(by_name) < 2 * REMEMBERED)):
                 self.shut.pop(gate, None)
@@ -254,63 +228,3 @@ class Gates:
         line.looked = self._clock.seconds()
         if line.gate is not gate:
             self._arrived(line, gate)
-
-    def _check_some(self, most: int) -> None:
-        """
-        Check some destinations of gates that are shut, others each time.
-        """
-        for gate in list(self.shut):
-            domains = list(islice((domain for domain in gate.domains if domain not in gate.lines), most))
-            self._check(gate, domains)
-            self.shut[gate] = self.shut.pop(gate)  # behind the others
-            most -= len(domains)
-            if not most:
-                return
-
-    def _check(self, gate: Gate, domains: list[str]) -> None:
-        """
-        Forget those destinations that lead here no longer, so that their mail is found again; look at others next time.
-        """
-        for domain in domains:
-            del gate.domains[domain]
-            name = self._site_of(domain)
-            if not isinstance(name, str) or name == gate.site.name:
-                gate.domains[domain] = None
-            if not isinstance(name, str):
-                self._run(self._leave(gate, domain, name))
-
-    async def _leave(self, gate: Gate, domain: str, asked: Awaitable[str]) -> None:
-        if await self._name(domain, asked) != gate.site.name and domain not in gate.lines:
-            gate.domains.pop(domain, None)
-
-    def _ask(self, line: Line, asked: Awaitable[str]) -> None:
-        self._run(self._find(line, asked))
-
-    async def _find(self, line: Line, asked: Awaitable[str]) -> None:
-        self._at(line, await self._name(line.domain, asked))
-
-    def _site_of(self, domain: str) -> str | Awaitable[str]:
-        try:
-            return self._sites.site_of(domain)
-        except Exception:
-            log.failure("the site of {domain} could not be looked up", domain=domain)
-        return domain
-
-    async def _name(self, domain: str, asked: Awaitable[str]) -> str:
-        try:
-            return await asked
-        except CancelledError:
-            raise
-        except Exception:
-            log.failure("the site of {domain} could not be looked up", domain=domain)
-        return domain
-
-    def _run(self, errand: Coroutine[Deferred[object], object, None]) -> None:
-        """
-        Do what has to wait, until it is stopped.
-        """
-        running = Deferred.fromCoroutine(errand)
-        running.addErrback(lambda failure: failure.trap(CancelledError) and None)
-        if not running.called:
-            self._errands.add(running)
-            running.addBoth(lambda _: self._errands.discard(running))

@@ -162,7 +162,7 @@ class Queue:
         self.scan.stop()
         await self.attempts.drain(self._section.shutdown_timeout if timeout is None else timeout)
         self.recovery.stop()
-        self.gates.stop()
+        self.gates.look_ups.stop()
         self.gates.save()
         await self._notes.close()
 
