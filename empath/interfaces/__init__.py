@@ -20,11 +20,11 @@ from empath.interfaces.modules import (
     IModule,
     IModulePlugin,
     IServices,
-    IStorage,
     IValidator,
     MaybeVerdict,
 )
 from empath.interfaces.spool import IBodyReader, IContentWriter, ISpool
+from empath.interfaces.storage import IStorage
 from empath.mail.answer import Answer
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message

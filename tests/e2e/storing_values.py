@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from empath.storage import Storage, Storages
+from empath.storage import Storages
+from empath.storage.owned import Storage
 
 SESSIONS = 20
 

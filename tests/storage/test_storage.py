@@ -18,15 +18,8 @@ from zope.interface.verify import verifyObject
 
 from empath.errors import StorageError, StorageFull
 from empath.interfaces import IStorage
-from empath.storage import (
-    LONGEST_KEY,
-    LONGEST_VALUE,
-    MOST_OCTETS,
-    MOST_WAITING,
-    UPKEEP_INTERVAL,
-    UPKEEP_PAUSE,
-    Storages,
-)
+from empath.storage import MOST_OCTETS, MOST_WAITING, UPKEEP_INTERVAL, UPKEEP_PAUSE, Storages
+from empath.storage.owned import LONGEST_KEY, LONGEST_VALUE
 from empath.storage.upkeep import STEP
 
 
