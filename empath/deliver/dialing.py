@@ -198,9 +198,9 @@ class Dialing:
         if isinstance(fault, ConnectBindError):
             pool = failed.target.egress
             log.warn(
-                "no connection from {addresses}, pool {pool!r}: {fault}",
-                addresses=pool.addresses,
-                pool=pool.name,
+                "no connection from {addresses}{pool}, so mail waits: {fault}",
+                addresses=" or ".join(pool.addresses),
+                pool=f" (pool {pool.name})" if pool.name else "",
                 fault=fault,
             )
         if isinstance(fault, TimeoutError):

@@ -19,6 +19,7 @@ from empath.mail.reply import Reply
 from empath.mail.wish import Wish
 from empath.policy import mx
 from empath.policy.demand import Assurance, Destination
+from empath.policy.forged import unless_forged
 from empath.policy.mx import Candidate
 from empath.policy.route import Route
 
@@ -80,7 +81,7 @@ class HostFinder:
         answer = asked if isinstance(asked, Answer) else await asked
         groups = mx.host_groups(answer, self._own_names, self._chance)
         if isinstance(groups, (PermanentFailure, TransientFailure)):
-            return groups
+            return unless_forged(groups, (answer,), route.tls, wish)
         told = self.assurances.destination(route, domain, wish, answer)
         return await self._addresses_of(groups, told if isinstance(told, (Assurance, Destination)) else await told)
 
@@ -120,7 +121,10 @@ class HostFinder:
                 room, left = room - (those[0].assurance.barred is None and len(those)), left - 1
                 if not room or not left:
                     return found
-        return found or mx.no_candidates(answers)
+        if found:
+            return found
+        failure = mx.no_candidates(answers)
+        return unless_forged(failure, answers, to.local, to.wish) if isinstance(to, Destination) else failure
 
     async def _candidates(
         self, host: str, addresses: Sequence[str], to: Destination | Assurance, answers: Sequence[Answer]

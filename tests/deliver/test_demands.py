@@ -230,6 +230,24 @@ class DaneTests(DemandsCase):
         self.secure(world, "example.org", "MX", mx=(MxRecord(10, "mx1.example.org"),), security=Security.BOGUS)
         self.assertEqual(world.deliver(), BARRED)
 
+    def test_bogus_denials(self) -> None:
+        """
+        Nobody who forges that there is no domain, no host, or no mail wanted has it returned; but where nobody goes by
+        DNSSEC it counts for nothing.
+        """
+        forged: list[tuple[str, str, dict[str, Any]]] = [
+            ("example.org", "MX", {"found": Found.NO_NAME}),
+            ("example.org", "MX", {"mx": (MxRecord(0, ""),)}),
+            ("mx1.example.org", "A", {"found": Found.NO_NAME}),
+        ]
+        for name, rdtype, answer in forged:
+            for policy, kind in (("dane", "TransientFailure 451 4.7.5"), ("opportunistic", "PermanentFailure")):
+                world = self.world(policy)
+                self.secure(world, "example.org", "MX", mx=(MxRecord(10, "mx1.example.org"),))
+                self.secure(world, name, rdtype, **answer, security=Security.BOGUS)
+                told = world.deliver()
+                self.assertTrue(all(each.startswith(kind) for each in told), (name, answer, policy, told))
+
     def test_two_addresses(self) -> None:
         """
         A host that is passed over is so with all its addresses.

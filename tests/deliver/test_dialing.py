@@ -7,9 +7,10 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectBindError, NoRouteError, TimeoutError
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.config.schema import ConnectionPool
+from empath.config.schema import ConnectionPool, EgressPool
 from empath.config.schema import Delivery as Section
 from empath.deliver.dialing import Slow
 from empath.deliver.egress import Egress
@@ -221,13 +222,22 @@ class RaceTests(SynchronousTestCase):
         """
         Where our own address is the trouble, the server is not blamed.
         """
-        world = World()
-        world.resolver.table["example.org", "MX"] = [(10, "mx1.example.org")]
-        world.reactor.servers[f"{FOUR}:25"] = ConnectBindError()
-        told = world.start()
-        world.reactor.run()
-        (outcome,) = self.successResultOf(told)
-        self.assertEqual((outcome.reply.code, outcome.reply.status), (451, "4.3.5"))
+        for section, source in (
+            (Section(source_address="192.0.2.77"), "192.0.2.77"),
+            (
+                Section(pools=(EgressPool("bulk", ("192.0.2.77", "192.0.2.78")),)),
+                "192.0.2.77 or 192.0.2.78 (pool bulk)",
+            ),
+        ):
+            world = World(section)
+            world.resolver.table["example.org", "MX"] = [(10, "mx1.example.org")]
+            world.reactor.servers[f"{FOUR}:25"] = ConnectBindError()
+            with capturedLogs() as events:
+                told = world.start()
+                world.reactor.run()
+            (outcome,) = self.successResultOf(told)
+            self.assertEqual((outcome.reply.code, outcome.reply.status), (451, "4.3.5"))
+            self.assertIn(f"no connection from {source}, so mail waits", str(formatEvent(events[0])))
 
 
 class SlowTests(SynchronousTestCase):

@@ -176,7 +176,9 @@ class Chain:
             return self._silent(f"{name}: no answer for DNSKEY")
         rrset = records_at(message, name, RdataType.DNSKEY)
         if rrset is None:
-            return self._bogus(f"{name}: the zone above says that it is signed, and it has no DNSKEY")
+            who = "the trust anchor" if name in self._anchors else "the zone above"
+            hint = " (do the servers pass DNSSEC records on?)" if name in self._anchors else ""
+            return self._bogus(f"{name}: {who} says that it is signed, and it has no DNSKEY{hint}")
         keys = usable_keys(rrset)
         trusted = vouched_keys(name, vouched, keys, work)
         if not trusted:
