@@ -100,7 +100,8 @@ class Controls:
         now, window = self._clock.seconds(), self._window
         entry = window.active.get((queue_id, domain))
         if entry is not None:
-            return why_it_waits(entry, window.lines, now) if entry.place is Place.READY else entry.place
+            waits = entry.place in (Place.READY, Place.TIMED)
+            return why_it_waits(entry, window.lines, now) if waits else entry.place
         gate = self._gates.find(domain)
         return None if gate is None else why_the_site_waits(gate, now)
 

@@ -10,6 +10,7 @@ import attrs
 
 from empath.policy.breaker import State
 from empath.policy.hold import Hold, Why
+from empath.queue.entry import Place
 from empath.queue.line import Gate
 from empath.queue.turns import SHARE
 
@@ -46,10 +47,12 @@ def circuit_of(gate: Gate) -> Circuit:
 
 def why_it_waits(entry: Entry, lines: Lines, now: float) -> Hold:
     """
-    Tell what keeps an entry that is ready from being attempted.
+    Tell what keeps an entry that is ready from being attempted, or one that was from being settled.
     """
     line = entry.line
     gate = line.gate
+    if entry.place is Place.TIMED:
+        return Hold(Why.SPOOL, None, "the attempt has ended, but the spool does not take what became of it")
     if not gate.known:
         return Hold(Why.ROUTING, None, f"the hosts of {line.domain} are being looked up")
     if (hold := gate.site.hold(now)) is not None:

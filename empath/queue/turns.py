@@ -262,7 +262,7 @@ class Turns:
             line.since = self._short_since = 0.0
         else:
             entry.why, line.why = line.why, None
-            entry.late = now - max(entry.since, line.since)
+            entry.late = max(0.0, now - max(entry.since, line.since))
         if waiting:
             self.turns.append(line)
         else:

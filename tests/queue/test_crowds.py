@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from empath.config import schema
 from empath.config.units import Rate, seconds
 from empath.errors import SpoolError
-from empath.mail.life import BreakerMoved
+from empath.mail.life import BreakerMoved, DeliveryLimited
 from empath.mail.message import Status
 from empath.mail.outcome import Scope, TransientFailure
 from empath.mail.reply import Reply
@@ -358,3 +358,62 @@ class WatchdogTests(StartedCase):
         assert isinstance(held, Hold)
         self.assertIs(held.why, Why.RATE)
         self.assertIs(self.queue.window.active[f"{2:026}", "x.example"].place, Place.READY)
+
+
+class ExplainedTests(StartedCase):
+    """
+    Whatever keeps a delivery, it can be told.
+    """
+
+    def test_a_settlement_that_the_spool_refuses(self) -> None:
+        self.spool.faults["settle"] = [SpoolError("disk full")]
+        self.accept(1, "a@x.example")
+        held = self.queue.controls.explain(f"{1:026}", "x.example")
+        assert isinstance(held, Hold)
+        self.assertIs(held.why, Why.SPOOL)
+
+    def test_each_place(self) -> None:
+        """
+        Nothing of what the spool alone has; its place for what is on its way.
+        """
+        self.agent.hang_all = self.spool.slow = True
+        self.assertIsNone(self.queue.controls.explain(f"{1:026}", "x.example"))
+        self.accept(1, "a@x.example")
+        self.assertIs(self.queue.controls.explain(f"{1:026}", "x.example"), Place.IN_FLIGHT)
+        self.agent.hung[0].end(SENT)
+        self.assertIs(self.queue.controls.explain(f"{1:026}", "x.example"), Place.SETTLING)
+
+    def test_slots(self) -> None:
+        """
+        Its site's share of them, that of all sites that failed, and all there are.
+        """
+        self.agent.hang_all = True
+        self.queue.reconfigure(attrs.evolve(SECTION, max_parallel_deliveries=5))
+        for number in range(3):
+            self.accept(number, "a@x.example")
+        self.assertIn("x.example has its share", self.detail(2, "x.example"))
+        self.queue.window.lines.line("y.example")
+        self.queue.window.lines.suppose_trouble("x.example")
+        self.queue.window.lines.suppose_trouble("y.example")
+        self.accept(3, "a@y.example")
+        self.accept(4, "a@y.example")
+        self.assertIn("sites that failed have 2 of 5", self.detail(4, "y.example"))
+        self.queue.reconfigure(attrs.evolve(SECTION, max_parallel_deliveries=2))
+        self.assertIn("2 of 2", self.detail(4, "y.example"))
+
+    def detail(self, number: int, domain: str) -> str:
+        held = self.queue.controls.explain(f"{number:026}", domain)
+        assert isinstance(held, Hold)
+        self.assertIs(held.why, Why.SLOTS)
+        return held.detail
+
+
+class LateTests(ClockTests):
+    def test_no_delay_is_less_than_none(self) -> None:
+        """
+        What is told of how long a limit held mail up is not negative where the clock was set back meanwhile.
+        """
+        self.test_limits_are_looked_at_anew()
+        late = [event.seconds for event in self.events if isinstance(event, DeliveryLimited)]
+        self.assertEqual(len(late), 2)
+        self.assertGreaterEqual(min(late), 0.0)
