@@ -23,6 +23,7 @@ from empath.mail.outcome import Outcome
 from empath.queue.entry import LONGEST_ATTEMPT, Entry, Place, patience
 from empath.queue.settle import LAPSED, Decided, outcomes_for
 from empath.queue.settling import Decide, Settling
+from empath.queue.turns import SMALL
 from empath.queue.window import Window
 
 log = Logger()
@@ -211,7 +212,8 @@ class Attempts:
         if entry.gate is not None:
             attempt.site = entry.gate.site.name
         entry.deadline = attempt.started + patience(message, delivery)
-        self._window.lines.charge(entry.line, len(delivery.recipients), message.size)
+        if message.size > SMALL or len(delivery.recipients) > 1:
+            self._window.lines.charge(entry.line, len(delivery.recipients), message.size)
         outcomes = await self._outcomes(entry, message, attempt)
         if entry.place is Place.GONE:
             log.error("{queue_id}: ended after the watchdog had given it up", queue_id=delivery.queue_id)
@@ -219,7 +221,10 @@ class Attempts:
         attempt.ended = attempt.ended or self._clock.seconds()
         self._end(entry, outcomes)
         entry.place = Place.SETTLING
-        await self._finish(entry, message, attempt, outcomes)
+        decided = await self.settling.settle(entry, message, outcomes)
+        if decided is not None:
+            self._release(entry)
+            self._settled(entry, message, attempt, outcomes, decided)
 
     async def _without(self, entry: Entry, message: Message, outcome: Outcome) -> None:
         """
@@ -227,9 +232,7 @@ class Attempts:
         """
         now, delivery = self._clock.seconds(), entry.delivery
         attempt = Attempt(delivery.attempts + 1, now, ended=now, site=entry.line.gate.site.name)
-        await self._finish(entry, message, attempt, (outcome,) * len(delivery.open_recipients))
-
-    async def _finish(self, entry: Entry, message: Message, attempt: Attempt, outcomes: tuple[Outcome, ...]) -> None:
+        outcomes = (outcome,) * len(delivery.open_recipients)
         decided = await self.settling.settle(entry, message, outcomes)
         if decided is not None:
             self._release(entry)
