@@ -9,23 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from OpenSSL import SSL
 from treq import collect
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.web.client import Agent, ResponseFailed
+from twisted.internet.defer import Deferred
+from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from empath.dns.mta_sts.line import Line
 from empath.interfaces import IResolver
 from empath.mail.answer import Answer, Found
 from empath.net.certified import CertifiedHosts
+from empath.net.web_line import TROUBLE, Line
 from empath.policy import mx
 from empath.policy.mta_sts import FETCH_ERROR, INVALID, LARGEST, WEBPKI_INVALID, StsPolicy, Unusable, read_policy
 
+PORT: Final = 443
 TIMEOUT: Final = 60.0  # seconds for all of it
 OVERHEAD: Final = 32 * 1024  # octets of the answer beside the policy
 MAX_ADDRESSES: Final = 4
@@ -36,7 +35,7 @@ IDNA, and refuse names such as "ab--c.example".
 """
 MEDIA_TYPE: Final = "text/plain"
 
-_TROUBLE: Final = (ConnectError, ConnectionClosed, ResponseFailed, SSL.Error, OSError)
+_TOO_LARGE: Final = f"the answer is larger than {LARGEST} octets"
 _TOLD: Final = 60  # characters of a header that are repeated in a reason
 
 
@@ -79,12 +78,10 @@ class PolicyFetcher:
         addresses = await self._addresses(host)
         if isinstance(addresses, Unusable):
             return addresses
-        line = Line(self._reactor, addresses, self._hosts.host(host), LARGEST + OVERHEAD)
+        line = Line(self._reactor, addresses, PORT, self._hosts.host(host), LARGEST + OVERHEAD)
         try:
             body = await self._ask(line, host)
-        except _TROUBLE as trouble:
-            if isinstance(trouble, ResponseFailed) and any(each.check(CancelledError) for each in trouble.reasons):
-                raise CancelledError from trouble
+        except TROUBLE as trouble:
             return _trouble(line, trouble)
         finally:
             line.close()
@@ -172,7 +169,7 @@ def _refused(response: Any) -> str:
 
 def _read(body: bytes, version: str) -> StsPolicy | Unusable:
     if len(body) > LARGEST:
-        return Unusable(FETCH_ERROR, f"the answer is larger than {LARGEST} octets")
+        return Unusable(FETCH_ERROR, _TOO_LARGE)
     try:
         return read_policy(body.decode("utf-8"), version)
     except UnicodeDecodeError:
@@ -183,20 +180,10 @@ def _trouble(line: Line, trouble: Exception) -> Unusable:
     """
     Say what went wrong with a connection.
     """
-    if line.host.fault:
-        return Unusable(WEBPKI_INVALID, line.host.fault)
-    if line.overflown:
-        return Unusable(FETCH_ERROR, f"the answer is larger than {LARGEST} octets")
-    return Unusable(FETCH_ERROR, _words(trouble))
-
-
-def _words(trouble: BaseException) -> str:
-    if isinstance(trouble, ResponseFailed) and trouble.reasons:
-        return _words(trouble.reasons[0].value)
-    if isinstance(trouble, SSL.Error):
-        queue: Any = trouble.args[0] if trouble.args else None
-        return f"TLS failed: {queue[-1][-1]}" if isinstance(queue, list) and queue else "TLS failed"
-    return str(trouble) or type(trouble).__name__
+    if not line.host.fault and line.overflown:
+        return Unusable(FETCH_ERROR, _TOO_LARGE)
+    reason = line.trouble(trouble)
+    return Unusable(WEBPKI_INVALID if line.host.fault else FETCH_ERROR, reason)
 
 
 def _late(_: object, seconds: float) -> Unusable:

@@ -131,6 +131,14 @@ class PostingTests(SynchronousTestCase):
         self.world.serve(("2001:db8::1", 8443), self.host)
         self.assertEqual(self.post(Web(f"https://{HOST}:8443/", HOST, 8443)), "")
 
+    def test_one_that_cannot_be_reached(self) -> None:
+        """
+        Gives way to the next.
+        """
+        self.resolver.addresses[HOST, "AAAA"] = ("2001:db8::1",)
+        self.assertEqual(self.post(), "")
+        self.assertEqual(len(self.host.requests), 1)
+
     def test_endless_fields(self) -> None:
         """
         Nor may a server fill our memory, with fields, or with answers before the answer.
@@ -164,7 +172,7 @@ class PostingTests(SynchronousTestCase):
         Gets nothing.
         """
         self.host.begins = creator("elsewhere.test")
-        self.assertNotEqual(self.post(), "")
+        self.assertEqual(self.post(), "the certificate is for another name")
         self.assertEqual(self.host.requests, [])
 
     def test_no_answer(self) -> None:
