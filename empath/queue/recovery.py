@@ -23,6 +23,7 @@ from empath.queue.line import Gate
 
 log = Logger()
 
+AT_ONCE: Final = 1000  # destinations: commits of others are not held up for long
 FIRST_PAUSE: Final = 60.0
 LONGEST_PAUSE: Final = 3600.0
 
@@ -63,18 +64,22 @@ class Recovery:
         del self._errands[gate]
 
     async def _hasten(self, gate: Gate) -> None:
-        site = gate.site.name
+        site, count = gate.site.name, 0
         try:
             if pause := self._pause(gate):
                 await deferLater(self._clock, pause)
             if gate.troubled:
                 return
             now = gate.hastened = self._clock.seconds()
-            count = await self._spool.hasten(tuple(gate.domains), now)
+            domains = tuple(gate.domains)
+            for first in range(0, len(domains), AT_ONCE):
+                count += await self._spool.hasten(domains[first : first + AT_ONCE], now)
         except CancelledError:
             return  # stopping
         except SpoolError as error:
             log.warn("{site} works again, but its mail waits on: {error}", site=site, error=error)
+        except Exception:
+            log.failure("{site} works again, but its mail waits on", site=site)
         else:
             log.info("{site} works again: {count} deliveries are due", site=site, count=count)
             self._wake()

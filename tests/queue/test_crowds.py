@@ -16,7 +16,7 @@ from empath.mail.message import Status
 from empath.mail.outcome import Scope, TransientFailure
 from empath.mail.reply import Reply
 from empath.policy.hold import Hold, Why
-from empath.queue import gates
+from empath.queue import gates, recovery
 from empath.queue.entry import Place
 from tests.queue.bench import SECTION, QueueCase
 from tests.queue.fakes import DOWN, SENT
@@ -145,6 +145,23 @@ class RecoveryTests(StartedCase):
         self.agent.script.clear()
         self.accept(2000, "a@x.example")
         self.pass_time(300)
+        self.assertEqual(self.spool.deliveries, {})
+
+    def test_a_site_with_many_destinations(self) -> None:
+        """
+        The spool is asked for a part of them at a time, so that commits come between.
+        """
+        self.patch(recovery, "AT_ONCE", 10)
+        for number in range(25):
+            self.sites.sites[f"d{number}.example"] = "mx"
+        self.queue.reconfigure(attrs.evolve(BREAKABLE, circuit_breaker=schema.CircuitBreaker(failure_threshold=1000)))
+        self.agent.always = {f"d{number}.example": DOWN for number in range(25)}
+        for number in range(25):
+            self.accept(number, f"a@d{number}.example")
+        self.agent.always.clear()
+        self.accept(99, "a@d0.example")
+        self.assertEqual(self.spool.calls.count("hasten"), 3)
+        self.pass_time(1)
         self.assertEqual(self.spool.deliveries, {})
 
 
