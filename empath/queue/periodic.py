@@ -49,10 +49,14 @@ class Periodic:
 
     def reconfigure(self, interval: float) -> None:
         """
-        Use another interval, from the next round on.
+        Use another interval, counted from now.
         """
+        if interval == self._interval:
+            return
         self._interval = interval
         self._loop.interval = max(interval, SHORTEST)
+        if self._loop.running:
+            self._loop.reset()
 
     def _begin(self) -> Deferred[None]:
         self._round = Deferred.fromCoroutine(self._guarded())
