@@ -22,6 +22,7 @@ from empath.queue.window import Window
 log = Logger()
 
 BATCH: Final = 500
+LARGEST: Final = 5000  # so many take a tenth of a second
 GAP: Final = 0.1
 
 
@@ -144,10 +145,10 @@ class Scan:
             window.crowded = True
             return False
         skip, others = window.full()
-        limit = max(others + min(room, max(BATCH, others)), min(len(refused), window.max_active))
+        limit = max(others + min(room, max(BATCH, others)), min(len(refused), LARGEST))
         left = window.watch()
         try:
-            found = await self._spool.due(self._asked, limit, skip | refused)
+            found = await self._spool.due(self._asked, limit, skip | refused if refused else skip)
         finally:
             window.unwatch(left)
         if self._stopped:
