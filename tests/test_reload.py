@@ -18,6 +18,7 @@ from empath.config.schema import (
     Dsn,
     Module,
     RateLimits,
+    Shaping,
     TlsRpt,
 )
 from empath.config.units import File, Rate, seconds
@@ -88,19 +89,22 @@ class ReloadTests(SynchronousTestCase):
 
     def test_routes(self) -> None:
         """
-        Mail that waits for a dead host goes to the one that it is given, whatever was known of the dead one.
+        Mail that waits for a dead host goes to the one that it is given, by the file or by an operator, whatever was
+        known of the dead one.
         """
-        self.mta.peer("dead.example", MockSmtpServer().with_greeting(421, "no"))
-        self.change(
-            circuit_breaker=CircuitBreaker(failure_threshold=1),
-            shaping=attrs.evolve(self.config.delivery.shaping, enabled=False),
-        )
-        self.send(3, "ann@dead.example")
+        overrides = self.mta.service.outgoing.overrides
+        for name in ("one.example", "two.example"):
+            self.mta.peer(name, MockSmtpServer().with_greeting(421, "no"))
+        self.change(circuit_breaker=CircuitBreaker(failure_threshold=1), shaping=Shaping(enabled=False))
+        self.send(3, "ann@one.example")
+        self.send(3, "ann@two.example")
         self.mta.advance(1)
-        self.assertEqual(self.arrived("dead.example"), 0)
-        self.change(domains={"dead.example": Domain(mx_override=("example.net",))})
+        self.change(domains={"one.example": Domain(mx_override=("example.net",))})
         self.mta.advance(130)
         self.assertEqual(self.arrived(), 3, self.mta.story())
+        self.successResultOf(Deferred.fromCoroutine(overrides.set_override("two.example", ["example.net"])))
+        self.mta.settle()
+        self.assertEqual(self.arrived(), 6, self.mta.story())
 
     def test_what_is_under_way_is_not_disturbed(self) -> None:
         """
