@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.mail.queue_id import is_queue_id, new_queue_id
+from empath.mail.queue_id import is_queue_id, new_queue_id, queue_id_at
 
 
 class QueueIdTests(SynchronousTestCase):
@@ -34,6 +34,17 @@ class QueueIdTests(SynchronousTestCase):
         self.assertTrue(is_queue_id(first) and is_queue_id(second))
         if int(one * 1000) < int(other * 1000) < 2**48:
             self.assertLess(first, second)
+
+    def test_bounds(self) -> None:
+        """
+        What was made before a moment sorts before its bound, the rest does not; no moment is out of range.
+        """
+        chance = random.Random(1)
+        bound = queue_id_at(1000.0)
+        self.assertLess(new_queue_id(999.999, chance), bound)
+        self.assertGreaterEqual(new_queue_id(1000.0, chance), bound)
+        self.assertEqual(queue_id_at(-1.0), "0" * 26)
+        self.assertLess(new_queue_id(2.0**37, chance), queue_id_at(2.0**60))
 
     def test_not_queue_ids(self) -> None:
         """
