@@ -83,11 +83,8 @@ class Turns:
             elif gate.parked and not first:
                 gate.parked.append(line)
                 self._mark(line, gate.why, now)
-            elif line.debt >= 1.0 and turns:
-                line.debt -= 1.0
-                turns.append(line)
-                if first:
-                    gate.called = line
+            elif line.debt >= 1.0 and (turns or gate.parked):
+                self._pay(line, gate)
             elif not self._kept(line, gate, now):
                 return self._start(line, gate, now)
         return None
@@ -170,6 +167,14 @@ class Turns:
         if self.suspects_in_flight < max(1, self.limit // 2):
             self._call_one(self.suspects)
         return bool(self.turns)
+
+    def _pay(self, line: Line, gate: Gate) -> None:
+        """
+        Have a line miss a turn, that which others of its site wait for if there are any.
+        """
+        line.debt -= 1.0
+        (gate.parked or self.turns).append(line)
+        self.call(gate)
 
     def _kept(self, line: Line, gate: Gate, now: float) -> bool:
         """

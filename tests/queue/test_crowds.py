@@ -377,6 +377,33 @@ class WatchdogTests(StartedCase):
         self.assertIs(self.queue.window.active[f"{2:026}", "x.example"].place, Place.READY)
 
 
+class CostTests(StartedCase):
+    """
+    Destinations that share a site pay for much content among themselves, too.
+    """
+
+    section = attrs.evolve(
+        SECTION, domains={"*": schema.Domain(max_connections=1)}, max_parallel_deliveries=100, max_active=100
+    )
+
+    def test_much_content_for_one_of_them(self) -> None:
+        """
+        While small mail waits for another, it gets its turns; then it goes, too.
+        """
+        self.sites.sites = {"big.example": "mx", "small.example": "mx"}
+        self.agent.hang_all = True
+        for number in range(5):
+            self.accept(number, "a@big.example", body=b"x" * 2**21)
+        for number in range(100, 120):
+            self.accept(number, "a@small.example")
+        for _ in range(25):
+            self.agent.hung[0].end(SENT)
+        order = "".join(domain[0] for domain in self.agent.domains())
+        self.assertEqual((order.count("b"), order.count("s")), (5, 20))
+        self.assertGreaterEqual(order.index("b", 1), 8)
+        self.assertEqual(self.spool.deliveries, {})
+
+
 class ExplainedTests(StartedCase):
     """
     Whatever keeps a delivery, it can be told.
