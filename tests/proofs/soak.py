@@ -51,6 +51,7 @@ SETTINGS = {
         "shutdown_timeout": "30s",
         "timeouts": {**dict.fromkeys(TIMES, "6s"), "connect": "5s"},
         "connection_pool": {"idle_timeout": "5s"},
+        "circuit_breaker": {"timeout": "10s"},  # peers are down for seconds: nobody waits minutes for them here
     }
 }
 
