@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IReactorTime,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IHandshakeListener, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from zope.interface import implementer
 
@@ -223,8 +219,8 @@ class Connection(Protocol):
                     self._shake_hands()
                 case SessionEnded():
                     self._end_session(event)
-                case Goodbye():
-                    self._part()
+                case Goodbye() if not self._gone:
+                    part(self._transport)
 
     def _send_content(self) -> None:
         """
@@ -275,10 +271,6 @@ class Connection(Protocol):
             self._keeper.opened(self)
         else:
             self._keeper.worn(self)
-
-    def _part(self) -> None:
-        if not self._gone:
-            part(self._transport)
 
     def _expired(self) -> None:
         """
