@@ -27,14 +27,15 @@ def twistd(*arguments: str) -> tuple[str, ...]:
 
 def takes_signals(pid: int) -> bool:
     """
-    Tell whether a process catches SIGHUP, as empath does from the moment that its reactor runs.
+    Tell whether a process catches SIGTERM and sleeps, as empath does from the moment that its reactor waits for events.
     """
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except FileNotFoundError:
         return False
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1]
-    return bool(int(caught, 16) >> (signal.SIGHUP - 1) & 1)
+    told = dict(line.split(":", 1) for line in lines)
+    caught = int(told["SigCgt"].strip(), 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1) and told["State"].strip().startswith("S")
 
 
 class ProgramTests(SynchronousTestCase):
@@ -106,10 +107,10 @@ class ProgramTests(SynchronousTestCase):
         program.signal(signal.SIGHUP)
         wait_until("told", lambda: "nothing was changed" in program.output())
         self.assertIn("max_erors: unknown key", program.output())
-        path.write_text(text.replace("2s", "3s"))
+        path.write_text(text.replace("mx.example.org", "mx2.example.org"))
         program.signal(signal.SIGHUP)
         wait_until("told", lambda: "only a restart applies" in program.output())
-        self.assertIn("delivery.shutdown_timeout", program.output())
+        self.assertIn("what changed in hostname", program.output())
         self.assertIsNone(program.exit_code)
         self.assertEqual(program.terminate(), 0)
 

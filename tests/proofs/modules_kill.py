@@ -15,6 +15,7 @@ import os
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -70,9 +71,11 @@ class ModulesKillTests(ModulesTestCase):
 
     def with_record(self, marked: dict[str, object]) -> Empath:
         """
-        Start the instance.
+        Start the instance; the peer, which is away for less than two seconds, is tried again soon.
         """
-        empath = self.empath({**smarthost(self.server), "modules": [marked]}, environment=ENVIRONMENT)
+        settings: dict[str, Any] = {**smarthost(self.server), "modules": [marked]}
+        settings["delivery"]["circuit_breaker"] = {"timeout": "1s"}
+        empath = self.empath(settings, environment=ENVIRONMENT)
         empath.start()
         return empath
 
