@@ -171,9 +171,8 @@ class Pass(Tally):
         """
         waiting = self.open
         after = After.DONE
-        offer = connection.session.offer
+        cargo, offer = self._cargo, connection.session.offer
         most = min(self._most, offer.max_recipients or self._most)
-        cargo = self._cargo
         try:
             while waiting and connection.usable and not spent(connection, self._messages):
                 batch, waiting = waiting[:most], waiting[most:]

@@ -114,10 +114,8 @@ class Journal:
         )
 
     def _attempted(self, event: life.AttemptEnded) -> None:
-        now, attempt = self._clock.seconds(), event.attempt
-        received = event.delivery.received
+        now, attempt, received = self._clock.seconds(), event.attempt, event.delivery.received
         delay = round(max(attempt.ended - received, 0.0), 2)
-        delays = _delays(attempt, received)
         relay = attempt.host and f"{attempt.host}[{attempt.address}]:{attempt.port}"
         for state in event.results:
             reply, sent = state.reply, state.status is Status.COMPLETED
@@ -127,7 +125,7 @@ class Journal:
                     "recipient": state.recipient.address.text,
                     "relay": relay or ("local" if sent else "none"),
                     "delay": delay,
-                    "delays": delays,
+                    "delays": _delays(attempt, received),
                     "dsn": "4.0.0" if reply is None else reply.status,
                     "status": "sent" if sent else _WORDS[state.status],
                     "reply": cut(str(reply)) if sent else _said(state),

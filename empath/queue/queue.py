@@ -73,17 +73,8 @@ class Queue:
         self.window = Window(section.max_active, self._lines)
         self.scan = Scan(spool, clock, self.window, self._dispatch)
         self.recovery = Recovery(spool, clock, self.scan.wake)
-        self.attempts = Attempts(
-            spool,
-            agent,
-            clock,
-            self.window,
-            self.gates.ended,
-            self._deciding.decide,
-            self._settled,
-            self.scan.wake,
-            emit,
-        )
+        told = (self.gates.ended, self._deciding.decide, self._settled)
+        self.attempts = Attempts(spool, agent, clock, self.window, *told, self.scan.wake, emit)
         self.overdue = Overdue(spool, clock, self.window, self.gates, self.attempts, section.message_expiration)
         self.controls = Controls(self.gates, self.window, self._notes, clock, self._changed)
         self.watchdog = Watchdog(self.window, self.attempts)

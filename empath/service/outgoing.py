@@ -118,17 +118,7 @@ def make_outgoing(
         config, reactor, machine, stores.storages.of(".tls-rpt"), cast("IResolver", resolver), emit, submit
     )
     sts = StsPolicies(resolver, fetcher.fetch, stores.storages.of(".mta-sts"), reactor, tls_reporting.tell)
-    smtp_agent = SmtpAgent(
-        reactor,
-        cast("IResolver", resolver),
-        spool.open_body,
-        chance,
-        section,
-        config.hostname,
-        routing.find,
-        machine.addresses(),
-        policies=sts,
-    )
+    smtp_agent = _smtp_agent(config, reactor, machine, resolver, spool, routing, sts)
     smtp_agent.collect(tls_reporting.hears)
     maildir = MaildirAgent(reactor, spool.open_body, in_thread, routing.find)
     agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir})
@@ -140,6 +130,28 @@ def make_outgoing(
     restores = (overrides.restore, queue.restore, sts.restore, tls_reporting.reports.restore)
     return Outgoing(
         reactor, resolver, routing, overrides, sts, fetcher, tls_reporting, smtp_agent, agent, reporter, queue, restores
+    )
+
+
+def _smtp_agent(
+    config: Config,
+    reactor: Any,
+    machine: Machine,
+    resolver: Resolver,
+    spool: ISpool,
+    routing: Routing,
+    policies: StsPolicies,
+) -> SmtpAgent:
+    return SmtpAgent(
+        reactor,
+        cast("IResolver", resolver),
+        spool.open_body,
+        machine.chance,
+        config.delivery,
+        config.hostname,
+        routing.find,
+        machine.addresses(),
+        policies=policies,
     )
 
 
