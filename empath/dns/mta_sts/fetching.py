@@ -7,7 +7,7 @@ Fatal: nothing. Told as `Unusable`: whatever keeps us from a policy. Retried: no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from treq import collect
 from treq.client import HTTPClient
@@ -17,17 +17,14 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from empath.interfaces import IResolver
 from empath.mail.answer import Answer, Found
-from empath.net.certified import CertifiedHosts
+from empath.net.web_client import WebClient
 from empath.net.web_line import TROUBLE, Line
-from empath.policy import mx
 from empath.policy.mta_sts import FETCH_ERROR, INVALID, LARGEST, WEBPKI_INVALID, StsPolicy, Unusable, read_policy
 
 PORT: Final = 443
 TIMEOUT: Final = 60.0  # seconds for all of it
 OVERHEAD: Final = 32 * 1024  # octets of the answer beside the policy
-MAX_ADDRESSES: Final = 4
 URL: Final = "https://policy.invalid/.well-known/mta-sts.txt"
 """
 What the web client is told. The host is in the Host field, and `Line` knows it: treq would read it by the rules of
@@ -39,32 +36,10 @@ _TOO_LARGE: Final = f"the answer is larger than {LARGEST} octets"
 _TOLD: Final = 60  # characters of a header that are repeated in a reason
 
 
-class PolicyFetcher:
+class PolicyFetcher(WebClient):
     """
-    Fetches policies. `families` are those of the addresses to use, in their order; unless `allow_private`, no address
-    of a private network is connected to. `trust_root` is whom certificates are judged by, the system's roots by
-    default.
+    Fetches policies.
     """
-
-    def __init__(
-        self,
-        reactor: Any,
-        resolver: IResolver,
-        families: Sequence[Literal["ipv6", "ipv4"]],
-        allow_private: bool,
-        trust_root: Any = None,
-    ) -> None:
-        self._reactor = reactor
-        self._resolver = resolver
-        self._hosts = CertifiedHosts(trust_root)
-        self.use(families, allow_private)
-
-    def use(self, families: Sequence[Literal["ipv6", "ipv4"]], allow_private: bool) -> None:
-        """
-        Use addresses of other families, or of private networks as well, from now on.
-        """
-        self._rdtypes = [mx.RDTYPES[family] for family in families]
-        self._allow_private = allow_private
 
     def fetch(self, domain: str, version: str) -> Deferred[StsPolicy | Unusable]:
         """
@@ -75,10 +50,10 @@ class PolicyFetcher:
 
     async def _fetch(self, domain: str, version: str) -> StsPolicy | Unusable:
         host = f"mta-sts.{domain}"
-        addresses = await self._addresses(host)
-        if isinstance(addresses, Unusable):
-            return addresses
-        line = Line(self._reactor, addresses, PORT, self._hosts.host(host), LARGEST + OVERHEAD)
+        addresses, answers = await self.look_up(host)
+        if not addresses:
+            return _nowhere(host, answers)
+        line = self.line(host, addresses, PORT, LARGEST + OVERHEAD)
         try:
             body = await self._ask(line, host)
         except TROUBLE as trouble:
@@ -86,22 +61,6 @@ class PolicyFetcher:
         finally:
             line.close()
         return body if isinstance(body, Unusable) else _read(body, version)
-
-    async def _addresses(self, host: str) -> list[str] | Unusable:
-        """
-        Look up where the policy host is.
-        """
-        asked = [self._resolver.lookup(host, rdtype) for rdtype in self._rdtypes]
-        answers = [each if isinstance(each, Answer) else await each for each in asked]
-        found = mx.interleave([answer.addresses for answer in answers])
-        usable = [address for address in found if self._allow_private or mx.is_public(address)]
-        if usable:
-            return usable[:MAX_ADDRESSES]
-        if found:
-            return Unusable(FETCH_ERROR, f"{host} has no public address")
-        failed = next((answer for answer in answers if answer.found is Found.FAILED), None)
-        why = f"the look-up failed: {failed.detail}" if failed is not None else "there is no address"
-        return Unusable(FETCH_ERROR, f"{host} cannot be found: {why}")
 
     async def _ask(self, line: Line, host: str) -> bytes | Unusable:
         """
@@ -120,6 +79,17 @@ class PolicyFetcher:
         if line.cut and response.length == UNKNOWN_LENGTH:
             return Unusable(FETCH_ERROR, "the connection was cut, and the answer does not tell its length")
         return b"".join(pieces)
+
+
+def _nowhere(host: str, answers: Sequence[Answer]) -> Unusable:
+    """
+    Tell why there is no address to fetch from.
+    """
+    if any(answer.addresses for answer in answers):
+        return Unusable(FETCH_ERROR, f"{host} has no public address")
+    failed = next((answer for answer in answers if answer.found is Found.FAILED), None)
+    why = f"the look-up failed: {failed.detail}" if failed is not None else "there is no address"
+    return Unusable(FETCH_ERROR, f"{host} cannot be found: {why}")
 
 
 @implementer(IAgent)

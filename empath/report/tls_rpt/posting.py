@@ -6,8 +6,7 @@ Fatal: nothing. Told: whatever keeps the server from taking the report; who asks
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Final
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, succeed
@@ -17,44 +16,19 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from empath.interfaces import IResolver
-from empath.mail.answer import Answer
-from empath.net.certified import CertifiedHosts
-from empath.net.web_line import TROUBLE, Line
-from empath.policy import mx
+from empath.net.web_client import WebClient
+from empath.net.web_line import TROUBLE
 from empath.policy.tls_rpt import Web
 from empath.report.tls_rpt.writing import MEDIA_TYPE, Report
 
 TIMEOUT: Final = 60.0  # seconds for all of it
-MAX_ADDRESSES: Final = 4
 LARGEST: Final = 64 * 1024  # octets of what a server says before its code, and the fields behind that, are whole
 
 
-class Poster:
+class Poster(WebClient):
     """
-    Posts reports. `families` are those of the addresses to use, in their order; unless `allow_private`, nothing is sent
-    to an address of a private network. `trust_root` is whom certificates are judged by, the system's roots by default.
+    Posts reports.
     """
-
-    def __init__(
-        self,
-        reactor: Any,
-        resolver: IResolver,
-        families: Sequence[Literal["ipv6", "ipv4"]],
-        allow_private: bool,
-        trust_root: Any = None,
-    ) -> None:
-        self._reactor = reactor
-        self._resolver = resolver
-        self._hosts = CertifiedHosts(trust_root)
-        self.use(families, allow_private)
-
-    def use(self, families: Sequence[Literal["ipv6", "ipv4"]], allow_private: bool) -> None:
-        """
-        Use addresses of other families, or of private networks as well, from now on.
-        """
-        self._rdtypes = [mx.RDTYPES[family] for family in families]
-        self._allow_private = allow_private
 
     def post(self, web: Web, report: Report) -> Deferred[str]:
         """
@@ -64,10 +38,10 @@ class Poster:
         return posting.addTimeout(TIMEOUT, self._reactor, lambda _, seconds: f"no answer within {seconds:g} s")
 
     async def _post(self, web: Web, report: Report) -> str:
-        addresses = await self._addresses(web.host)
+        addresses, _ = await self.look_up(web.host)
         if not addresses:
             return "it has no address that we would connect to"
-        line = Line(self._reactor, addresses, web.port, self._hosts.host(web.host), LARGEST)
+        line = self.line(web.host, addresses, web.port, LARGEST)
         client = HTTPClient(Agent.usingEndpointFactory(self._reactor, line))
         headers = Headers({"Content-Type": [MEDIA_TYPE], "User-Agent": ["empath"]})
         try:
@@ -79,15 +53,6 @@ class Poster:
         finally:
             line.close()
         return "" if 200 <= response.code < 300 else f"the answer is {response.code}"
-
-    async def _addresses(self, host: str) -> list[str]:
-        """
-        Look up where the server is.
-        """
-        asked = [self._resolver.lookup(host, rdtype) for rdtype in self._rdtypes]
-        answers = [each if isinstance(each, Answer) else await each for each in asked]
-        found = mx.interleave([answer.addresses for answer in answers])
-        return [address for address in found if self._allow_private or mx.is_public(address)][:MAX_ADDRESSES]
 
 
 @implementer(IBodyProducer)
