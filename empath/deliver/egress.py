@@ -5,7 +5,6 @@ Where connections leave from: source addresses, the name that EHLO tells, and wh
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from itertools import accumulate
 
 import attrs
@@ -72,13 +71,6 @@ class Egresses:
 
     def _egress(self, pool: EgressPool) -> Egress:
         return Egress(pool.ehlo_name or self._hostname, pool.addresses, bool(pool.addresses), pool.name)
-
-
-def reachable(addresses: Iterable[str], egress: Egress) -> bool:
-    """
-    Tell whether any of some addresses can be connected to.
-    """
-    return any(egress.reaches(address) for address in addresses)
 
 
 def _alike(one: str, other: str) -> bool:
