@@ -78,6 +78,12 @@ class MessageUnknown(SpoolError):
     """
 
 
+class SigningFailed(EmpathError):
+    """
+    A message is to be signed and cannot be for now: its key cannot be read.
+    """
+
+
 class StorageError(EmpathError):
     """
     What modules keep cannot be read or written now; nothing was changed by the attempt.

@@ -48,6 +48,7 @@ __all__ = (
     "IModulePlugin",
     "IResolver",
     "IServices",
+    "ISigner",
     "ISites",
     "ISpool",
     "IStorage",
@@ -193,6 +194,19 @@ class ISites(Interface):
         """
         Tell the name of a destination's site: at once where it is known, else an Awaitable that never fails. A
         destination whose hosts cannot be told is a site of its own, under its own name.
+        """
+
+
+class ISigner(Interface):
+    """
+    Signs mail (DKIM, RFC 6376).
+    """
+
+    def sign(message: Message) -> bytes | Awaitable[bytes]:
+        """
+        Give the header fields to be put on top of a message as it stands, b"" for one that is not to be signed: at
+        once where nothing has to be computed. The Awaitable fails with SigningFailed where it should be signed and
+        cannot be for now.
         """
 
 

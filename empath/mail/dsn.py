@@ -27,6 +27,7 @@ _SUBJECTS: Final = {
     Action.FAILED: "Undelivered mail returned to sender",
     Action.DELAYED: "Delayed mail, still being retried",
     Action.RELAYED: "Mail relayed",
+    Action.EXPANDED: "Mail passed on to several recipients",
     Action.DELIVERED: "Mail delivered",
 }
 _MIXED: Final = "Delivery status of your mail"

@@ -80,7 +80,7 @@ def _status(notice: Notice) -> str:
             return "4.4.7"
         case Action.FAILED:
             return "5.0.0" if state.reply is None or state.reply.positive else state.reply.status
-        case Action.RELAYED | Action.DELIVERED:
+        case Action.RELAYED | Action.EXPANDED | Action.DELIVERED:
             return state.reply.status if state.reply is not None and state.reply.positive else "2.0.0"
         case _:
             assert_never(notice.action)

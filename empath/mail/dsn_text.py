@@ -43,6 +43,10 @@ _TOLD: Final = {
         "It was passed on for the recipients below. The mail system that has it now may not tell when mail arrives: "
         "you may hear of it again only if it cannot be delivered."
     ),
+    Action.EXPANDED: (
+        "It was passed on to all that the addresses below stand for. Whether it arrives there is not told, but you may "
+        "hear of it if it cannot be delivered."
+    ),
     Action.DELIVERED: "It was delivered to the mailboxes of the recipients below.",
 }
 

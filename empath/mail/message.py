@@ -12,6 +12,7 @@ import attrs
 from empath.mail.address import Address
 from empath.mail.decision import Decision
 from empath.mail.envelope import Envelope, Recipient
+from empath.mail.origin import OUTSIDE, Origin
 from empath.mail.reply import Reply
 
 
@@ -44,8 +45,8 @@ class Message:
     of the name `body_file`; `header + body` is, byte for byte, what goes to the next hop (CRLF line ends, no dots
     stuffed). `size` counts both in bytes. `eight_bit` tells whether any byte is ≥ 128, whatever was declared.
     `received` is in seconds since the epoch. `priority` is 0 for normal mail, greater is more urgent.
-    `decisions` is what modules decided about it on its way in. `delivery` is the one that a listener is told of, as it
-    now stands, else None; it is not stored with the message.
+    `decisions` is what modules decided about it on its way in, `origin` tells who handed it to us. `delivery` is the
+    one that a listener is told of, as it now stands, else None; it is not stored with the message.
     """
 
     queue_id: str
@@ -61,6 +62,7 @@ class Message:
     priority: int = 0
     decisions: tuple[Decision, ...] = ()
     delivery: Delivery | None = None
+    origin: Origin = OUTSIDE
 
     @property
     def binary(self) -> bool:
@@ -76,7 +78,10 @@ class RecipientState:
     """
     A recipient of one delivery, how it stands, and the last reply that concerned it (None: no attempt so far).
 
-    `late`: the time to deliver by is over, and the sender was told so if that was wanted (RFC 2852).
+    `late`: the time to deliver by is over, and the sender was told so if that was wanted (RFC 2852). `warned`: the
+    sender was told of a delay. `doubtful`: a host may have taken the mail although it never said so (the connection was
+    lost after the final dot), so that a later success may be a duplicate. `category` is the class of the failure that
+    `reply` tells of, "" if there is none (`empath.policy.bounce`).
     """
 
     recipient: Recipient
@@ -84,6 +89,9 @@ class RecipientState:
     reply: Reply | None = None
     host: str = ""
     late: bool = False
+    warned: bool = False
+    doubtful: bool = False
+    category: str = ""
 
     @property
     def address(self) -> Address:
@@ -100,7 +108,8 @@ class Delivery:
 
     `next_attempt` is in seconds since the epoch, None for what is not scheduled (held, or at its end). `attempts`
     counts finished passes over the destination's hosts. `priority` is the message's. `received` is when the clocks of
-    retry and expiry began: the message's, or its release where that is later (RFC 4865).
+    retry and expiry began: the message's, or its release where that is later (RFC 4865). `held_since` is when an
+    operator held it, None if nobody did: the clocks stand still until it is released.
     """
 
     queue_id: str
@@ -112,6 +121,7 @@ class Delivery:
     next_attempt: float | None = None
     last_error: str = ""
     priority: int = 0
+    held_since: float | None = None
 
     @property
     def open_recipients(self) -> tuple[RecipientState, ...]:

@@ -22,6 +22,7 @@ class Action(Enum):
     FAILED = "failed"
     DELAYED = "delayed"
     RELAYED = "relayed"
+    EXPANDED = "expanded"
     DELIVERED = "delivered"
 
 
@@ -105,7 +106,7 @@ def _wanted(notify: str | None, action: Action, always: bool) -> bool:
             return wanted is None or "FAILURE" in wanted
         case Action.DELAYED:
             return wanted is None or "DELAY" in wanted
-        case Action.RELAYED | Action.DELIVERED:
+        case Action.RELAYED | Action.EXPANDED | Action.DELIVERED:
             return wanted is not None and "SUCCESS" in wanted
         case _:
             assert_never(action)

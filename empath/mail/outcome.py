@@ -47,12 +47,14 @@ class Success:
 @attrs.frozen(slots=True)
 class TransientFailure:
     """
-    Not now: to be tried again. `host` is "" where `reply` is our own finding and no peer said it.
+    Not now: to be tried again. `host` is "" where `reply` is our own finding and no peer said it. `doubtful`: the host
+    may have taken the mail all the same, as the connection was lost after the final dot (RFC 5321 §4.5.4.1, RFC 1047).
     """
 
     reply: Reply
     scope: Scope
     host: str = ""
+    doubtful: bool = False
 
 
 @attrs.frozen(slots=True)

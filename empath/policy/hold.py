@@ -22,6 +22,7 @@ class Why(Enum):
     GLOBAL_RATE = "global-rate"  # [delivery.rate_limits] global
     BREAKER = "breaker"  # the site's circuit breaker is open, or tries with few
     ROUTING = "routing"  # its site is being looked up
+    FROZEN = "frozen"  # an operator froze all delivery, or that to the domain
     SPOOL = "spool"  # the spool does not take the settlement of the attempt
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
+import attrs
+
 from empath.mail.deliver_by import DeliverBy
 from empath.mail.message import LIVE, Delivery, RecipientState, Status
 from empath.mail.notice import Notice
@@ -82,6 +84,7 @@ def after_attempt(
         again,
         _last_error(results) or delivery.last_error,
         delivery.priority,
+        delivery.held_since,
     )
     return after, results
 
@@ -127,7 +130,9 @@ def _following(
 
 
 def _after(state: RecipientState, outcome: Outcome, deferred: Status) -> RecipientState:
-    return RecipientState(state.recipient, _status(outcome, deferred), _brief(outcome.reply), outcome.host, state.late)
+    doubtful = state.doubtful or (isinstance(outcome, TransientFailure) and outcome.doubtful)
+    status, reply = _status(outcome, deferred), _brief(outcome.reply)
+    return RecipientState(state.recipient, status, reply, outcome.host, state.late, state.warned, doubtful)
 
 
 def _after_by(state: RecipientState, outcome: Outcome, deferred: Status, now: float, by: DeliverBy) -> RecipientState:
@@ -138,10 +143,10 @@ def _after_by(state: RecipientState, outcome: Outcome, deferred: Status, now: fl
     if now < by.deadline or not isinstance(outcome, TransientFailure):
         return after
     if not by.returned:
-        return RecipientState(after.recipient, after.status, after.reply, after.host, by.told)
+        return attrs.evolve(after, late=by.told)
     last = state.reply if outcome is LAPSED else after.reply
     text = "Delivery time expired" if last is None else f"Delivery time expired; the last reply was: {last}"
-    return RecipientState(after.recipient, after.status, _brief(Reply(554, "5.4.7", (text,))))
+    return attrs.evolve(after, reply=_brief(Reply(554, "5.4.7", (text,))), host="", late=False)
 
 
 def _status(outcome: Outcome, deferred: Status) -> Status:

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from empath.interfaces import IContentWriter
 from empath.mail.envelope import Envelope
 from empath.mail.message import Message
+from empath.mail.origin import origin_of
 from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.trace import received_field, with_protocol
 from empath.mail.wish import noted
@@ -61,6 +62,7 @@ def make_message(
         dict(transaction.metadata),
         priority=transaction.priority,
         decisions=transaction.decisions,
+        origin=origin_of(session.trusted, session.login),
     )
 
 

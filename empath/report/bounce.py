@@ -16,6 +16,7 @@ from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import Emit, ReportDropped
 from empath.mail.message import Delivery, Message, deliveries_of
 from empath.mail.notice import Action, Notice
+from empath.mail.origin import OWN
 from empath.mail.queue_id import new_queue_id
 from empath.mail.wish import REQUIRE_TLS
 
@@ -63,7 +64,9 @@ class Reporter:
         eight_bit = not (header.isascii() and body.isascii())
         envelope = Envelope(None, (Recipient(sender),), _parameters(message, notices, eight_bit))
         size = len(header) + len(body)
-        report = Message(queue_id, now, envelope, header, body, None, size, eight_bit, priority=message.priority)
+        report = Message(
+            queue_id, now, envelope, header, body, None, size, eight_bit, priority=message.priority, origin=OWN
+        )
         return report, deliveries_of(report)
 
 

@@ -14,6 +14,7 @@ from empath.mail.address import Address
 from empath.mail.decision import Decision
 from empath.mail.envelope import Envelope
 from empath.mail.message import Delivery, Message, RecipientState, Status
+from empath.mail.origin import OUTSIDE, read_origin
 
 Row = tuple[Any, ...]
 
@@ -68,6 +69,7 @@ def message_row(number: int, message: Message) -> Row:
         message.header,
         None if message.body_file is not None else message.body,
         _encode(message.decisions).decode() if message.decisions else None,
+        None if message.origin is OUTSIDE else str(message.origin),
     )
 
 
@@ -75,7 +77,8 @@ def message_of(row: Row) -> Message:
     """
     Read what LOAD found.
     """
-    queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body, decisions = row
+    queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body, *rest = row
+    decisions, origin = rest
     try:
         return Message(
             queue_id,
@@ -90,6 +93,7 @@ def message_of(row: Row) -> Message:
             trace,
             priority,
             _decisions(decisions) if decisions else (),
+            origin=read_origin(origin),
         )
     except UNREADABLE as failure:
         raise SpoolError(f"the stored envelope of {queue_id} cannot be read: {failure}") from failure
@@ -109,6 +113,7 @@ def delivery_row(delivery: Delivery) -> Row:
         delivery.priority,
         delivery.last_error,
         _states(delivery),
+        delivery.held_since,
     )
 
 
@@ -123,6 +128,7 @@ def update_row(delivery: Delivery, keep_until: float | None) -> Row:
         delivery.priority,
         delivery.last_error,
         _states(delivery),
+        delivery.held_since,
         keep_until if delivery.status in END else None,
         delivery.queue_id,
         delivery.domain,
@@ -133,7 +139,7 @@ def delivery_of(row: Row) -> Delivery:
     """
     Read a row that DUE found.
     """
-    queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients = row
+    queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients, held_since = row
     try:
         return Delivery(
             queue_id,
@@ -145,6 +151,7 @@ def delivery_of(row: Row) -> Delivery:
             next_attempt,
             last_error,
             priority,
+            held_since,
         )
     except UNREADABLE as failure:
         raise SpoolError(f"the stored delivery of {queue_id} to {domain} cannot be read: {failure}") from failure

@@ -62,6 +62,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     ("ALTER TABLE message ADD COLUMN decisions TEXT",),
     ("CREATE INDEX message_by ON message (queue_id) WHERE instr(envelope, '\"BY\":') > 0",),
+    (
+        "ALTER TABLE message ADD COLUMN origin TEXT",
+        "ALTER TABLE delivery ADD COLUMN held_since REAL",
+    ),
 )
 """
 What makes version n + 1 out of version n, statement by statement. A released entry never changes.
@@ -69,15 +73,15 @@ What makes version n + 1 out of version n, statement by statement. A released en
 
 INSERT_MESSAGE: Final = """
     INSERT INTO message (number, queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata,
-        header, body, decisions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        header, body, decisions, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_DELIVERY: Final = """
-    INSERT INTO delivery (queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO delivery (queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients,
+        held_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 UPDATE_DELIVERY: Final = """
     UPDATE delivery SET status = ?, attempts = ?, next_attempt = ?, priority = ?, last_error = ?, recipients = ?,
-        keep_until = ? WHERE queue_id = ? AND domain = ?
+        held_since = ?, keep_until = ? WHERE queue_id = ? AND domain = ?
 """
 DELETE_DELIVERY: Final = "DELETE FROM delivery WHERE queue_id = ? AND domain = ?"
 DELETE_EMPTY: Final = """
@@ -99,10 +103,10 @@ PROBE: Final = "INSERT OR REPLACE INTO state (name, value) VALUES ('probed', ?)"
 
 LOAD: Final = """
     SELECT queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body,
-        decisions FROM message WHERE queue_id = ?
+        decisions, origin FROM message WHERE queue_id = ?
 """
 DUE: Final = """
-    SELECT queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients
+    SELECT queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients, held_since
     FROM delivery INDEXED BY delivery_due
     WHERE next_attempt IS NOT NULL AND next_attempt <= ? AND domain NOT IN (SELECT value FROM json_each(?))
     ORDER BY next_attempt LIMIT ?
@@ -115,13 +119,14 @@ DUE_COUNT: Final = """
     WHERE next_attempt IS NOT NULL AND next_attempt <= ? AND domain NOT IN (SELECT value FROM json_each(?))
 """
 OVERDUE: Final = """
-    SELECT queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients FROM delivery
+    SELECT queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients, held_since
+    FROM delivery
     WHERE queue_id < ?1 AND next_attempt <= ?2 AND received <= ?3 AND domain IN (SELECT value FROM json_each(?4))
     ORDER BY queue_id LIMIT ?5
 """
 LATE: Final = """
     SELECT delivery.queue_id, domain, delivery.received, status, attempts, next_attempt, delivery.priority, last_error,
-        recipients
+        recipients, held_since
     FROM message INDEXED BY message_by CROSS JOIN delivery USING (queue_id)
     WHERE instr(envelope, '"BY":') > 0 AND next_attempt <= ?1 AND domain IN (SELECT value FROM json_each(?2))
         AND instr(recipients, '"late":true') = 0

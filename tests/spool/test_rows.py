@@ -70,7 +70,7 @@ class RowTests(SynchronousTestCase):
             broken = self.assertRaises(SpoolError, message_of, (*stored[:7], text, *stored[8:]))
             self.assertIn(message.queue_id, str(broken))
             if text != "[]":
-                self.assertRaises(SpoolError, delivery_of, (*columns[:8], text))
+                self.assertRaises(SpoolError, delivery_of, (*columns[:8], text, None))
             self.assertRaises(SpoolError, delivery_of, (*columns[:3], text, *columns[4:]))
 
 

@@ -12,20 +12,30 @@ from typing import Literal
 import attrs
 
 from empath.config.schema.delivery import (
+    BounceCategory,
+    BouncePattern,
+    Bounces,
     CircuitBreaker,
     ConnectionPool,
     Delivery,
     DeliveryTimeouts,
     DeliveryTls,
+    Dkim,
+    DkimKey,
     Dns,
     Domain,
     Dsn,
     EgressPool,
+    Feedback,
     RateLimits,
+    SenderBreaker,
     Shaping,
     ShapingPattern,
+    Srs,
+    Suppression,
     TlsPolicyName,
     TlsRpt,
+    Verp,
 )
 from empath.config.schema.modules import Module
 from empath.config.schema.reception import (
@@ -42,17 +52,23 @@ from empath.config.units import KIB, MIB, EndpointText, Folder, Size
 
 __all__ = (
     "Auth",
+    "BounceCategory",
+    "BouncePattern",
+    "Bounces",
     "CircuitBreaker",
     "Config",
     "ConnectionPool",
     "Delivery",
     "DeliveryTimeouts",
     "DeliveryTls",
+    "Dkim",
+    "DkimKey",
     "Dns",
     "Domain",
     "Dsn",
     "EgressPool",
     "ExtensionName",
+    "Feedback",
     "Health",
     "HealthPart",
     "KeyPair",
@@ -63,13 +79,17 @@ __all__ = (
     "Module",
     "RateLimits",
     "Relay",
+    "SenderBreaker",
     "Shaping",
     "ShapingPattern",
     "Smtp",
     "SmtpTimeouts",
     "Spool",
+    "Srs",
+    "Suppression",
     "TlsPolicyName",
     "TlsRpt",
+    "Verp",
 )
 
 

@@ -17,6 +17,7 @@ from empath.config.units import (
     Duration,
     File,
     Folder,
+    Options,
     Rate,
     Secret,
     Size,
@@ -171,7 +172,146 @@ class Dsn:
     enabled: bool = True
     reporting_mta: str = ""
     postmaster: str = ""
+    delay_after: Duration = seconds(4 * HOUR)
     max_returned: Size = Size(50 * KIB)
+
+
+@attrs.frozen(slots=True)
+class DkimKey:
+    """
+    [[delivery.dkim.keys]]: signs mail whose From is in `domain` (RFC 6376, RFC 8463); `private_key` is a PEM file, read
+    again when it changes. Several keys of one domain all sign. `algorithm` is the key's own where it is not given.
+    """
+
+    domain: str = ""
+    selector: str = ""
+    private_key: File = File("")
+    algorithm: Literal["", "rsa-sha256", "ed25519-sha256"] = ""
+    subdomains: bool = False
+
+
+@attrs.frozen(slots=True)
+class Dkim:
+    """
+    [delivery.dkim]: signatures. `headers` are the fields that are signed where they are, `oversign` those of them that
+    nobody may add another of.
+    """
+
+    keys: tuple[DkimKey, ...] = ()
+    headers: tuple[str, ...] = ()
+    oversign: tuple[str, ...] = ()
+    canonicalization: Literal["relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple"] = (
+        "relaxed/relaxed"
+    )
+    expiration: Duration = seconds(0)
+
+
+@attrs.frozen(slots=True)
+class Srs:
+    """
+    [delivery.srs]: forwarded mail from outside leaves with a reverse-path in `domain`, made with `secret` (Sender
+    Rewriting Scheme); off until both are set. `previous` are older secrets that are still understood.
+    """
+
+    domain: str = ""
+    secret: Secret = attrs.field(default=Secret(""), repr=False)
+    previous: tuple[Secret, ...] = attrs.field(default=(), repr=False)
+
+
+@attrs.frozen(slots=True)
+class Verp:
+    """
+    [delivery.verp]: mail of our own side leaves with a reverse-path that names its recipient (variable envelope return
+    path), so that a bounce that comes later tells whom it is about. `domains` are the senders' domains for which that
+    is done, all of [relay] domains when empty; `secret` keeps others from making such addresses.
+    """
+
+    enabled: bool = False
+    secret: Secret = attrs.field(default=Secret(""), repr=False)
+    domains: tuple[str, ...] = ()
+    delimiter: str = "+"
+
+
+@attrs.frozen(slots=True)
+class Feedback:
+    """
+    [delivery.feedback]: complaints about our mail (ARF, RFC 5965) are read where they come to one of `addresses`.
+    """
+
+    addresses: tuple[str, ...] = ()
+
+
+BounceCategory = Literal[
+    "bad-mailbox",
+    "bad-domain",
+    "inactive-mailbox",
+    "quota",
+    "blocked",
+    "spam",
+    "policy",
+    "authentication",
+    "content",
+    "message-size",
+    "rate",
+    "dns",
+    "connection",
+    "tls",
+    "protocol",
+    "relaying",
+    "loop",
+    "expired",
+    "virus",
+    "other",
+]
+
+
+@attrs.frozen(slots=True)
+class BouncePattern:
+    """
+    [[delivery.bounces.patterns]]: a failure whose reply (as logged, "550 5.1.1 no such user") matches the regular
+    expression belongs to `category`.
+    """
+
+    match: str = ""
+    category: BounceCategory = "other"
+
+
+@attrs.frozen(slots=True)
+class Bounces:
+    """
+    [delivery.bounces]: how failures are classified; `patterns` are looked at before what we know.
+    """
+
+    patterns: tuple[BouncePattern, ...] = ()
+
+
+@attrs.frozen(slots=True)
+class Suppression:
+    """
+    [delivery.suppression]: addresses that failed for good in one of `categories`, or complained, get no more mail, for
+    `duration` (0: until they are taken off the list).
+    """
+
+    enabled: bool = False
+    categories: tuple[BounceCategory, ...] = ("bad-mailbox", "bad-domain", "inactive-mailbox")
+    complaints: bool = True
+    duration: Duration = seconds(0)
+
+
+@attrs.frozen(slots=True)
+class SenderBreaker:
+    """
+    [delivery.sender_breaker]: a login (or, where nobody logs in, a sender's address of trusted mail) of which in
+    `window` at least `min_recipients` came to an end, and `max_failure_ratio` of them failed for good, or which sent to
+    more than `max_recipients` (0: no limit), is stopped: its mail is held, and no more is taken, until it is released.
+    """
+
+    enabled: bool = False
+    window: Duration = seconds(HOUR)
+    min_recipients: int = 50
+    max_failure_ratio: float = 0.5
+    max_recipients: int = 0
+    exempt: tuple[str, ...] = ()
 
 
 @attrs.frozen(slots=True)
@@ -180,11 +320,20 @@ class Domain:
     [delivery.domains."example.org"]: how mail for one domain ("*.suffix": below it, "*": every other) goes on.
 
     None: as [delivery] says. `max_connections` and `rate_limit` hold for all destinations of the same site.
+
+    `strategy` is one of those that are built in, or the dotted name of a callable that returns an agent and is called
+    with `options`. `path` is the folder of maildir and file, the socket of lmtp; `url`, `secret`, `format` and
+    `headers` are the webhook's.
     """
 
     mx_override: tuple[str, ...] = ()
-    strategy: Literal["smtp", "maildir"] = "smtp"
+    strategy: str = "smtp"
+    options: Options = attrs.field(factory=lambda: Options({}))
     path: Folder = Folder("")
+    url: str = ""
+    secret: Secret = attrs.field(default=Secret(""), repr=False)
+    format: Literal["json", "raw"] = "json"
+    headers: dict[str, str] = attrs.field(factory=dict)
     tls_policy: TlsPolicyName | None = None
     require_tls: bool = False
     tls: Literal["starttls", "implicit"] = "starttls"
@@ -225,6 +374,7 @@ class Delivery:
     max_parallel_deliveries: int = 100
     max_active: int = 20000
     shutdown_timeout: Duration = seconds(30)
+    idempotency_window: Duration = seconds(DAY)
     accept_invalid_certs: bool = False
     dns: Dns = Dns()
     timeouts: DeliveryTimeouts = DeliveryTimeouts()
@@ -236,4 +386,11 @@ class Delivery:
     shaping: Shaping = Shaping()
     pools: tuple[EgressPool, ...] = ()
     dsn: Dsn = Dsn()
+    dkim: Dkim = Dkim()
+    srs: Srs = Srs()
+    verp: Verp = Verp()
+    feedback: Feedback = Feedback()
+    bounces: Bounces = Bounces()
+    suppression: Suppression = Suppression()
+    sender_breaker: SenderBreaker = SenderBreaker()
     domains: dict[str, Domain] = attrs.field(factory=dict)

@@ -17,6 +17,7 @@ from empath.mail.address import Address
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.header import field
 from empath.mail.message import Message
+from empath.mail.origin import OWN
 from empath.mail.trace import format_date
 from empath.mail.wish import noted
 
@@ -84,7 +85,8 @@ def make_mail(report: Report, to: Sequence[Address], queue_id: str, now: float) 
         f"--{boundary}--\r\n".encode()
     )
     envelope = Envelope(sender, tuple([Recipient(address) for address in to]), noted({}, header))
-    return Message(queue_id, now, envelope, header, body, None, len(header) + len(body), eight_bit=False)
+    size = len(header) + len(body)
+    return Message(queue_id, now, envelope, header, body, None, size, eight_bit=False, origin=OWN)
 
 
 def _header(report: Report, to: Sequence[Address], now: float, boundary: str, message_id: str) -> bytes:
