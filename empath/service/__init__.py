@@ -25,9 +25,7 @@ from empath.config.schema import Config
 from empath.interfaces import ISpool
 from empath.modules.builtin.core import CoreChecks
 from empath.modules.host import Modules
-from empath.observe.exposition import Exposition, Gauges
-from empath.observe.health import Checks, Readiness
-from empath.observe.http import HttpService, health_pages, metrics_pages
+from empath.observe.health import Readiness
 from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
 from empath.observe.logging import LEVELS
@@ -40,6 +38,7 @@ from empath.receive.terms import Surroundings
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
 from empath.service.outgoing import Stores, make_outgoing
+from empath.service.pages import checks_of, gauges_of, make_pages
 from empath.service.reload import Reload
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
@@ -83,8 +82,15 @@ class EmpathService(MultiService):
         eviction, *others = self.outgoing.periodic(config.delivery)
         self._periodic = (counting, eviction, *others)
         self._reload = Reload(self.outgoing, self.reception, self.modules, counting, eviction)
-        self.readiness = Readiness(config.health, self._checks(), reactor)
-        self._http = self._make_http()
+        self.readiness = Readiness(config.health, checks_of(self), reactor)
+        self._http = make_pages(config, reactor, self.metrics, gauges_of(self), self.readiness, self._threads.in_thread)
+
+    @property
+    def accepts_mail(self) -> bool:
+        """
+        Whether it runs, with all of its ports bound.
+        """
+        return self._running and len(self.reception.ports) == len(self.config.smtp.listeners)
 
     def privilegedStartService(self) -> None:
         """
@@ -227,51 +233,6 @@ class EmpathService(MultiService):
             secret_chance=secret,
         )
         return Reception(reactor, config.smtp, around, config.delivery.shutdown_timeout)
-
-    def _make_http(self) -> tuple[HttpService, ...]:
-        """
-        Make the pages for monitoring, where they are enabled.
-        """
-        made = []
-        metrics, health = self.config.metrics, self.config.health
-        if metrics.enabled:
-            exposition = Exposition(metrics, self.metrics, self._gauges())
-            made.append(
-                HttpService(self._reactor, metrics.endpoint, metrics_pages(exposition, self._threads.in_thread))
-            )
-        if health.enabled:
-            made.append(HttpService(self._reactor, health.endpoint, health_pages(self.readiness)))
-        return tuple(made)
-
-    def _gauges(self) -> Gauges:
-        cache = self.resolver.cache
-        return Gauges(
-            connections_active=lambda: self.reception.sessions.count,
-            queue_size=lambda: self.census.counts,
-            queue_oldest=lambda: self.census.oldest,
-            site_connections=lambda: dict(self.outgoing.smtp_agent.connections()),
-            dns_hits=lambda: cache.hits,
-            dns_misses=lambda: cache.misses,
-            dns_evictions=lambda: cache.evictions,
-            deletion_failures=lambda: self.spool.deletion_failures,
-            orphans=lambda: self.spool.orphans,
-            circuits=lambda: self.queue.controls.circuits(),
-        )
-
-    def _checks(self) -> Checks:
-        return Checks(
-            smtp=lambda: self._running and len(self.reception.ports) == len(self.config.smtp.listeners),
-            spool=self._spool_writable,
-            delivery=lambda: self.queue.attempts.open,
-            dns=self.outgoing.dns_answers,
-            disk=lambda: self.spool.has_room(0),
-            queue_size=lambda: self.queue.due_waiting,
-            shutting_down=lambda: self.shutting_down,
-        )
-
-    async def _spool_writable(self) -> bool:
-        await self.spool.probe()
-        return True
 
 
 def _under_way(starting: Deferred[None]) -> Deferred[None] | None:
