@@ -6,7 +6,7 @@ The circuit breaker of a site: what fails again and again is left alone for a wh
 | closed    | `threshold` failures, no success between them     | open        |
 | open      | the first attempt once `timeout` is over          | half-open   |
 | open      | a success of an attempt that was still under way  | closed      |
-| half-open | a success                                         | closed      |
+| half-open | a success, or an answer that concerns the mail    | closed      |
 | half-open | a failure                                         | open        |
 | any       | `reset`                                           | closed      |
 """

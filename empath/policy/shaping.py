@@ -24,7 +24,8 @@ class Told(Enum):
     ACCEPTED = "accepted"  # it took the mail
     SLOW_DOWN = "slow-down"  # it asked for less, or for a pause
     UNREACHABLE = "unreachable"  # a session or a host failed, and not for too much mail
-    NOTHING = "nothing"  # its answer concerns the mail, or it was not asked
+    ANSWERED = "answered"  # it works, but said of the mail or its recipients that it does not take them
+    NOTHING = "nothing"  # it was not asked, or its answer says nothing of it
 
 
 class Rule(Protocol):
@@ -72,6 +73,7 @@ class Section(Protocol):
 Judgement = tuple[Told, float, str]  # with the seconds of a pause, and why in one clause
 
 ACCEPTED: Final[Judgement] = (Told.ACCEPTED, 0.0, "")
+ANSWERED: Final[Judgement] = (Told.ANSWERED, 0.0, "")
 NOTHING: Final[Judgement] = (Told.NOTHING, 0.0, "")
 
 # Our own findings of a host: it cannot be connected to, was lost or timed out, broke the protocol; a folder of this
@@ -170,11 +172,13 @@ class Patterns:
             return NOTHING
         wish = self._wish_of(reply)
         if wish == IGNORE:
-            return NOTHING
+            return NOTHING if _reaches_far(outcome) else ANSWERED
         if wish is not None:
             told = Told.SLOW_DOWN if self._enabled else Told.UNREACHABLE
             return told, wish, f"{outcome.host} said: {str(reply)[:LONGEST]}"
-        if isinstance(outcome, TransientFailure) and _reaches_far(outcome):
+        if not _reaches_far(outcome):
+            return ANSWERED
+        if isinstance(outcome, TransientFailure):
             return Told.UNREACHABLE, 0.0, f"{outcome.host} said: {str(reply)[:LONGEST]}"
         return NOTHING
 
@@ -196,7 +200,7 @@ class Patterns:
         return 0.0 if reply.code == 421 and not CLOSING.search(said) else None
 
 
-_WEIGHT: Final = {Told.NOTHING: 0, Told.UNREACHABLE: 1, Told.ACCEPTED: 2, Told.SLOW_DOWN: 3}
+_WEIGHT: Final = {Told.NOTHING: 0, Told.ANSWERED: 1, Told.UNREACHABLE: 2, Told.ACCEPTED: 3, Told.SLOW_DOWN: 4}
 
 
 def _wish(rule: Rule) -> float:

@@ -141,9 +141,9 @@ class Site:
                 self._pace.accepted(now)
                 return ()
             return self._accepted(now)
-        if told is Told.NOTHING:
+        if told is Told.NOTHING or told is Told.ANSWERED:
             self._pace.ended()
-            return ()
+            return self._answered(now) if told is Told.ANSWERED else ()
         if told is Told.SLOW_DOWN and self._shaping:
             changes = self._slowed(now, in_flight, pause, reason)
         else:
@@ -217,6 +217,16 @@ class Site:
         if recovered:
             changes = (BreakerChange(State.CLOSED, f"{self.name} accepts mail again"),)
         return (*changes, PaceChange(None, None, f"{self.name} takes all there is")) if lifted else changes
+
+    def _answered(self, now: float) -> tuple[Change, ...]:
+        """
+        Have mail flow again to a site that was tried and has a verdict of its own on what it was given.
+        """
+        if self.breaker.state is not State.HALF_OPEN:
+            return ()
+        self.breaker.succeeded(now)
+        self._settle()
+        return (BreakerChange(State.CLOSED, f"{self.name} answers again"),)
 
     def _full(self) -> Hold:
         detail = f"{self.in_flight} of {self._most:g} connections to {self.name} are in use"

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
-from empath.policy.shaping import ACCEPTED, NOTHING, PAUSE, Patterns, Told
+from empath.policy.shaping import ACCEPTED, ANSWERED, NOTHING, PAUSE, Patterns, Told
 
 
 @attrs.frozen
@@ -109,7 +109,7 @@ class WishTests(SynchronousTestCase):
         Full mailboxes, greylisting, too many recipients or bytes say nothing of the site.
         """
         for text in NO_WISH:
-            self.assertEqual(told(refused(text)), (Told.NOTHING, 0.0), text)
+            self.assertEqual(told(refused(text)), (Told.ANSWERED, 0.0), text)
 
     def test_a_server_that_goes_down_does_not_ask_for_less(self) -> None:
         """
@@ -123,7 +123,7 @@ class WishTests(SynchronousTestCase):
         Unless the operator has a pattern for them.
         """
         failure = PermanentFailure(Reply.of("550 5.7.1 too many connections"), Scope.MESSAGE, "mx.example.org")
-        self.assertEqual(told(failure), (Told.NOTHING, 0.0))
+        self.assertEqual(told(failure), (Told.ANSWERED, 0.0))
         section = Section(patterns=(Rule("TOO MANY CONN"),))
         self.assertEqual(told(failure, section=section), (Told.SLOW_DOWN, 0.0))
 
@@ -156,7 +156,7 @@ class OwnPatternTests(SynchronousTestCase):
         """
         reply = Reply(450, "4.7.1", ("x" * 5000 + "needle",))
         section = Section(patterns=(Rule("needle"),))
-        self.assertEqual(told(TransientFailure(reply, Scope.MESSAGE, "mx"), section=section), (Told.NOTHING, 0.0))
+        self.assertEqual(told(TransientFailure(reply, Scope.MESSAGE, "mx"), section=section), (Told.ANSWERED, 0.0))
         _, _, reason = Patterns(Section()).judge([TransientFailure(reply, Scope.HOST, "mx")])
         self.assertLess(len(reason), 1100)
 
@@ -195,12 +195,14 @@ class TroubleTests(SynchronousTestCase):
         never = PermanentFailure(Reply.of("550 5.4.4 no host"), Scope.HOST)
         self.assertEqual(told(never), (Told.NOTHING, 0.0))
 
-    def test_answers_about_the_mail_say_nothing(self) -> None:
+    def test_answers_about_the_mail_show_that_the_site_works(self) -> None:
         """
-        A refused recipient or message is no trouble of the site.
+        A refused recipient or message is no trouble of the site; beside a session that was lost it counts for nothing.
         """
         no = PermanentFailure(Reply.of("550 5.1.1 unknown"), Scope.RECIPIENT, "mx")
-        self.assertEqual(Patterns(Section()).judge([no, no]), NOTHING)
+        self.assertEqual(Patterns(Section()).judge([no, no]), ANSWERED)
+        lost = refused("421 4.4.2 lost connection at DATA", Scope.SESSION, "")
+        self.assertEqual(Patterns(Section()).judge([no, lost])[0], Told.UNREACHABLE)
         self.assertEqual(Patterns(Section()).judge([]), NOTHING)
 
 

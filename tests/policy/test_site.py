@@ -133,6 +133,21 @@ class BreakerTests(SynchronousTestCase):
         self.assertEqual(recovered, (BreakerChange(State.CLOSED, "mx.example.org accepts mail again"),))
         self.assertEqual((made.failing, made.hold(NOW + 301.0)), (False, None))
 
+    def test_a_site_that_is_tried_and_answers_is_no_longer_left_alone(self) -> None:
+        """
+        Even if it takes none of the mail that it is tried with; failures that did not open anything are not forgiven.
+        """
+        made = site(Limits(threshold=2, shaping=False))
+        failed(made, 1)
+        made.begin(NOW)
+        self.assertEqual(made.ended(NOW, Told.ANSWERED), ())
+        self.assertTrue(made.failing)
+        failed(made, 1)
+        made.begin(NOW + 301.0)
+        back = made.ended(NOW + 302.0, Told.ANSWERED)
+        self.assertEqual(back, (BreakerChange(State.CLOSED, "mx.example.org answers again"),))
+        self.assertEqual((made.failing, made.hold(NOW + 302.0)), (False, None))
+
     def test_a_success_forgives_failures(self) -> None:
         """
         Also where nothing had opened.
