@@ -13,6 +13,7 @@ from empath.config.convert import Problem, joined, unusable
 from empath.config.delivery import of_delivery, of_domain
 from empath.config.reception import of_auth, of_listeners
 from empath.config.schema import Config, Domain, Listener, Module, TlsPolicyName
+from empath.config.sending import of_sending
 
 SECURE: Final[tuple[TlsPolicyName, ...]] = ("required", "verified", "dane")  # dane: with `require_tls` beside it
 
@@ -25,6 +26,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from of_listeners(config)
     yield from _of_modules(config.modules)
     yield from of_delivery(config.delivery)
+    yield from of_sending(config.delivery, config.relay)
     for name, domain in config.delivery.domains.items():
         yield from of_domain(joined("delivery.domains", name), domain, config.delivery)
 

@@ -10,20 +10,11 @@ from typing import Final, Literal
 
 from empath.config.convert import Problem, unusable
 from empath.config.schema import Delivery, Dns, Domain, EgressPool
+from empath.config.strategies import of_strategy
 from empath.config.values import shown
 
 _DNSSEC: Final = "delivery.dns.dnssec"
 _POOLS: Final = "delivery.pools"
-_OF_HOSTS: Final = (
-    "username",
-    "pool",
-    "tls",
-    "tls_policy",
-    "require_tls",
-    "accept_invalid_certs",
-    "max_messages",
-    "certificate",
-)
 
 
 def of_delivery(delivery: Delivery) -> Iterator[Problem]:
@@ -52,11 +43,7 @@ def of_domain(path: str, domain: Domain, delivery: Delivery) -> Iterator[Problem
     """
     Look at one table of [delivery.domains].
     """
-    if domain.strategy == "maildir":
-        yield from _of_maildir(path, domain)
-    elif domain.path:
-        allowed = 'a path only with strategy = "maildir"'
-        yield unusable(f"{path}.path", shown(domain.path), allowed, (f"{path}.strategy",))
+    yield from of_strategy(path, domain)
     yield from _of_login(path, domain)
     yield from _of_tls(path, domain, delivery)
     yield from _of_pair(path, domain.certificate, domain.private_key)
@@ -166,21 +153,6 @@ def _of_addresses(path: str, pool: EgressPool, delivery: Delivery) -> Iterator[P
 
 def _family(address: str) -> Literal["ipv6", "ipv4"]:
     return "ipv6" if ":" in address else "ipv4"
-
-
-def _of_maildir(path: str, domain: Domain) -> Iterator[Problem]:
-    """
-    Refuse a maildir without its path, or with what belongs to a host.
-    """
-    if not domain.path:
-        yield unusable(f"{path}.path", "nothing", 'the path of the maildir, as strategy = "maildir" needs one')
-    none = 'none with strategy = "maildir"'
-    if domain.mx_override:
-        yield unusable(f"{path}.mx_override", "an override", none)
-    for key in _OF_HOSTS:
-        value = getattr(domain, key)
-        if value != getattr(Domain(), key):
-            yield unusable(f"{path}.{key}", shown(value), none)
 
 
 def _of_login(path: str, domain: Domain) -> Iterator[Problem]:

@@ -17,8 +17,10 @@ _HOST: Final = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?", re.ASCII)
 _DOTTED_NAME: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _PATH: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _MODULE: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")  # what modules and pools are called
+_SELECTOR: Final = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*", re.ASCII)  # RFC 6376 §3.1
 _PLACEHOLDER: Final = re.compile(r"\{hostname\}")
 _WIDEST: Final = {4: 8, 6: 16}
+STRATEGIES: Final = ("smtp", "lmtp", "webhook", "maildir", "file", "discard")
 
 
 def domain_name(value: object) -> str:
@@ -186,6 +188,15 @@ def mailbox(value: object, around: Surroundings) -> str:
     return f"{local}@{domain(host, around)}"
 
 
+def present_mailbox(value: object, around: Surroundings) -> str:
+    """
+    Read a plain mail address.
+    """
+    if value == "":
+        raise Refused('a mail address, such as "postmaster@example.org"')
+    return mailbox(value, around)
+
+
 def optional_domain(value: object, around: Surroundings) -> str:
     """
     Read a domain name; "" is none.
@@ -209,6 +220,27 @@ def factory(value: object, _: Surroundings) -> str:
     if not isinstance(value, str) or not any(each.fullmatch(value) for each in (_DOTTED_NAME, _PATH, _MODULE)):
         raise Refused('a dotted name, such as "mypackage.policy:NoMondayMail", or the name of a built-in module')
     return value
+
+
+def strategy(value: object, _: Surroundings) -> str:
+    """
+    Read a way to deliver: one that is built in, or the dotted name of what makes one.
+    """
+    if value in STRATEGIES:
+        return str(value)
+    if not isinstance(value, str) or not (_DOTTED_NAME.fullmatch(value) or _PATH.fullmatch(value)):
+        known = " | ".join(f'"{name}"' for name in STRATEGIES)
+        raise Refused(f'{known}, or a dotted name, such as "mypackage.delivery:Courier"')
+    return value
+
+
+def selector(value: object, _: Surroundings) -> str:
+    """
+    Read the selector of a DKIM key; it comes out in lower case.
+    """
+    if not isinstance(value, str) or len(value) > 63 or not _SELECTOR.fullmatch(value.lower()):
+        raise Refused('the selector of a key, such as "s2026"')
+    return value.lower()
 
 
 def module(value: object, _: Surroundings) -> str:

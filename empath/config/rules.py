@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args, get_origin
 
 import attrs
 
-from empath.config import names, schema, values
+from empath.config import names, schema, values, web
 from empath.config.units import Duration, EndpointText, File, Folder, Options, Rate, Secret, Size
 from empath.config.values import Reader, Refused, Surroundings
 
@@ -128,14 +128,32 @@ BY_NAME: Final[Mapping[tuple[type, str], Shape]] = MappingProxyType(
         (schema.EgressPool, "ehlo_name"): Leaf(names.optional_domain),
         (schema.EgressPool, "weight"): Leaf(values.integer(0)),
         (schema.Dsn, "reporting_mta"): Leaf(names.optional_domain),
+        (schema.Dsn, "delay_after"): _NOT_NEGATIVE,
+        (schema.DkimKey, "domain"): Leaf(names.domain),
+        (schema.DkimKey, "selector"): Leaf(names.selector),
+        (schema.Dkim, "headers"): Each(Leaf(web.field_name), empty=False),
+        (schema.Dkim, "oversign"): Each(Leaf(web.field_name)),
+        (schema.Dkim, "expiration"): _NOT_NEGATIVE,
+        (schema.Srs, "domain"): Leaf(names.optional_domain),
+        (schema.Verp, "domains"): Each(Leaf(names.domain)),
+        (schema.Verp, "delimiter"): Leaf(values.one_of(("+", "-", "=", "_"))),
+        (schema.Feedback, "addresses"): Each(Leaf(names.present_mailbox)),
+        (schema.BouncePattern, "match"): Leaf(values.expression),
+        (schema.Suppression, "duration"): _NOT_NEGATIVE,
+        (schema.SenderBreaker, "max_failure_ratio"): Leaf(values.number(0.01, 1)),
+        (schema.SenderBreaker, "max_recipients"): Leaf(values.integer(0)),
         (schema.Dsn, "postmaster"): Leaf(names.mailbox),
         (schema.Domain, "mx_override"): Each(Leaf(names.host_and_port), alone=True),
         (schema.Domain, "pool"): Leaf(names.pool),
+        (schema.Domain, "strategy"): Leaf(names.strategy),
+        (schema.Domain, "url"): Leaf(web.hook_url),
+        (schema.Domain, "headers"): Keyed(web.request_header, Leaf(web.request_value)),
         (schema.Delivery, "retry_multiplier"): Leaf(values.number(1, 1000)),
         (schema.Delivery, "retry_jitter_factor"): Leaf(values.number(0, 1)),
         (schema.Delivery, "keep_failed"): _NOT_NEGATIVE,
         (schema.Delivery, "keep_completed"): _NOT_NEGATIVE,
         (schema.Delivery, "shutdown_timeout"): _NOT_NEGATIVE,
+        (schema.Delivery, "idempotency_window"): _NOT_NEGATIVE,
         (schema.Delivery, "port"): Leaf(values.integer(1, 65535)),
         (schema.Delivery, "address_families"): Each(Leaf(values.one_of(("ipv6", "ipv4"))), empty=False),
         (schema.Delivery, "source_address"): Leaf(names.ip_address),

@@ -82,7 +82,7 @@ class ReadingTests(SynchronousTestCase):
         """
         text = '[delivery.domains."*"]\nmx_override = "h"\nusername = "u"\npassword = { env = "NO" }'
         self.assertEqual(len(problems(text)), 1)
-        self.assertEqual(len(problems('[delivery.domains."*"]\nstrategy = "lmtp"\npath = "/x"')), 1)
+        self.assertEqual(len(problems('[delivery.domains."*"]\nstrategy = "lmpt"\npath = "/x"')), 1)
 
     def test_text_that_is_no_toml_tells_the_line(self) -> None:
         """
