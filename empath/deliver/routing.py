@@ -126,6 +126,11 @@ def _route(domain: Domain, fallback: Route, port: int) -> Route:
         encrypted=domain.require_tls,
         lowered=fallback.lowered if lowered is None else lowered,
         identity=domain.certificate or fallback.identity,
+        url=domain.url,
+        secret=domain.secret,
+        format=domain.format,
+        headers=tuple(domain.headers.items()),
+        options=domain.options,
     )
 
 

@@ -61,8 +61,8 @@ class Sites:
         return self._by_answer(domain, await asked)
 
     def _by_route(self, route: Route) -> str:
-        if route.strategy != "smtp":
-            return f"{route.strategy}:{route.path}"
+        if not route.hosts:
+            return name_of_place(route)
         name = self._given.get(route.hosts)
         if name is None:
             if len(self._given) >= REMEMBERED:
@@ -102,6 +102,18 @@ def name_of_hops(hops: Iterable[NextHop]) -> str:
     if len(ports) > 1:
         return _bounded(f"({'|'.join(sorted({f'{_bracketed(hop.host)}:{hop.port}' for hop in hops}))})")
     return _bounded(f"{_joined(sorted({_bracketed(hop.host) for hop in hops}))}:{ports.pop()}")
+
+
+def name_of_place(route: Route) -> str:
+    """
+    Name where a strategy without hosts delivers to: "maildir:/var/mail", "webhook:https://hooks.example.org/mail" (what
+    stands behind a "?" may be a secret), "mypackage:Courier#1f0e…" (by its options, if it has any).
+    """
+    place = route.path or route.url.partition("?")[0]
+    if not place and route.options:
+        digest = sha256(repr(sorted(route.options.items())).encode()).hexdigest()[:16]
+        return _bounded(f"{route.strategy}#{digest}")
+    return _bounded(f"{route.strategy}:{place}" if place else route.strategy)
 
 
 def _joined(names: list[str]) -> str:

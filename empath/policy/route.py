@@ -5,6 +5,7 @@ Which way mail for a domain goes: what the operator wrote for it, for a domain a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -40,6 +41,9 @@ class Route:
 
     `encrypted`: TLS is needed whatever the policy `tls` finds; `lowered`: a certificate that it asks for need not be
     valid. `identity` is the file of the certificate that we show where a server asks for one, "" for none.
+
+    `url`, `secret`, `format` and `headers` (fields of the request) are the webhook's; `options` are what the maker of a
+    third party's strategy is called with.
     """
 
     strategy: str = "smtp"
@@ -55,6 +59,11 @@ class Route:
     encrypted: bool = False
     lowered: bool = False
     identity: str = ""
+    url: str = ""
+    secret: str = attrs.field(default="", repr=False)
+    format: str = "json"
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    options: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
 
 
 class Routes:
