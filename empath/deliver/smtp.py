@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from empath.config.schema import ConnectionPool
 from empath.config.schema import Delivery as Section
-from empath.deliver.cargo import Cargo
+from empath.deliver.cargo import Cargo, ReturnPaths
 from empath.deliver.connection import Connection
 from empath.deliver.contexts import TlsContexts
 from empath.deliver.egress import Egresses
@@ -34,7 +34,7 @@ from empath.deliver.target import Target, Want
 from empath.deliver.tls_report import Tell
 from empath.deliver.tls_sessions import TlsSessions
 from empath.deliver.visits import Pass
-from empath.interfaces import IAgent, IResolver, IStsPolicies
+from empath.interfaces import IAgent, IResolver, ISigner, IStsPolicies
 from empath.mail.address import Address
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
@@ -65,7 +65,8 @@ class SmtpAgent:
     `reactor` is the clock and what connects; `find_route` tells a domain's route, `open_body` reads stored content.
     `hostname` is what we say in EHLO; mail is not sent to it, nor to `own_addresses`, when the DNS says so.
     `trust_root` judges certificates, by default as the system does; `policies` are those of MTA-STS. ConfigError, at
-    making and reconfiguring, for a certificate of ours that cannot be used.
+    making and reconfiguring, for a certificate of ours that cannot be used. `signer` and `return_paths` may be set and
+    taken away at any time: they hold for deliveries that begin later.
     """
 
     def __init__(
@@ -100,6 +101,8 @@ class SmtpAgent:
         self._probes = Probes(reactor, find_route, self._finder, probing, open_body, self._egresses.choose)
         self._timeouts = timeouts_of(section)
         self._tell: Tell | None = None
+        self.signer: ISigner | None = None
+        self.return_paths: ReturnPaths | None = None
 
     async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
         """
@@ -112,7 +115,7 @@ class SmtpAgent:
         clock = self._clock
         attempt.resolved = clock.seconds()
         most = self._section.max_recipients_per_transaction
-        cargo = Cargo(message, delivery, attempt, clock, self._open_body)
+        cargo = Cargo(message, delivery, attempt, clock, self._open_body, self.signer, self.return_paths)
         work = Pass(self._pool, route, cargo, attempt, most, egress, self._tell_of(wish))
         try:
             return await work.over(found)

@@ -12,7 +12,7 @@ import attrs
 from twisted.internet.defer import CancelledError
 
 from empath.deliver import tls_report
-from empath.deliver.cargo import Cargo
+from empath.deliver.cargo import Cargo, Load
 from empath.deliver.connection import Connection
 from empath.deliver.egress import Egress
 from empath.deliver.pool import Pool, spent
@@ -27,8 +27,6 @@ from empath.policy.mx import Candidate
 from empath.policy.route import Route
 from empath.policy.tls import CLEARTEXT, Asker, Course, Demand, Seen, course
 from empath.smtp.client_events import Consignment, SessionEnded, TransactionEnded, Trouble
-from empath.smtp.client_findings import NO_EIGHT_BIT
-from empath.smtp.client_transfer import convertible
 
 MAX_SESSIONS: Final = 2  # in one attempt: hosts that answered
 NO_WAY: Final = TransientFailure(
@@ -172,14 +170,14 @@ class Pass(Tally):
         waiting = self.open
         after = After.DONE
         cargo, offer = self._cargo, connection.session.offer
-        most = min(self._most, offer.max_recipients or self._most)
+        most = cargo.most(min(self._most, offer.max_recipients or self._most))
         try:
             while waiting and connection.usable and not spent(connection, self._messages):
                 batch, waiting = waiting[:most], waiting[most:]
                 reused = connection.carried > 0
                 consignment = cargo.consignment(batch)
-                if convertible(consignment, offer) or (cargo.by_data and consignment.binary):
-                    ended = await self._transact_converted(candidate, connection, consignment)
+                if not cargo.as_stored(consignment, offer):
+                    ended = await self._transact_changed(candidate, connection, consignment)
                 else:
                     ended = await connection.transact(
                         consignment, candidate.host, cargo.message, last=self._ends(connection)
@@ -207,28 +205,20 @@ class Pass(Tally):
             return After.SPENT
         return after
 
-    async def _transact_converted(
+    async def _transact_changed(
         self, candidate: Candidate, connection: Connection, consignment: Consignment
     ) -> TransactionEnded | None:
         """
-        Run one transaction with a host that gets 7 bits only; None if the connection ended while they were made.
+        Run one transaction with what goes in place of the message as it is stored; None if the connection ended while
+        that was made.
         """
-        cargo = self._cargo
-        made = await cargo.seven_bit.make()
-        if isinstance(made, TransientFailure):
-            return TransactionEnded((made,) * len(consignment.recipients))
+        load = await self._cargo.load(consignment, connection.session.offer)
+        if not isinstance(load, Load):
+            return TransactionEnded((load,) * len(consignment.recipients))
         if not connection.usable:
             return None
-        if made is None and cargo.by_data:
-            return TransactionEnded((NO_EIGHT_BIT,) * len(consignment.recipients))
-        if made is None:
-            return await connection.transact(consignment, candidate.host, cargo.message, last=self._ends(connection))
         return await connection.transact(
-            cargo.converted(consignment, made),
-            candidate.host,
-            made,
-            cargo.seven_bit.open_body,
-            last=self._ends(connection),
+            load.consignment, candidate.host, load.message, load.open_body, last=self._ends(connection)
         )
 
     def _ends(self, connection: Connection) -> bool:

@@ -202,11 +202,12 @@ class ISigner(Interface):
     Signs mail (DKIM, RFC 6376).
     """
 
-    def sign(message: Message) -> bytes | Awaitable[bytes]:
+    def sign(message: Message, open_body: Callable[[Message], IBodyReader]) -> bytes | Awaitable[bytes]:
         """
         Give the header fields to be put on top of a message as it stands, b"" for one that is not to be signed: at
-        once where nothing has to be computed. The Awaitable fails with SigningFailed where it should be signed and
-        cannot be for now.
+        once where nothing has to be computed. `open_body` reads the body where it is not in memory; it is the spool's
+        own for content as it is stored, another one for what is converted on its way. SigningFailed (from the
+        Awaitable, too) where it should be signed and cannot be for now.
         """
 
 
