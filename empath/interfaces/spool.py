@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Collection
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from empath.mail.idempotency import Accepted, Claim
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Settlement
 
@@ -40,9 +41,10 @@ class IContentWriter(Interface):
         Forget all that was written, and begin again; otherwise as `write`.
         """
 
-    def commit(message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
+    def commit(message: Message, deliveries: tuple[Delivery, ...], claim: Claim | None = None) -> Deferred[None]:
         """
-        Store the message with its deliveries; fires once all of it is on stable storage, and only then.
+        Store the message with its deliveries, and what it claims; fires once all of it is on stable storage, and only
+        then.
 
         `message.body` and `message.body_file` are this writer's. Fails with QueueIdTaken, SpoolFull or SpoolError,
         and then nothing is left behind. Cancelling withdraws it: the message is not kept, even if its group was
@@ -164,9 +166,16 @@ class ISpool(Interface):
         nothing is scheduled but what is released after `now`.
         """
 
+    def accepted(claim: bytes, now: float) -> Deferred[list[Accepted]]:
+        """
+        Find the first messages (at most MOST_MESSAGES) whose `Claim.digest` is this and whose time is not over at
+        `now`, in their order; those that are gone from the queue are among them.
+        """
+
     def expire_kept(now: float) -> Deferred[int]:
         """
-        Delete what was kept for `keep_failed` or `keep_completed` and is past it; tells how many deliveries.
+        Delete what was kept for `keep_failed` or `keep_completed` and is past it, and the claims whose time is over;
+        tells how many of both.
         """
 
     def retry_cleanup(now: float) -> Deferred[int]:

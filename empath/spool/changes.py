@@ -5,7 +5,7 @@ The rare changes, as work for the writer's thread inside a group's transaction. 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Final
 
@@ -38,22 +38,23 @@ def hastening(domains: Collection[str], now: float) -> Work:
 
 def expire_kept(now: float, connection: sqlite3.Connection) -> int:
     """
-    Delete a slice of what was kept long enough; tells how many.
+    Delete a slice of what was kept long enough, and of the claims whose time is over; tells how many.
     """
     kept = connection.execute(schema.KEPT_TOO_LONG, (now, SLICE)).fetchall()
     connection.executemany(schema.DELETE_DELIVERY, kept)
     connection.executemany(schema.DELETE_EMPTY, [(queue_id,) for queue_id, _ in kept])
-    return len(kept)
+    return len(kept) + connection.execute(schema.FORGET_ACCEPTED, (now, SLICE)).rowcount
 
 
 def _hasten(now: float, domains: str, connection: sqlite3.Connection) -> int:
     return connection.execute(schema.HASTEN, (now, domains, SLICE)).rowcount
 
 
-def withdraw(number: int, connection: sqlite3.Connection) -> None:
+def withdraw(number: int, claims: Iterable[rows.Row], connection: sqlite3.Connection) -> None:
     """
-    Delete the message of this number with its deliveries, if it is there.
+    Delete the message of this number with its deliveries and claims, if it is there.
     """
+    connection.executemany(schema.WITHDRAW_ACCEPTED, [row[:2] for row in claims])
     connection.execute(schema.WITHDRAW_DELIVERIES, (number,))
     connection.execute(schema.WITHDRAW_MESSAGE, (number,))
 

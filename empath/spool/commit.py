@@ -29,14 +29,15 @@ class Operation:
     """
     One change that is done whole or not at all, as rows ready to be bound.
 
-    `messages` and `deliveries` are inserted, `updates` and `ends` change and delete deliveries; `work` is for what is
-    rare, and tells a result. `upkeep` runs after the group's commit and outside its transaction. An `urgent`
+    `messages`, `deliveries` and `claims` are inserted, `updates` and `ends` change and delete deliveries; `work` is for
+    what is rare, and tells a result. `upkeep` runs after the group's commit and outside its transaction. An `urgent`
     operation may use the last of the disk. `number` and `body_file` name a new message for its withdrawal, `size` is
     its bytes in memory. `failure` and `result` belong to the writer until the group has ended.
     """
 
     messages: tuple[Row, ...] = ()
     deliveries: tuple[Row, ...] = ()
+    claims: tuple[Row, ...] = ()
     updates: tuple[Row, ...] = ()
     ends: tuple[tuple[str, str], ...] = ()
     work: Work | None = None

@@ -12,13 +12,14 @@ from twisted.python.failure import Failure
 
 from empath.errors import SpoolError
 from empath.interfaces import InThread
+from empath.mail.idempotency import Claim
 from empath.mail.message import Delivery, Message
 from empath.spool.body import BodyInFile
 from empath.spool.cleanup import Cleanup
 from empath.spool.files import ContentFile, path_of
 from empath.spool.room import Room
 
-Insert = Callable[[Message, tuple[Delivery, ...]], "Deferred[None]"]
+Insert = Callable[[Message, tuple[Delivery, ...], Claim | None], "Deferred[None]"]
 
 
 class Content:

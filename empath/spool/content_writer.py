@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from empath.errors import SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter
+from empath.mail.idempotency import Claim
 from empath.mail.message import Delivery, Message
 from empath.spool.body import BodyBeingWritten, BodyInMemory, BodyLost
 from empath.spool.content import Content, as_fault
@@ -47,7 +48,7 @@ class ContentWriter:
         self._fault: SpoolError | None = None
         self._resume: Deferred[None] | None = None
         self._flushes: list[Deferred[None]] | None = None
-        self._message: tuple[Message, tuple[Delivery, ...]] | None = None
+        self._message: tuple[Message, tuple[Delivery, ...], Claim | None] | None = None
         self._done: Deferred[None] | None = None
         self._storing: Deferred[None] | None = None
 
@@ -104,7 +105,7 @@ class ContentWriter:
         self._pump()
         return None
 
-    def commit(self, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
+    def commit(self, message: Message, deliveries: tuple[Delivery, ...], claim: Claim | None = None) -> Deferred[None]:
         """
         As `IContentWriter.commit`.
         """
@@ -116,9 +117,9 @@ class ContentWriter:
         if self._file is None:
             self._let_go(self._held)
             self._pieces = []
-            self._done = self._content.insert(message, deliveries)
+            self._done = self._content.insert(message, deliveries, claim)
             return self._done
-        self._message = (message, deliveries)
+        self._message = (message, deliveries, claim)
         self._done = Deferred(self._cancelled)
         self._pump()
         return self._done

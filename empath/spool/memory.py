@@ -19,6 +19,7 @@ from empath.config.schema import Spool
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter, ISpool
 from empath.mail.deliver_by import deliver_by
+from empath.mail.idempotency import MOST_MESSAGES, Accepted, Claim
 from empath.mail.life import Emit, GroupCommitted
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Settlement
@@ -54,6 +55,7 @@ class MemorySpool:
         self._used = 0
         self._stored: dict[str, _Stored] = {}
         self._files: dict[str, bytes] = {}
+        self._claims: list[tuple[str, Claim]] = []
         self._open = False
 
     def reconfigure(self, section: Spool) -> None:
@@ -94,13 +96,18 @@ class MemorySpool:
             return fail(SpoolError("the body of the message is not in memory"))
         return self.insert(message, deliveries, message.body)
 
-    def insert(self, message: Message, deliveries: tuple[Delivery, ...], body: bytes) -> Deferred[None]:
+    def insert(
+        self, message: Message, deliveries: tuple[Delivery, ...], body: bytes, claim: Claim | None = None
+    ) -> Deferred[None]:
         """
         Store a message whose body, wherever it is to lie, is `body`.
         """
         if not self.has_room(len(message.header) + len(body)):
             return self._committed(SpoolFull("the spool in memory is full"))
-        return self._committed(self._put(message, deliveries, body))
+        fault = self._put(message, deliveries, body)
+        if fault is None and claim is not None:
+            self._claims.append((message.queue_id, claim))
+        return self._committed(fault)
 
     def settle(self, settlement: Settlement) -> Deferred[None]:
         """
@@ -202,10 +209,19 @@ class MemorySpool:
         scheduled = [each.received for each in self._deliveries() if each.next_attempt is not None]
         return self._answer(min((received for received in scheduled if received <= now), default=None))
 
+    def accepted(self, claim: bytes, now: float) -> Deferred[list[Accepted]]:
+        """
+        As `ISpool.accepted`.
+        """
+        mine = [each for each in self._claims if each[1].digest == claim and each[1].until > now]
+        return self._answer([Accepted(queue_id, each.recipients) for queue_id, each in mine[:MOST_MESSAGES]])
+
     def expire_kept(self, now: float) -> Deferred[int]:
         """
         As `ISpool.expire_kept`.
         """
+        claims = len(self._claims)
+        self._claims = [each for each in self._claims if each[1].until > now]
         past = [
             (queue_id, domain)
             for queue_id, stored in self._stored.items()
@@ -214,7 +230,7 @@ class MemorySpool:
         ]
         for queue_id, domain in past:
             self._end(queue_id, domain)
-        return self._answer(len(past))
+        return self._answer(len(past) + claims - len(self._claims))
 
     def retry_cleanup(self, now: float) -> Deferred[int]:
         """

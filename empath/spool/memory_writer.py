@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from empath.errors import SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter
+from empath.mail.idempotency import Claim
 from empath.mail.message import Delivery, Message
 from empath.spool.body import BodyInMemory, BodyLost
 
@@ -22,7 +23,9 @@ class _Spool(Protocol):
 
     def has_room(self, size: int) -> bool: ...
 
-    def insert(self, message: Message, deliveries: tuple[Delivery, ...], body: bytes) -> Deferred[None]: ...
+    def insert(
+        self, message: Message, deliveries: tuple[Delivery, ...], body: bytes, claim: Claim | None = None
+    ) -> Deferred[None]: ...
 
 
 @implementer(IContentWriter)
@@ -79,7 +82,7 @@ class MemoryWriter:
         self.size = 0
         return None
 
-    def commit(self, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
+    def commit(self, message: Message, deliveries: tuple[Delivery, ...], claim: Claim | None = None) -> Deferred[None]:
         """
         As `IContentWriter.commit`.
         """
@@ -87,7 +90,7 @@ class MemoryWriter:
             return fail(SpoolError("the writer of this content has ended"))
         body = b"".join(self._pieces)
         self.abort()
-        return self._spool.insert(message, deliveries, body)
+        return self._spool.insert(message, deliveries, body, claim)
 
     def abort(self) -> None:
         """

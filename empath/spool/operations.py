@@ -5,20 +5,22 @@ What is asked of the spool, made into operations: all rows are prepared here, on
 from __future__ import annotations
 
 from empath.errors import SpoolError
+from empath.mail.idempotency import Claim
 from empath.mail.message import Delivery, Message
 from empath.mail.settlement import Settlement
 from empath.spool.commit import Operation
 from empath.spool.rows import END, UNFIT, Row, delivery_row, message_row, update_row
 
 
-def storing(number: int, message: Message, deliveries: tuple[Delivery, ...]) -> Operation:
+def storing(number: int, message: Message, deliveries: tuple[Delivery, ...], claim: Claim | None = None) -> Operation:
     """
-    Store a new message under this number; SpoolError for what cannot be stored.
+    Store a new message under this number, and what it claims; SpoolError for what cannot be stored.
     """
     try:
         return Operation(
             messages=(_new_row(number, message, deliveries),),
             deliveries=tuple([delivery_row(delivery) for delivery in deliveries]),
+            claims=() if claim is None else ((claim.digest, message.queue_id, claim.recipients, claim.until),),
             number=number,
             body_file=message.body_file,
             size=size_inline(message),

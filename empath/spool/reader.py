@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from empath.errors import MessageUnknown, SpoolError
 from empath.interfaces import InThread
+from empath.mail.idempotency import MOST_MESSAGES, Accepted
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.queue_id import queue_id_at
 from empath.spool import rows, schema
@@ -76,6 +77,12 @@ class Reader:
         As `ISpool.load`.
         """
         return self._ask(partial(_load, queue_id))
+
+    def accepted(self, claim: bytes, now: float) -> Deferred[list[Accepted]]:
+        """
+        As `ISpool.accepted`.
+        """
+        return self._ask(partial(_accepted, claim, now))
 
     def counts(self) -> Deferred[dict[Status, int]]:
         """
@@ -161,6 +168,10 @@ def _load(queue_id: str, connection: sqlite3.Connection) -> Message:
     if row is None:
         raise MessageUnknown(f"no message {queue_id} is stored")
     return rows.message_of(row)
+
+
+def _accepted(claim: bytes, now: float, connection: sqlite3.Connection) -> list[Accepted]:
+    return [Accepted(*row) for row in connection.execute(schema.ACCEPTED, (claim, now, MOST_MESSAGES)).fetchall()]
 
 
 def _counts(connection: sqlite3.Connection) -> dict[Status, int]:

@@ -65,6 +65,16 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         "ALTER TABLE message ADD COLUMN origin TEXT",
         "ALTER TABLE delivery ADD COLUMN held_since REAL",
+        """
+        CREATE TABLE accepted (
+            claim BLOB NOT NULL,
+            queue_id TEXT NOT NULL,
+            recipients BLOB NOT NULL,
+            until REAL NOT NULL,
+            PRIMARY KEY (claim, queue_id)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX accepted_until ON accepted (until)",
     ),
 )
 """
@@ -89,6 +99,13 @@ DELETE_EMPTY: Final = """
 """
 WITHDRAW_DELIVERIES: Final = "DELETE FROM delivery WHERE queue_id = (SELECT queue_id FROM message WHERE number = ?)"
 WITHDRAW_MESSAGE: Final = "DELETE FROM message WHERE number = ?"
+INSERT_ACCEPTED: Final = "INSERT INTO accepted (claim, queue_id, recipients, until) VALUES (?, ?, ?, ?)"
+WITHDRAW_ACCEPTED: Final = "DELETE FROM accepted WHERE claim = ? AND queue_id = ?"
+FORGET_ACCEPTED: Final = """
+    DELETE FROM accepted WHERE (claim, queue_id) IN (
+        SELECT claim, queue_id FROM accepted INDEXED BY accepted_until WHERE until <= ? LIMIT ?)
+"""
+ACCEPTED: Final = "SELECT queue_id, recipients FROM accepted WHERE claim = ? AND until > ? ORDER BY queue_id LIMIT ?"
 HASTEN: Final = """
     UPDATE delivery SET next_attempt = ?1 WHERE (queue_id, domain) IN (
         SELECT queue_id, domain FROM delivery INDEXED BY delivery_retry

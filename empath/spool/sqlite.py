@@ -22,6 +22,7 @@ from zope.interface import implementer
 from empath.config.schema import Spool
 from empath.errors import SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter, InThread, ISpool
+from empath.mail.idempotency import Accepted, Claim
 from empath.mail.life import Emit
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Settlement
@@ -164,7 +165,7 @@ class SqliteSpool:
         """
         if message.body is None:
             return fail(SpoolError("the body of the message is not in memory"))
-        return self._insert(message, deliveries)
+        return self._insert(message, deliveries, None)
 
     def settle(self, settlement: Settlement) -> Deferred[None]:
         """
@@ -213,6 +214,12 @@ class SqliteSpool:
             return BodyLost(str(failure))
         return BodyInFile(path, message.size - len(message.header), self._in_thread)
 
+    def accepted(self, claim: bytes, now: float) -> Deferred[list[Accepted]]:
+        """
+        As `ISpool.accepted`; what is being withdrawn when it is asked is not told, though its row may be there.
+        """
+        return self._reader.accepted(claim, now).addCallback(self._withdrawals.standing())
+
     def counts(self) -> Deferred[dict[Status, int]]:
         """
         As `ISpool.counts`; every status is among the keys.
@@ -255,13 +262,13 @@ class SqliteSpool:
         """
         return self._commits.submit(Operation(work=changes.probe))
 
-    def _insert(self, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
+    def _insert(self, message: Message, deliveries: tuple[Delivery, ...], claim: Claim | None) -> Deferred[None]:
         size = size_inline(message)
         if not self._room.admits(size + self.pending_bytes):
             self._reclaim()
             return fail(SpoolFull("the disk of the spool has no room for the message"))
         try:
-            operation = storing(next(self._numbers), message, deliveries)
+            operation = storing(next(self._numbers), message, deliveries, claim)
         except SpoolError as failure:
             return fail(failure)
         self._room.spend(size)

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from empath.mail.idempotency import Accepted
 from empath.mail.message import Delivery
 from empath.spool import changes
 from empath.spool.commit import GroupCommit, Operation
@@ -48,17 +49,28 @@ class Withdrawals:
         for operation in list(self._unwanted.values()):
             await self._delete(operation)
 
+    def standing(self) -> Callable[[list[Accepted]], list[Accepted]]:
+        """
+        Give what leaves out that which is withdrawn now, though its rows may still be there: whoever reads them in
+        another thread may tell so after they are gone.
+        """
+        unwanted = self._names()
+        return lambda found: [each for each in found if each.queue_id not in unwanted]
+
     def wanted(self, found: list[Delivery]) -> list[Delivery]:
         """
         Leave out what was withdrawn, or may be until its commit is told, though its row may be there.
         """
-        unwanted = {operation.messages[0][1] for operation in self._unwanted.values()} | self._commits().untold()
+        unwanted = self._names() | self._commits().untold()
         if not unwanted:
             return found
         return [delivery for delivery in found if delivery.queue_id not in unwanted]
 
+    def _names(self) -> set[str]:
+        return {operation.messages[0][1] for operation in self._unwanted.values()}
+
     def _delete(self, operation: Operation) -> Deferred[None]:
-        removal = Operation(work=partial(changes.withdraw, operation.number), urgent=True)
+        removal = Operation(work=partial(changes.withdraw, operation.number, operation.claims), urgent=True)
         return (
             self._commits()
             .submit(removal)

@@ -274,6 +274,9 @@ def _change(connection: sqlite3.Connection, bulk: Group) -> None:
         connection.executemany(schema.INSERT_MESSAGE, messages)
         deliveries = [row for operation in bulk for row in operation.deliveries]
         connection.executemany(schema.INSERT_DELIVERY, deliveries)
+        claims = [row for operation in bulk for row in operation.claims]
+        if claims:
+            connection.executemany(schema.INSERT_ACCEPTED, claims)
     updates = [row for operation in bulk for row in operation.updates]
     if updates and connection.executemany(schema.UPDATE_DELIVERY, updates).rowcount != len(updates):
         raise MessageUnknown("no such delivery is stored")

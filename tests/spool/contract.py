@@ -16,6 +16,7 @@ from empath.interfaces import IBodyReader, IContentWriter, ISpool
 from empath.mail.address import Address
 from empath.mail.decision import Decision
 from empath.mail.envelope import Envelope, Recipient
+from empath.mail.idempotency import MOST_MESSAGES, Accepted, Claim
 from empath.mail.life import GroupCommitted, LifeEvent
 from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.reply import Reply
@@ -644,6 +645,55 @@ class SpoolContract:
         self.settled(delivery, status=Status.RETRY, next_attempt=5.0, recipients=states)
         (found,) = self.all_due()
         self.assertEqual((found.recipients, found.priority), (states, 1))
+
+    # -- what was accepted under a key
+
+    def test_a_claim_is_kept_with_its_message(self: Any) -> None:
+        """
+        It is found as long as it is to last, in the order of the messages, even if those are gone.
+        """
+        made = []
+        for recipients, until in ((b"r" * 16, 100.0), (b"s" * 32, 200.0)):
+            writer, message = self.written(b"body")
+            claim = Claim(b"c" * 32, recipients, until)
+            self.get(writer.commit(message, deliveries_of(message), claim))
+            made.append(Accepted(message.queue_id, recipients))
+        for delivery in self.all_due():
+            self.settled(delivery, status=Status.COMPLETED)
+        self.assertEqual(self.get(self.spool.accepted(b"c" * 32, 99.0)), made)
+        self.assertEqual(self.get(self.spool.accepted(b"c" * 32, 100.0)), made[1:])
+        self.assertEqual(self.get(self.spool.accepted(b"d" * 32, 99.0)), [])
+
+    def test_claims_are_forgotten(self: Any) -> None:
+        """
+        Those whose time is over, with what was kept too long.
+        """
+        for until in (100.0, 101.0, 102.0):
+            writer, message = self.written(b"body")
+            self.get(writer.commit(message, deliveries_of(message), Claim(b"c" * 32, b"r" * 16, until)))
+        self.assertEqual(self.get(self.spool.expire_kept(101.0)), 2)
+        self.assertEqual(self.get(self.spool.expire_kept(101.0)), 0)
+        self.assertEqual(len(self.get(self.spool.accepted(b"c" * 32, 0.0))), 1)
+
+    def test_a_refused_message_claims_nothing(self: Any) -> None:
+        """
+        Large or small, whatever it was refused for.
+        """
+        for body in (b"small", b"large" * INLINE):
+            message, _ = self.stored()
+            writer, again = self.written(body, message.queue_id)
+            waiting = writer.commit(again, deliveries_of(again), Claim(b"c" * 32, b"r" * 16, 100.0))
+            self.refused(waiting, QueueIdTaken)
+        self.assertEqual(self.get(self.spool.accepted(b"c" * 32, 0.0)), [])
+
+    def test_few_messages_of_a_claim_are_told(self: Any) -> None:
+        """
+        Whoever has a new recipient for each has a bound.
+        """
+        for _ in range(MOST_MESSAGES + 1):
+            writer, message = self.written(b"")
+            self.get(writer.commit(message, deliveries_of(message), Claim(b"c" * 32, b"r" * 16, 100.0)))
+        self.assertEqual(len(self.get(self.spool.accepted(b"c" * 32, 0.0))), MOST_MESSAGES)
 
     def test_counts(self: Any) -> None:
         """

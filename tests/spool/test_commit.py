@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -16,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.config.schema import Spool
 from empath.config.units import Folder, Size
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
+from empath.mail.idempotency import Claim
 from empath.mail.life import GroupCommitted, LifeEvent
 from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.settlement import Settlement
@@ -207,6 +209,46 @@ class CommitTests(SynchronousTestCase):
         self.failureResultOf(self.spool.load(message.queue_id), MessageUnknown)
         self.assertEqual(self.due(), [])
         self.assertEqual(self.writer.calls, [])
+
+    def claiming(self) -> Deferred[None]:
+        message, deliveries = self.post.with_deliveries()
+        writer = self.spool.begin(message.queue_id)
+        writer.write(b"body")
+        return writer.commit(message, deliveries, Claim(b"c" * 32, b"r" * 16, 100.0))
+
+    def test_a_withdrawn_message_claims_nothing(self) -> None:
+        """
+        From the moment on at which it is withdrawn, and for good.
+        """
+        done = self.claiming()
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.writer.run()
+        self.assertEqual(self.successResultOf(self.spool.accepted(b"c" * 32, 0.0)), [])
+        self.writer.release()
+        self.assertEqual(self.successResultOf(self.spool.accepted(b"c" * 32, 0.0)), [])
+
+    def test_a_claim_that_is_read_before_it_goes_and_told_after(self) -> None:
+        """
+        The reader's thread may be that slow: nobody is to hear then that the message was accepted.
+        """
+        done = self.claiming()
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.writer.run()
+        read: list[tuple[Deferred[Any], Any]] = []
+
+        def slowly(question: Callable[[], Any]) -> Deferred[Any]:
+            read.append((Deferred(), question()))
+            return read[-1][0]
+
+        self.patch(self.spool._reader, "_in_reader", slowly)
+        asked = self.spool.accepted(b"c" * 32, 0.0)
+        self.writer.release()
+        ((told, found),) = read
+        self.assertEqual(len(found), 1)
+        told.callback(found)
+        self.assertEqual(self.successResultOf(asked), [])
 
     def test_what_is_on_disk_but_not_told_is_not_due(self) -> None:
         """
