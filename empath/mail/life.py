@@ -89,7 +89,8 @@ class Attempt:
     Times are the clock's seconds, 0.0 for a step that did not happen. `host` and `address` are the last ones tried
     (`host` "" where none was), `reused` tells that an idle connection served. `site` is the name of the destination's
     site. `security` tells what vouched for the host: "dane", "mta-sts", "verified", "encrypted" (TLS, certificate not
-    judged), "" for cleartext. `results`, once it is settled, are the recipients that it dealt with, as they now stand.
+    judged), "" for cleartext. `results`, once it is settled, are the recipients that it dealt with, as they now stand,
+    and `doubtful` is how many of them the host may have taken without saying so.
     """
 
     number: int
@@ -108,6 +109,7 @@ class Attempt:
     site: str = ""
     security: str = ""
     results: tuple[RecipientState, ...] = ()
+    doubtful: int = 0
 
 
 @attrs.define(slots=True, eq=False)

@@ -70,3 +70,10 @@ class PermanentFailure:
 
 Failure = TransientFailure | PermanentFailure
 Outcome = Success | TransientFailure | PermanentFailure
+
+
+def doubts(outcomes: tuple[Outcome, ...]) -> int:
+    """
+    Tell for how many recipients nobody knows whether the host took the mail.
+    """
+    return sum([isinstance(outcome, TransientFailure) and outcome.doubtful for outcome in outcomes])

@@ -23,6 +23,7 @@ from empath.observe.families import add, capped, counter, gauge, histogram, hist
 from empath.observe.limits import Circuit, circuit_families, limit_families, remarkable
 from empath.observe.metrics import Metrics
 from empath.observe.module_page import module_families
+from empath.observe.safety import safety_families
 
 log = Logger()
 
@@ -108,6 +109,7 @@ class Exposition:
         yield from self._smtp(readings)
         yield from self._delivery(readings)
         yield from limit_families(self._metrics.limit_counts, self._metrics.domains)
+        yield from safety_families(self._metrics.safety)
         if readings.circuits is not None:
             yield from circuit_families(readings.circuits, self._metrics.domains, self._max_sites)
         yield from self._dns(readings)

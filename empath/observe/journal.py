@@ -18,9 +18,9 @@ from empath.mail.answer import Found, Security
 from empath.mail.message import RecipientState, Status
 from empath.mail.notice import Action
 from empath.mail.reply import Reply
-from empath.mail.session import Session
 from empath.observe.life import LifeEvents
 from empath.observe.logging import Stamp, cut
+from empath.observe.safety_journal import SafetyJournal, client_of
 from empath.observe.site_journal import SiteJournal
 
 _RECEIVED: Final = (
@@ -35,6 +35,12 @@ _RECEIVED_FROM: Final = {  # by whether there was a login, and TLS
 _ATTEMPTED: Final = (
     "{queue_id}: to=<{recipient}>, relay={relay}, delay={delay}, delays={delays}, dsn={dsn}, status={status} ({reply})"
 )
+_ATTEMPTED_SO: Final = {  # by whether there is a category, and a doubt
+    (False, False): _ATTEMPTED,
+    (False, True): f"{_ATTEMPTED} possible duplicate",
+    (True, False): f"{_ATTEMPTED} category={{category}}",
+    (True, True): f"{_ATTEMPTED} category={{category}} possible duplicate",
+}
 _REFUSED: Final = "{queue_id}: reject: {verb} from {client}: {reply}; proto={proto} helo=<{helo}>"
 _REFUSED_SENDER: Final = (
     "{queue_id}: reject: {verb} from {client}: {reply}; from=<{sender}> to=<{recipient}> proto={proto} helo=<{helo}>"
@@ -52,6 +58,7 @@ _REPORTS: Final = {
     Action.FAILED: "sender non-delivery notification",
     Action.DELAYED: "sender delay notification",
     Action.RELAYED: "sender delivery status notification",
+    Action.EXPANDED: "sender delivery status notification",
     Action.DELIVERED: "sender delivery status notification",
 }
 
@@ -79,6 +86,7 @@ class Journal:
         Subscribe to all that makes a line.
         """
         SiteJournal(self._publish).listen(events)
+        SafetyJournal(self._publish).listen(events)
         events.subscribe(life.ConnectionOpened, self._opened)
         events.subscribe(life.ConnectionClosed, self._closed)
         events.subscribe(life.CommandAnswered, self._refused)
@@ -101,7 +109,7 @@ class Journal:
                 "sender": _path(envelope.reverse_path),
                 "size": message.size,
                 "nrcpt": len(envelope.recipients),
-                "client": "local" if session is None else _client(session),
+                "client": "local" if session is None else client_of(session),
                 "helo": "" if session is None else session.name,
                 "proto": "internal" if session is None else session.protocol,
                 "login": login,
@@ -133,7 +141,9 @@ class Journal:
                     "tls": attempt.tls,
                     "security": attempt.security,
                     "site": attempt.site,
-                    "log_format": _ATTEMPTED,
+                    "category": state.category,
+                    "doubtful": state.doubtful,
+                    "log_format": _ATTEMPTED_SO[bool(state.category), state.doubtful],
                     "log_level": LogLevel.info,
                     "log_namespace": "empath.deliver",
                     "log_time": now,
@@ -145,7 +155,7 @@ class Journal:
             session = event.session
             self._receive.debug(
                 "connect from {client}: session {session_id} on {listener}",
-                client=_client(session),
+                client=client_of(session),
                 session_id=session.session_id,
                 listener=session.listener,
             )
@@ -154,7 +164,7 @@ class Journal:
         if self._shows("debug"):
             self._receive.debug(
                 "disconnect from {client}: session {session_id} ended by {reason} after {seconds:.2f} s",
-                client=_client(event.session),
+                client=client_of(event.session),
                 session_id=event.session.session_id,
                 reason=event.reason,
                 seconds=event.seconds,
@@ -164,7 +174,7 @@ class Journal:
         session, transaction = event.session, event.transaction
         fields = {
             "verb": event.verb or "UNKNOWN",
-            "client": _client(session),
+            "client": client_of(session),
             "reply": cut(str(event.reply)),
             "proto": session.protocol,
             "helo": session.name,
@@ -190,7 +200,7 @@ class Journal:
             sender=_path(message.envelope.reverse_path),
             size=message.size,
             nrcpt=len(message.envelope.recipients),
-            client=_client(event.session),
+            client=client_of(event.session),
             decided_by=event.decided_by,
             why=cut(event.why),
         )
@@ -247,10 +257,6 @@ class Journal:
 
 def _path(address: object) -> str:
     return "" if address is None else str(address)
-
-
-def _client(session: Session) -> str:
-    return f"unknown[{session.peer}]:{session.port}" if session.port else f"unknown[{session.peer}]"
 
 
 def _own_trouble(reply: Reply) -> bool:

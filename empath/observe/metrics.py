@@ -17,6 +17,7 @@ from empath.observe import counts
 from empath.observe.life import LifeEvents
 from empath.observe.limits import LimitCounts
 from empath.observe.modules import ModulesCounts
+from empath.observe.safety import SafetyCounts
 
 WELL_ENDED: Final = frozenset(
     {"quit", "lost"}
@@ -74,6 +75,7 @@ class Metrics:
         "reports_dropped",
         "reports_queued",
         "retrying",
+        "safety",
         "session_duration",
         "smtp_errors",
         "tls_versions",
@@ -94,6 +96,7 @@ class Metrics:
         self.message_size = counts.Histogram(counts.SIZES)
         self.domains = counts.Domains(section.max_domain_cardinality, section.high_priority_domains)
         self.limit_counts = LimitCounts(self.domains)
+        self.safety = SafetyCounts()
         self.queue_age = counts.Histogram(counts.AGES)
         self.dns_lookups = counts.Tally()
         self.dns_durations = counts.Histograms(counts.DURATIONS)
@@ -114,6 +117,7 @@ class Metrics:
         Subscribe to all that is counted.
         """
         self.limit_counts.listen(events)
+        self.safety.listen(events)
         events.subscribe(life.ConnectionOpened, self._opened)
         events.subscribe(life.ConnectionClosed, self._closed)
         events.subscribe(life.CommandAnswered, self._refused)
@@ -170,6 +174,7 @@ class Metrics:
         domain.duration.observe(attempt.ended - attempt.started)
         self.queue_age.observe(max(0.0, attempt.started - delivery.received))
         self.limit_counts.attempted(attempt)
+        self.safety.attempted(attempt, event.results)
         status = delivery.status
         if status is Status.COMPLETED:
             domain.completed += 1

@@ -21,7 +21,7 @@ from empath.interfaces import IAgent, IComponent, ISites, ISpool, IStorage
 from empath.mail.life import Attempt, AttemptEnded, Emit, MessageReceived, ReportQueued
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.notice import worst
-from empath.mail.outcome import Outcome
+from empath.mail.outcome import Outcome, doubts
 from empath.queue.attempts import Attempts
 from empath.queue.controls import Controls
 from empath.queue.deciding import Deciding, Report
@@ -235,7 +235,7 @@ class Queue:
             accepted = site_accepted(outcomes, entry.told)
             if accepted is not None and self._lines.judge(entry.gate, accepted):
                 self.recovery.recovered(entry.gate)
-        attempt.results = results
+        attempt.results, attempt.doubtful = results, doubts(outcomes)
         self._emit(AttemptEnded(message, delivery, attempt, results))
         if settlement.report is not None:
             self._emit(MessageReceived(settlement.report, None, 0.0))

@@ -59,13 +59,23 @@ def events(text: str) -> Iterator[life.LifeEvent]:
     yield life.MessageReceived(message, None, 1.0)
     timing = made.attempt(host=text, address=text, tls=text, cipher=text)
     for status in (Status.COMPLETED, Status.RETRY, Status.FAILED, Status.EXPIRED):
-        states = tuple(RecipientState(recipient, status, reply, host) for host in ("", text))
+        states = tuple(RecipientState(recipient, status, reply, host, category=text) for host in ("", text))
         ended = made.attempt_ended(*states, status=status, domain=text, timing=timing)
         yield life.AttemptEnded(message, ended.delivery, timing, states)
     for action in Action:
         yield life.ReportQueued(message, message, action)
     yield life.ReportDropped(message, text)
     yield life.LookedUp(Answer(text, text, Found.FAILED, detail=text), 0.1, False)
+    yield life.DeliveryManaged(text, text, text, text)
+    yield life.SenderStopped(text, True, text)
+    yield life.SenderStopped(text, False, text)
+    yield life.DeliveryFrozen(text, True)
+    yield life.CopyRefused(text, (made.address(text),), session)
+    yield life.BounceReceived(made.address(text), text, text, text, text, text)
+    for address in (None, made.address(text)):
+        yield life.ComplaintReceived(address, text, text)
+    for suppressed in (True, False):
+        yield life.AddressSuppressed(text, suppressed, text)
     yield life.GroupCommitted(1, 0.1, text)
     yield life.CleanupGivenUp(text, 3, 0.0)
 

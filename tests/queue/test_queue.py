@@ -63,6 +63,19 @@ class FreshTests(QueueCase):
         self.assertEqual((event.attempt.started, event.attempt.ended), (START, START))
         self.assertEqual(event.attempt.results, event.results)
 
+    def test_a_doubt_is_told_of_the_attempt_that_left_it(self) -> None:
+        """
+        And stays with the recipient until the end, whatever later attempts say; a success after it may be a duplicate.
+        """
+        lost = attrs.evolve(GREY, doubtful=True)
+        self.agent.script["x.example"] = [(lost, GREY), (GREY, SENT), (SENT,)]
+        message = self.mail(1, "a@x.example", "b@x.example")
+        self.queue.fresh(message, self.spool.keep(message))
+        self.pass_time(1000)
+        self.assertEqual([event.attempt.doubtful for event in self.ended()], [1, 0, 0])
+        told = [[state.doubtful for state in event.results] for event in self.ended()]
+        self.assertEqual(told, [[True, False], [True, False], [True]])
+
     def test_what_is_held_or_later_is_not_attempted(self) -> None:
         """
         A held delivery is not scheduled; one that is due later waits for its time.
