@@ -57,7 +57,7 @@ def _of_fields(dkim: Dkim) -> Iterator[Problem]:
     for name in ("return-path", "dkim-signature"):
         if name in headers:
             yield unusable(f"{_DKIM}.headers", shown(name), "fields that stay as they are (RFC 6376 §5.4)")
-    if more := [name for name in dkim.oversign if name.lower() not in headers]:
+    if dkim.oversign != Dkim().oversign and (more := [name for name in dkim.oversign if name.lower() not in headers]):
         yield unusable(f"{_DKIM}.oversign", shown(more[0]), "names that are among headers", (f"{_DKIM}.headers",))
     if "received" in dkim.oversign:
         yield unusable(f"{_DKIM}.oversign", '"received"', "no fields that the next host adds")
