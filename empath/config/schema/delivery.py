@@ -4,7 +4,7 @@ The sections below [delivery]: the queue, and all that leaves it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
@@ -181,6 +181,7 @@ class DkimKey:
     """
     [[delivery.dkim.keys]]: signs mail whose From is in `domain` (RFC 6376, RFC 8463); `private_key` is a PEM file, read
     again when it changes. Several keys of one domain all sign. `algorithm` is the key's own where it is not given.
+    With `subdomains` mail from below the domain is signed, too, where nothing nearer has keys.
     """
 
     domain: str = ""
@@ -190,16 +191,58 @@ class DkimKey:
     subdomains: bool = False
 
 
+OVERSIGNED: Final = (
+    "From",
+    "Reply-To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "To",
+    "Cc",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+)
+SIGNED: Final = (  # RFC 6376 §5.4.1, RFC 8058 §4, and what mailbox providers and reports go by
+    *OVERSIGNED,
+    "Sender",
+    "In-Reply-To",
+    "References",
+    "Content-ID",
+    "Content-Description",
+    "Content-Disposition",
+    "Content-Language",
+    "Resent-Date",
+    "Resent-From",
+    "Resent-Sender",
+    "Resent-To",
+    "Resent-Cc",
+    "Resent-Message-ID",
+    "List-Id",
+    "List-Help",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "List-Subscribe",
+    "List-Post",
+    "List-Owner",
+    "List-Archive",
+    "Auto-Submitted",
+    "Feedback-ID",
+    "TLS-Report-Domain",
+    "TLS-Report-Submitter",
+)
+
+
 @attrs.frozen(slots=True)
 class Dkim:
     """
     [delivery.dkim]: signatures. `headers` are the fields that are signed where they are, `oversign` those of them that
-    nobody may add another of.
+    nobody may add another of. A signature is good for `expiration` (0: for ever).
     """
 
     keys: tuple[DkimKey, ...] = ()
-    headers: tuple[str, ...] = ()
-    oversign: tuple[str, ...] = ()
+    headers: tuple[str, ...] = SIGNED
+    oversign: tuple[str, ...] = OVERSIGNED
     canonicalization: Literal["relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple"] = (
         "relaxed/relaxed"
     )
@@ -333,7 +376,7 @@ class Domain:
     url: str = ""
     secret: Secret = attrs.field(default=Secret(""), repr=False)
     format: Literal["json", "raw"] = "json"
-    headers: dict[str, str] = attrs.field(factory=dict)
+    headers: dict[str, str] = attrs.field(factory=dict, repr=False)
     tls_policy: TlsPolicyName | None = None
     require_tls: bool = False
     tls: Literal["starttls", "implicit"] = "starttls"
