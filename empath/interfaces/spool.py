@@ -4,14 +4,15 @@ The seam of storage.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Sequence
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from empath.mail.idempotency import Accepted, Claim
 from empath.mail.message import Delivery, Message, Status
-from empath.mail.settlement import Settlement
+from empath.mail.settlement import Change, Settlement
+from empath.policy.selection import Key, Page, Selection
 
 
 class IContentWriter(Interface):
@@ -138,6 +139,20 @@ class ISpool(Interface):
     def hasten(domains: Collection[str], now: float) -> Deferred[int]:
         """
         Make everything that waits for a retry to one of `domains` due at `now`; tells how many.
+        """
+
+    def select(selection: Selection, after: Key, limit: int) -> Deferred[Page]:
+        """
+        Find up to `limit` deliveries that fit, behind the key `after` (("", ""): from the beginning), whatever their
+        status. `selection.site` is left to the caller. Looks at so many at a time that nobody else has to wait, so a
+        page may be short, or empty, before the last one.
+        """
+
+    def manage(changes: Sequence[Change]) -> Deferred[list[bool]]:
+        """
+        Do these changes in one commit; tells of each whether it was done: not where the delivery is gone by now, or its
+        status or attempts are others. A delivery that is not deleted is kept for no set time any more. The message and
+        its content go with its last delivery.
         """
 
     def load(queue_id: str) -> Deferred[Message]:

@@ -21,3 +21,13 @@ class Settlement:
     report: Message | None = None
     report_deliveries: tuple[Delivery, ...] = ()
     keep_until: float | None = None
+
+
+@attrs.frozen(slots=True)
+class Change:
+    """
+    What an operator makes of a delivery that stands as `before`: `after`, or None to delete it.
+    """
+
+    before: Delivery
+    after: Delivery | None

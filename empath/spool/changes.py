@@ -5,7 +5,7 @@ The rare changes, as work for the writer's thread inside a group's transaction. 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -48,6 +48,23 @@ def expire_kept(now: float, connection: sqlite3.Connection) -> int:
 
 def _hasten(now: float, domains: str, connection: sqlite3.Connection) -> int:
     return connection.execute(schema.HASTEN, (now, domains, SLICE)).rowcount
+
+
+def manage(
+    changes: Sequence[rows.Row | None], stands: Sequence[rows.Row], connection: sqlite3.Connection
+) -> list[bool]:
+    """
+    Do what an operator wants of deliveries that still stand as they did, None: delete; tells of each whether it was
+    done.
+    """
+    done = []
+    for change, before in zip(changes, stands, strict=True):
+        if change is not None:
+            done.append(connection.execute(schema.MANAGE_DELIVERY, (*change, *before)).rowcount > 0)
+            continue
+        done.append(connection.execute(schema.DROP_DELIVERY, before).rowcount > 0)
+        connection.execute(schema.DELETE_EMPTY, before[:1])
+    return done
 
 
 def withdraw(number: int, claims: Iterable[rows.Row], connection: sqlite3.Connection) -> None:

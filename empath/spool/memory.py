@@ -8,7 +8,7 @@ SpoolFull. Content above the inline limit is kept apart, as if it were in a file
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, TypeVar
 
 import attrs
@@ -18,25 +18,19 @@ from zope.interface import implementer
 from empath.config.schema import Spool
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter, ISpool
-from empath.mail.deliver_by import deliver_by
 from empath.mail.idempotency import MOST_MESSAGES, Accepted, Claim
 from empath.mail.life import Emit, GroupCommitted
 from empath.mail.message import Delivery, Message, Status
-from empath.mail.settlement import Settlement
+from empath.mail.settlement import Change, Settlement
+from empath.policy.selection import Key, Page, Selection, page_of
 from empath.spool.body import BodyInMemory, BodyLost
+from empath.spool.memory_stored import Stored
 from empath.spool.memory_writer import MemoryWriter
 from empath.spool.rows import END, UNFIT, as_stored, message_row
 
 T = TypeVar("T")
 
 CAPACITY: Final = 256 * 1024 * 1024
-
-
-@attrs.define(slots=True)
-class _Stored:
-    message: Message
-    deliveries: dict[str, Delivery]
-    kept: dict[str, float] = attrs.field(factory=dict)
 
 
 @implementer(ISpool)
@@ -53,7 +47,7 @@ class MemorySpool:
         self._emit = emit
         self._capacity = capacity
         self._used = 0
-        self._stored: dict[str, _Stored] = {}
+        self._stored: dict[str, Stored] = {}
         self._files: dict[str, bytes] = {}
         self._claims: list[tuple[str, Claim]] = []
         self._open = False
@@ -158,6 +152,35 @@ class MemorySpool:
             self._stored[each.queue_id].deliveries[each.domain] = attrs.evolve(each, next_attempt=now)
         return self._answer(len(waiting))
 
+    def select(self, selection: Selection, after: Key, limit: int) -> Deferred[Page]:
+        """
+        As `ISpool.select`.
+        """
+        found = [each for stored in self._stored.values() for each in stored.chosen(selection, after)]
+        return self._answer(page_of(found, limit))
+
+    def manage(self, changes: Sequence[Change]) -> Deferred[list[bool]]:
+        """
+        As `ISpool.manage`.
+        """
+        try:
+            wanted = [each.after and as_stored(each.after) for each in changes]
+        except UNFIT as failure:
+            return fail(SpoolError(f"the change cannot be stored: {failure}"))
+        pairs = zip(changes, wanted, strict=True) if self._open else ()
+        return self._answer([self._manage(each.before, after) for each, after in pairs])
+
+    def _manage(self, before: Delivery, after: Delivery | None) -> bool:
+        stored = self._stored.get(before.queue_id)
+        if stored is None or not stored.stands(before):
+            return False
+        stored.kept.pop(before.domain, None)
+        if after is None:
+            self._end(before.queue_id, before.domain)
+        else:
+            stored.deliveries[before.domain] = after
+        return True
+
     def load(self, queue_id: str) -> Deferred[Message]:
         """
         As `ISpool.load`.
@@ -194,13 +217,8 @@ class MemorySpool:
         As `ISpool.overdue`.
         """
         due = [each for each in self._deliveries() if each.domain in domains and _moment(each) <= now]
-        found = [each for each in due if each.received <= received or self._is_late(each, now)]
+        found = [each for each in due if each.received <= received or self._stored[each.queue_id].is_late(each, now)]
         return self._answer(sorted(found, key=lambda each: each.queue_id)[:limit])
-
-    def _is_late(self, delivery: Delivery, now: float) -> bool:
-        by = deliver_by(self._stored[delivery.queue_id].message)
-        told = any(state.late for state in delivery.recipients)
-        return by is not None and now >= by.deadline and (by.returned or by.told) and not told
 
     def oldest(self, now: float) -> Deferred[float | None]:
         """
@@ -256,7 +274,7 @@ class MemorySpool:
             stored = {delivery.domain: as_stored(delivery) for delivery in deliveries}
         except UNFIT as failure:
             return SpoolError(f"the message cannot be stored: {failure}")
-        self._stored[message.queue_id] = _Stored(message, stored)
+        self._stored[message.queue_id] = Stored(message, stored)
         if message.body_file is not None:
             self._files[message.body_file] = body
         self._used += message.size

@@ -4,12 +4,16 @@ What is asked of the spool, made into operations: all rows are prepared here, on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from empath.errors import SpoolError
 from empath.mail.idempotency import Claim
 from empath.mail.message import Delivery, Message
-from empath.mail.settlement import Settlement
+from empath.mail.settlement import Change, Settlement
+from empath.spool.changes import manage
 from empath.spool.commit import Operation
-from empath.spool.rows import END, UNFIT, Row, delivery_row, message_row, update_row
+from empath.spool.rows import END, UNFIT, Row, delivery_row, managed_row, message_row, standing, update_row
 
 
 def storing(number: int, message: Message, deliveries: tuple[Delivery, ...], claim: Claim | None = None) -> Operation:
@@ -46,6 +50,18 @@ def settling(number: int, settlement: Settlement) -> Operation:
         )
     except UNFIT as failure:
         raise SpoolError(f"the settlement cannot be stored: {failure}") from failure
+
+
+def managing(changes: Sequence[Change]) -> Operation:
+    """
+    Do what an operator wants of deliveries; SpoolError for what cannot be stored.
+    """
+    try:
+        wanted = [None if each.after is None else managed_row(each.after) for each in changes]
+        stands = [standing(each.before) for each in changes]
+    except UNFIT as failure:
+        raise SpoolError(f"the change cannot be stored: {failure}") from failure
+    return Operation(work=partial(manage, wanted, stands), urgent=True)
 
 
 def size_inline(message: Message) -> int:

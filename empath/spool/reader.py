@@ -14,20 +14,19 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from empath.errors import MessageUnknown, SpoolError
 from empath.interfaces import InThread
 from empath.mail.idempotency import MOST_MESSAGES, Accepted
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.queue_id import queue_id_at
-from empath.spool import rows, schema
+from empath.policy.selection import Key, Page, Selection
+from empath.spool import rows, schema, selecting
+from empath.spool.selecting import readable
 
 T = TypeVar("T")
 
 SKEW: Final = 3600.0  # seconds by which a queue id may be younger than its message
-
-log = Logger()
 
 
 class Reader:
@@ -71,6 +70,12 @@ class Reader:
         later than it came.
         """
         return self._ask(partial(_one, schema.OLDEST, now))
+
+    def select(self, selection: Selection, after: Key, limit: int) -> Deferred[Page]:
+        """
+        As `ISpool.select`.
+        """
+        return self._ask(partial(selecting.select, selection, after, limit))
 
     def load(self, queue_id: str) -> Deferred[Message]:
         """
@@ -138,7 +143,7 @@ def _due(now: float, limit: int, skip: str, connection: sqlite3.Connection) -> l
     """
     Read what is due.
     """
-    return _readable(connection.execute(schema.DUE, (now, skip, limit)).fetchall())
+    return readable(connection.execute(schema.DUE, (now, skip, limit)).fetchall())
 
 
 def _overdue(received: float, now: float, domains: str, limit: int, connection: sqlite3.Connection) -> list[Delivery]:
@@ -147,20 +152,7 @@ def _overdue(received: float, now: float, domains: str, limit: int, connection: 
     """
     found = connection.execute(schema.OVERDUE, (queue_id_at(received + SKEW), now, received, domains, limit)).fetchall()
     late = connection.execute(schema.LATE, (now, domains, limit)).fetchall()
-    return _readable(list({row[:2]: row for row in (*found, *late)}.values())[:limit])
-
-
-def _readable(read: list[Any]) -> list[Delivery]:
-    """
-    Make deliveries of rows. A damaged one is passed over: it must not hold up everything behind it.
-    """
-    found = []
-    for row in read:
-        try:
-            found.append(rows.delivery_of(row))
-        except SpoolError as failure:
-            log.error("{queue_id}: passed over: {error}", queue_id=row[0], error=failure)
-    return found
+    return readable(list({row[:2]: row for row in (*found, *late)}.values())[:limit])
 
 
 def _load(queue_id: str, connection: sqlite3.Connection) -> Message:

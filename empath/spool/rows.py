@@ -135,6 +135,28 @@ def update_row(delivery: Delivery, keep_until: float | None) -> Row:
     )
 
 
+def managed_row(delivery: Delivery) -> Row:
+    """
+    Make the first parameters of MANAGE_DELIVERY.
+    """
+    return (
+        delivery.received,
+        _status(delivery),
+        delivery.attempts,
+        None if delivery.status in END else delivery.next_attempt,
+        delivery.last_error,
+        _states(delivery),
+        delivery.held_since,
+    )
+
+
+def standing(delivery: Delivery) -> Row:
+    """
+    Make the parameters that name a delivery and how it stands.
+    """
+    return delivery.queue_id, delivery.domain, _status(delivery), delivery.attempts
+
+
 def delivery_of(row: Row) -> Delivery:
     """
     Read a row that DUE found.

@@ -66,6 +66,9 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE message ADD COLUMN origin TEXT",
         "ALTER TABLE delivery ADD COLUMN held_since REAL",
         """
+        CREATE INDEX message_login ON message (origin, queue_id) WHERE origin >= 'login:' AND origin < 'login;'
+        """,
+        """
         CREATE TABLE accepted (
             claim BLOB NOT NULL,
             queue_id TEXT NOT NULL,
@@ -93,6 +96,11 @@ UPDATE_DELIVERY: Final = """
     UPDATE delivery SET status = ?, attempts = ?, next_attempt = ?, priority = ?, last_error = ?, recipients = ?,
         held_since = ?, keep_until = ? WHERE queue_id = ? AND domain = ?
 """
+MANAGE_DELIVERY: Final = """
+    UPDATE delivery SET received = ?, status = ?, attempts = ?, next_attempt = ?, last_error = ?, recipients = ?,
+        held_since = ?, keep_until = NULL WHERE queue_id = ? AND domain = ? AND status = ? AND attempts = ?
+"""
+DROP_DELIVERY: Final = "DELETE FROM delivery WHERE queue_id = ? AND domain = ? AND status = ? AND attempts = ?"
 DELETE_DELIVERY: Final = "DELETE FROM delivery WHERE queue_id = ? AND domain = ?"
 DELETE_EMPTY: Final = """
     DELETE FROM message WHERE queue_id = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.queue_id = ?1)

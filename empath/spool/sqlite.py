@@ -8,7 +8,7 @@ disk fails what waits, and the next operation tries again. Retried: deletions. I
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from itertools import count
 from typing import Any, Final
@@ -22,10 +22,10 @@ from zope.interface import implementer
 from empath.config.schema import Spool
 from empath.errors import SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter, InThread, ISpool
-from empath.mail.idempotency import Accepted, Claim
+from empath.mail.idempotency import Claim
 from empath.mail.life import Emit
-from empath.mail.message import Delivery, Message, Status
-from empath.mail.settlement import Settlement
+from empath.mail.message import Delivery, Message
+from empath.mail.settlement import Change, Settlement
 from empath.spool import changes, files, upkeep
 from empath.spool.ballast import MIB, Ballast
 from empath.spool.body import BodyInFile, BodyInMemory, BodyLost
@@ -33,9 +33,10 @@ from empath.spool.cleanup import Cleanup
 from empath.spool.commit import GroupCommit, Operation, Outcome
 from empath.spool.content import Content
 from empath.spool.content_writer import ContentWriter
-from empath.spool.operations import settling, size_inline, storing
+from empath.spool.operations import managing, settling, size_inline, storing
 from empath.spool.orphans import Sweep
 from empath.spool.place import Lock, prepare
+from empath.spool.questions import Questions
 from empath.spool.reader import Reader
 from empath.spool.room import Room, disk_free
 from empath.spool.withdrawal import Withdrawals
@@ -47,7 +48,7 @@ log = Logger()
 
 
 @implementer(ISpool)
-class SqliteSpool:
+class SqliteSpool(Questions):
     """
     `in_writer` and `in_reader` each run one call at a time, in the order given; `in_thread` several at once.
 
@@ -176,29 +177,20 @@ class SqliteSpool:
         except SpoolError as failure:
             return fail(failure)
 
-    def due(self, now: float, limit: int, skip: Collection[str]) -> Deferred[list[Delivery]]:
-        """
-        As `ISpool.due`; what was withdrawn, or still may be, is not told, though its row may be there.
-        """
-        return self._reader.due(now, limit, skip).addCallback(self._withdrawals.wanted)
-
-    def next_due(self, after: float) -> Deferred[float | None]:
-        """
-        As `ISpool.next_due`.
-        """
-        return self._reader.next_due(after)
-
     def hasten(self, domains: Collection[str], now: float) -> Deferred[int]:
         """
         As `ISpool.hasten`; in slices, so that commits of others are not held up.
         """
         return Deferred.fromCoroutine(changes.in_slices(self._commits.submit, changes.hastening(domains, now)))
 
-    def load(self, queue_id: str) -> Deferred[Message]:
+    def manage(self, changes: Sequence[Change]) -> Deferred[list[bool]]:
         """
-        As `ISpool.load`.
+        As `ISpool.manage`.
         """
-        return self._reader.load(queue_id)
+        try:
+            return self._commits.submit(managing(changes))
+        except SpoolError as failure:
+            return fail(failure)
 
     def open_body(self, message: Message) -> IBodyReader:
         """
@@ -213,36 +205,6 @@ class SqliteSpool:
         except SpoolError as failure:
             return BodyLost(str(failure))
         return BodyInFile(path, message.size - len(message.header), self._in_thread)
-
-    def accepted(self, claim: bytes, now: float) -> Deferred[list[Accepted]]:
-        """
-        As `ISpool.accepted`; what is being withdrawn when it is asked is not told, though its row may be there.
-        """
-        return self._reader.accepted(claim, now).addCallback(self._withdrawals.standing())
-
-    def counts(self) -> Deferred[dict[Status, int]]:
-        """
-        As `ISpool.counts`; every status is among the keys.
-        """
-        return self._reader.counts()
-
-    def due_count(self, now: float, skip: Collection[str] = ()) -> Deferred[int]:
-        """
-        As `ISpool.due_count`.
-        """
-        return self._reader.due_count(now, skip)
-
-    def overdue(self, received: float, now: float, domains: Collection[str], limit: int) -> Deferred[list[Delivery]]:
-        """
-        As `ISpool.overdue`.
-        """
-        return self._reader.overdue(received, now, domains, limit).addCallback(self._withdrawals.wanted)
-
-    def oldest(self, now: float) -> Deferred[float | None]:
-        """
-        As `ISpool.oldest`.
-        """
-        return self._reader.oldest(now)
 
     def expire_kept(self, now: float) -> Deferred[int]:
         """

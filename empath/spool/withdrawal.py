@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from empath.mail.idempotency import Accepted
 from empath.mail.message import Delivery
+from empath.policy.selection import Page
 from empath.spool import changes
 from empath.spool.commit import GroupCommit, Operation
 
@@ -68,6 +70,12 @@ class Withdrawals:
 
     def _names(self) -> set[str]:
         return {operation.messages[0][1] for operation in self._unwanted.values()}
+
+    def wanted_of(self, page: Page) -> Page:
+        """
+        The same of a page.
+        """
+        return attrs.evolve(page, deliveries=tuple(self.wanted(list(page.deliveries))))
 
     def _delete(self, operation: Operation) -> Deferred[None]:
         removal = Operation(work=partial(changes.withdraw, operation.number, operation.claims), urgent=True)

@@ -341,7 +341,7 @@ class SpoolContract:
             body = (bytes(range(256)) * (size // 256 + 1))[:size]
             writer, message = self.written(body)
             self.assertEqual(self.read_back(writer), body)
-            self.get(_written(writer.write(b"more")))
+            self.get(written(writer.write(b"more")))
             self.assertEqual(self.read_back(writer), body + b"more")
             message = attrs.evolve(
                 message, body=writer.body, body_file=writer.body_file, size=len(message.header) + size + 4
@@ -357,9 +357,9 @@ class SpoolContract:
         for old in (0, 10, INLINE + 1, INLINE * 300):
             for new in (0, 20, INLINE * 2, INLINE * 300):
                 writer, message = self.written(b"o" * old)
-                self.get(_written(writer.clear()))
+                self.get(written(writer.clear()))
                 self.assertEqual((writer.size, self.read_back(writer)), (0, b""))
-                self.get(_written(writer.write(b"n" * new)))
+                self.get(written(writer.write(b"n" * new)))
                 self.assertEqual((writer.size, self.read_back(writer)), (new, b"n" * new))
                 message = attrs.evolve(
                     message, body=writer.body, body_file=writer.body_file, size=len(message.header) + new
@@ -754,7 +754,10 @@ class SpoolContract:
             self.assertTrue(self.failureResultOf(call).check(SpoolError))
 
 
-async def _written(waiting: Awaitable[None] | None) -> None:
+async def written(waiting: Awaitable[None] | None) -> None:
+    """
+    Wait for a writer.
+    """
     if waiting is not None:
         await waiting
 

@@ -9,11 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.config.schema import Spool
 from empath.config.units import Size
 from empath.spool.memory import MemorySpool
-from tests.spool.contract import INLINE, SpoolContract
+from tests.spool.contract import INLINE
+from tests.spool.managing_contract import ManagingContract
 from tests.spool.support import Post
 
 
-class MemoryTests(SpoolContract, SynchronousTestCase):
+class MemoryTests(ManagingContract, SynchronousTestCase):
     """
     The contract, in memory.
     """

@@ -18,13 +18,14 @@ from empath.config.units import Folder, Size
 from empath.mail.decision import Decision
 from empath.mail.message import Status, deliveries_of
 from empath.spool.sqlite import SqliteSpool
-from tests.spool.contract import INLINE, SpoolContract
+from tests.spool.contract import INLINE
+from tests.spool.managing_contract import ManagingContract
 from tests.spool.support import at_once
 
 MIN_FREE = 1000
 
 
-class SqliteTests(SpoolContract, SynchronousTestCase):
+class SqliteTests(ManagingContract, SynchronousTestCase):
     """
     The contract, in SQLite.
     """

@@ -1,0 +1,46 @@
+"""
+One message in the spool in memory, with its deliveries.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from empath.mail.deliver_by import deliver_by
+from empath.mail.message import Delivery, Message
+from empath.policy.selection import Key, Selection
+
+
+@attrs.define(slots=True)
+class Stored:
+    """
+    `deliveries` by their domains; those at their end stay until the time in `kept`.
+    """
+
+    message: Message
+    deliveries: dict[str, Delivery]
+    kept: dict[str, float] = attrs.field(factory=dict)
+
+    def is_late(self, delivery: Delivery, now: float) -> bool:
+        """
+        Tell whether the time to deliver by is over, and no sender was told so.
+        """
+        by = deliver_by(self.message)
+        told = any(state.late for state in delivery.recipients)
+        return by is not None and now >= by.deadline and (by.returned or by.told) and not told
+
+    def chosen(self, selection: Selection, after: Key) -> list[Delivery]:
+        """
+        Give the deliveries behind a key that fit.
+        """
+        if not selection.fits_message(self.message):
+            return []
+        found = self.deliveries.values()
+        return [each for each in found if (each.queue_id, each.domain) > after and selection.fits(each)]
+
+    def stands(self, delivery: Delivery) -> bool:
+        """
+        Tell whether a delivery is here, and stands so.
+        """
+        found = self.deliveries.get(delivery.domain)
+        return found is not None and (found.status, found.attempts) == (delivery.status, delivery.attempts)

@@ -1,0 +1,118 @@
+"""
+What an operator selects, found in SQLite: row by row in the order of the keys, so many at a time that nobody waits.
+
+No index serves this but that of logins: each would cost every message something, and this is rare. Ignored, but told: a
+delivery that was damaged.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+from twisted.logger import Logger
+
+from empath.errors import SpoolError
+from empath.mail.message import Delivery
+from empath.mail.origin import Origin, Source
+from empath.policy.selection import Key, Page, Selection
+from empath.spool import rows
+
+SCANNED: Final = 2000  # rows looked at for one page: some ten milliseconds at the most
+BEYOND: Final = "\U0010ffff"  # sorts behind every domain
+
+_COLUMNS: Final = """
+    SELECT d.queue_id, d.domain, d.received, d.status, d.attempts, d.next_attempt, d.priority, d.last_error,
+        d.recipients, d.held_since
+"""
+_ROWS: Final = "SELECT * FROM delivery WHERE (queue_id, domain) > (:queue_id, :domain)"
+_LOGIN: Final = """
+    SELECT * FROM message INDEXED BY message_login
+    WHERE origin >= 'login:' AND origin < 'login;' AND origin = :origin
+"""
+
+log = Logger()
+
+
+def select(selection: Selection, after: Key, limit: int, connection: sqlite3.Connection) -> Page:
+    """
+    As `ISpool.select`.
+    """
+    values: dict[str, Any] = {"queue_id": after[0], "domain": after[1], "limit": limit, "scanned": SCANNED}
+    statement, last = _statement(selection, values)
+    found = connection.execute(statement, values).fetchall()
+    if len(found) == limit:
+        following: Key | None = found[-1][:2]
+    else:
+        following = connection.execute(last, values).fetchone()
+    return Page(tuple(readable(found)), following)
+
+
+def _statement(selection: Selection, values: dict[str, Any]) -> tuple[str, str]:
+    """
+    Make what finds a page, and what tells the last key that was looked at, if there may be more behind it.
+    """
+    conditions = " AND ".join(_conditions(selection, values)) or "TRUE"
+    if selection.login is not None:
+        values["beyond"] = BEYOND
+        some = f"{_LOGIN} AND queue_id >= :queue_id ORDER BY queue_id LIMIT :scanned"
+        source = f"({some}) AS m CROSS JOIN delivery AS d USING (queue_id)"
+        conditions += " AND (d.queue_id, d.domain) > (:queue_id, :domain)"
+        last = f"SELECT queue_id, :beyond FROM ({some}) LIMIT 1 OFFSET :scanned - 1"
+    else:
+        one = "" if selection.queue_id is None else "AND queue_id = :wanted"
+        values["wanted"] = selection.queue_id
+        some = f"{_ROWS} {one} ORDER BY queue_id, domain LIMIT :scanned"
+        message = "CROSS JOIN message AS m USING (queue_id)" if selection.needs_message else ""
+        source = f"({some}) AS d {message}"
+        last = f"SELECT queue_id, domain FROM ({some}) LIMIT 1 OFFSET :scanned - 1"
+    return f"{_COLUMNS} FROM {source} WHERE {conditions} ORDER BY d.queue_id, d.domain LIMIT :limit", last
+
+
+def _conditions(selection: Selection, values: dict[str, Any]) -> list[str]:
+    """
+    Say in SQL what fits, in the order of what it costs.
+    """
+    found = []
+    if selection.status is not None:
+        found.append("d.status = :status")
+        values["status"] = selection.status.value
+    if selection.domain is not None:
+        found.append("d.domain = :destination")
+        values["destination"] = selection.domain
+    if selection.recipient is not None:
+        text = "lower(json_extract(value, '$.recipient.address.text'))"
+        found.append(f"EXISTS (SELECT 1 FROM json_each(d.recipients) WHERE {text} = :recipient)")
+        values["recipient"] = selection.recipient
+    return found + _of_messages(selection, values)
+
+
+def _of_messages(selection: Selection, values: dict[str, Any]) -> list[str]:
+    found = []
+    if selection.received_before is not None:
+        found.append("m.received < :received")
+        values["received"] = selection.received_before
+    if selection.sender is not None:
+        found.append("coalesce(lower(json_extract(m.envelope, '$.reverse_path.text')), '') = :sender")
+        values["sender"] = selection.sender
+    if selection.vouched:
+        found.append("m.origin IS NOT NULL")
+    if selection.login is not None:
+        values["origin"] = str(Origin(Source.LOGIN, selection.login))
+        if selection.queue_id is not None:
+            found.append("d.queue_id = :wanted")
+            values["wanted"] = selection.queue_id
+    return found
+
+
+def readable(read: list[Any]) -> list[Delivery]:
+    """
+    Make deliveries of rows. A damaged one is passed over: it must not hold up everything behind it.
+    """
+    found = []
+    for row in read:
+        try:
+            found.append(rows.delivery_of(row))
+        except SpoolError as failure:
+            log.error("{queue_id}: passed over: {error}", queue_id=row[0], error=failure)
+    return found

@@ -1,0 +1,90 @@
+"""
+Tests for what an operator selects.
+"""
+
+from __future__ import annotations
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.mail.address import Address
+from empath.mail.envelope import Envelope, Recipient
+from empath.mail.message import Message, Status, deliveries_of
+from empath.mail.origin import OUTSIDE, TRUSTED, Origin, Source
+from empath.policy.selection import Selection
+
+
+def _address(text: str) -> Address:
+    local, _, domain = text.partition("@")
+    return Address(local, domain.lower(), text)
+
+
+ENVELOPE = Envelope(
+    _address("Ann@A.example"), (Recipient(_address("Bob@b.example")), Recipient(_address("c@b.example")))
+)
+MESSAGE = Message("1" * 26, 100.0, ENVELOPE, b"", b"", None, 0, False, origin=Origin(Source.LOGIN, "ann"))
+(DELIVERY,) = deliveries_of(MESSAGE)
+
+
+class SelectionTests(SynchronousTestCase):
+    """
+    Tests for `Selection`.
+    """
+
+    def test_nothing_is_no_selection(self) -> None:
+        """
+        What names nothing is refused; all has to be said.
+        """
+        self.assertRaises(ValueError, Selection)
+        self.assertTrue(Selection(everything=True).fits(DELIVERY))
+        self.assertTrue(Selection(everything=True).fits_message(MESSAGE))
+
+    def test_deliveries(self) -> None:
+        """
+        Each field that is given must fit, addresses and domains in any case.
+        """
+        for fits in (
+            Selection(queue_id="1" * 26),
+            Selection(domain="B.example"),
+            Selection(status=Status.PENDING),
+            Selection(recipient="bob@B.EXAMPLE"),
+            Selection(recipient="c@b.example", domain="b.example"),
+            Selection(site="mx.example"),
+        ):
+            self.assertTrue(fits.fits(DELIVERY), fits)
+        for fails in (
+            Selection(queue_id="2" * 26),
+            Selection(domain="example"),
+            Selection(status=Status.HELD),
+            Selection(recipient="b@b.example"),
+            Selection(recipient="c@b.example", domain="c.example"),
+        ):
+            self.assertFalse(fails.fits(DELIVERY), fails)
+
+    def test_messages(self) -> None:
+        """
+        Sender, login and time are the message's.
+        """
+        for fits in (
+            Selection(sender="ann@a.EXAMPLE"),
+            Selection(login="ann"),
+            Selection(received_before=100.5),
+            Selection(vouched=True),
+        ):
+            self.assertTrue(fits.needs_message and fits.fits_message(MESSAGE), fits)
+        for fails in (Selection(sender="<>"), Selection(login="Ann"), Selection(received_before=100.0)):
+            self.assertFalse(fails.fits_message(MESSAGE), fails)
+        self.assertFalse(Selection(domain="b.example").needs_message)
+        trusted = attrs.evolve(MESSAGE, origin=TRUSTED)
+        self.assertFalse(Selection(login="ann").fits_message(trusted))
+        outside = attrs.evolve(MESSAGE, origin=OUTSIDE)
+        self.assertFalse(Selection(vouched=True).fits_message(outside))
+
+    def test_the_null_reverse_path(self) -> None:
+        """
+        Is spelt as nothing, or as SMTP spells it.
+        """
+        null = attrs.evolve(MESSAGE, envelope=Envelope(None, ENVELOPE.recipients))
+        for text in ("", "<>"):
+            self.assertTrue(Selection(sender=text).fits_message(null))
+            self.assertFalse(Selection(sender=text).fits_message(MESSAGE))
