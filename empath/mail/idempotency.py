@@ -83,16 +83,28 @@ def digests_of(recipients: Iterable[Recipient]) -> bytes:
     return b"".join([_digest(recipient.address) for recipient in recipients])
 
 
-def divide(recipients: Iterable[Recipient], accepted: Iterable[Accepted]) -> tuple[list[Recipient], list[Recipient]]:
+def divide(
+    recipients: Iterable[Recipient], accepted: Iterable[Accepted]
+) -> tuple[list[Recipient], list[Recipient], str]:
     """
-    Tell which recipients are left, and which were accepted before.
+    Tell which recipients are left, which were accepted before, and with which message first ("": there are none).
     """
-    known = {each.recipients[at : at + _DIGEST] for each in accepted for at in range(0, len(each.recipients), _DIGEST)}
+    accepted = tuple(accepted)
+    known: dict[bytes, int] = {}
+    for number, each in enumerate(accepted):
+        for at in range(0, len(each.recipients), _DIGEST):
+            known.setdefault(each.recipients[at : at + _DIGEST], number)
     left: list[Recipient] = []
     had: list[Recipient] = []
+    first = len(accepted)
     for recipient in recipients:
-        (had if _digest(recipient.address) in known else left).append(recipient)
-    return left, had
+        at = known.get(_digest(recipient.address), -1)
+        if at < 0:
+            left.append(recipient)
+        else:
+            had.append(recipient)
+            first = min(first, at)
+    return left, had, accepted[first].queue_id if had else ""
 
 
 def _digest(address: Address) -> bytes:

@@ -118,9 +118,9 @@ class StoringConnection(LoginConnection):
         """
         if self._gone or self._closing:
             return
-        self._intake = None
+        intake, self._intake = self._intake, None
         if reply is None:
-            self._smtp.accept_content(self._begun().queue_id)
+            self._smtp.accept_content((intake and intake.queued_as) or self._begun().queue_id)
         elif verdict is not None and verdict.action is Action.DISCONNECT:
             self._end(reply, "module", verdict)
         else:

@@ -18,6 +18,7 @@ from empath.mail.message import Delivery, Message
 from empath.mail.session import Session
 from empath.policy.relay import relay_policy
 from empath.policy.throttle import Throttle
+from empath.receive.idempotent import Idempotency
 from empath.receive.tls import ServerTls
 from empath.smtp.server_rules import ServerRules
 
@@ -31,6 +32,13 @@ def nobody(peer: str) -> bool:
     return False
 
 
+def nothing_held(message: Message) -> str:
+    """
+    Hold no message.
+    """
+    return ""
+
+
 @attrs.frozen(slots=True, eq=False)
 class Surroundings:
     """
@@ -40,7 +48,8 @@ class Surroundings:
     it may send to anyone. `on_stored` is called with every message that is on stable storage, and its deliveries.
 
     `authenticator` knows who may log in (None: nobody can), `throttle` holds off who guesses (None: it holds off
-    nobody), `secret_chance` makes the nonces of SCRAM.
+    nobody), `secret_chance` makes the nonces of SCRAM. `held` tells of a message that is to be stored why it is to be
+    held, "" if it is not. `idempotency` knows what was accepted under a key (None: keys mean nothing).
     """
 
     hostname: str
@@ -56,6 +65,8 @@ class Surroundings:
     authenticator: IAuthenticator | None = None
     throttle: Throttle | None = None
     secret_chance: random.Random = attrs.field(factory=random.SystemRandom)
+    held: Callable[[Message], str] = nothing_held
+    idempotency: Idempotency | None = None
 
 
 @attrs.frozen(slots=True, eq=False)

@@ -8,6 +8,7 @@ client retries. Once anything is refused the rest of the content is read and ign
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, assert_never
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -16,8 +17,10 @@ from twisted.python.failure import Failure
 
 from empath.errors import SpoolError
 from empath.interfaces import MaybeVerdict
-from empath.mail.life import MessageDiscarded, MessageReceived
+from empath.mail.idempotency import MOST_MESSAGES, Accepted, claimed, digests_of, divide, take_key
+from empath.mail.life import CopyRefused, MessageDiscarded, MessageReceived
 from empath.mail.message import Delivery, Message, deliveries_of
+from empath.mail.origin import origin_of
 from empath.mail.reply import Reply
 from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.submission import fix_header
@@ -30,6 +33,7 @@ from empath.receive.replies import (
     BARE_NEWLINE,
     LOCAL_ERROR,
     SPOOL_TROUBLE,
+    TOO_MANY_COPIES,
     TOO_MANY_RECIPIENTS,
 )
 from empath.receive.terms import Surroundings, Terms
@@ -49,10 +53,11 @@ class Intake(Incoming):
     """
     Takes one message in. `answered` is called once at its end, unless it was withdrawn before.
 
-    `discarding` is the verdict of a module that wants it dropped although the peer hears success.
+    `discarding` is the verdict of a module that wants it dropped although the peer hears success. `queued_as` is the
+    queue id of the message that this one is a copy of, "" if it is none.
     """
 
-    __slots__ = ("_answered", "_content", "_over", "_work", "discarding")
+    __slots__ = ("_answered", "_content", "_key", "_over", "_work", "discarding", "queued_as")
 
     def __init__(
         self,
@@ -67,7 +72,9 @@ class Intake(Incoming):
         self._content: Content | None = None
         self._over = False
         self._work: Deferred[None] | None = None
+        self._key = ""
         self.discarding: Verdict | None = None
+        self.queued_as = ""
 
     def finish(self, event: ContentEnded) -> None:
         """
@@ -75,6 +82,9 @@ class Intake(Incoming):
         """
         if event.bare_newline:
             self._refuse(BARE_NEWLINE)
+        once = self._around.idempotency
+        if once is not None and once.window and self._session.trusted:
+            self._take_key()
         if self.refusal is not None:
             self._answer(self.refusal)
             return
@@ -147,26 +157,73 @@ class Intake(Incoming):
                     assert_never(verdict.action)
         self._take(discarding, content, event)
 
+    def _take_key(self) -> None:
+        """
+        Take out of the header block under which key the message comes (what clients that nobody vouches for say there
+        is nothing to us).
+        """
+        try:
+            self._header, self._key = take_key(self._header)
+        except ValueError as error:
+            self._refuse(Reply(554, "5.6.0", (str(error),)))
+
     def _take(self, discarding: Verdict | None, content: Content | None, event: ContentEnded) -> None:
         """
         Store the message as it stands now, or drop it; what cannot be made one is to be tried again.
         """
         try:
-            message = self._made(content, event)
-            total = len(message.envelope.recipients)
-            if discarding is not None or not total:
-                self._discard(message, discarding or NOBODY_LEFT)
-            elif content is not None and content.fault is not None:
-                self._drop()
-                self._answer(content.fault if isinstance(content.fault, Reply) else self._reply_to(content.fault))
-            elif total > MOST_RECIPIENTS and total > self._terms.rules.max_recipients:
-                warn_of_crowd(self._transaction)
-                self._drop()
-                self._answer(TOO_MANY_RECIPIENTS)
-            else:
-                self._commit(message)
+            once = self._around.idempotency
+            if once is None or not self._key or discarding is not None or not self._transaction.recipients:
+                self._store(discarding, content, event)
+                return
+            session, transaction = self._session, self._transaction
+            origin = origin_of(session.trusted, session.login)
+            digest = claimed(origin, transaction.reverse_path, self._key)
+            work = Deferred.fromCoroutine(once.in_turn(digest, partial(self._take_rest, digest, content, event)))
+            if not work.called:
+                self._work = work
+            work.addErrback(self._not_stored)
         except Exception:
             self._not_stored(Failure())
+
+    def _take_rest(
+        self, digest: bytes, content: Content | None, event: ContentEnded, accepted: list[Accepted]
+    ) -> Awaitable[None] | None:
+        """
+        Store the message for those who did not get it under its key before.
+        """
+        left, had, first = divide(self._transaction.recipients, accepted)
+        if left and len(accepted) >= MOST_MESSAGES:
+            self._drop()
+            self._answer(TOO_MANY_COPIES)
+            return None
+        if had:
+            self._around.emit(CopyRefused(first, tuple([each.address for each in had]), self._session))
+        if not left:
+            self._drop()
+            self.queued_as = first
+            self._answer(None)
+            return None
+        self._transaction.recipients = left
+        return self._store(None, content, event, digest)
+
+    def _store(
+        self, discarding: Verdict | None, content: Content | None, event: ContentEnded, digest: bytes = b""
+    ) -> Awaitable[None] | None:
+        message = self._made(content, event)
+        total = len(message.envelope.recipients)
+        if discarding is not None or not total:
+            self._discard(message, discarding or NOBODY_LEFT)
+        elif content is not None and content.fault is not None:
+            self._drop()
+            self._answer(content.fault if isinstance(content.fault, Reply) else self._reply_to(content.fault))
+        elif total > MOST_RECIPIENTS and total > self._terms.rules.max_recipients:
+            warn_of_crowd(self._transaction)
+            self._drop()
+            self._answer(TOO_MANY_RECIPIENTS)
+        else:
+            return self._commit(message, digest)
+        return None
 
     def _made(self, content: Content | None, event: ContentEnded) -> Message:
         if content is None:
@@ -182,11 +239,18 @@ class Intake(Incoming):
         self._around.emit(MessageDiscarded(message, self._session, verdict.decided_by, verdict.why))
         self._answer(None)
 
-    def _commit(self, message: Message) -> None:
-        transaction = self._transaction
+    def _commit(self, message: Message, digest: bytes) -> Deferred[None]:
+        transaction, once = self._transaction, self._around.idempotency
+        transaction.held = transaction.held or self._around.held(message)
         deliveries = deliveries_of(message, transaction.release, transaction.held, transaction.routes)
-        self._work = work = self._writer.commit(message, deliveries)
+        if digest and once is not None:
+            claim = once.claim(digest, digests_of(message.envelope.recipients))
+            work = self._writer.commit(message, deliveries, claim)
+        else:
+            work = self._writer.commit(message, deliveries)
+        self._work = work
         work.addCallbacks(self._stored, self._not_stored, callbackArgs=(message, deliveries))
+        return work
 
     def _stored(self, _: None, message: Message, deliveries: tuple[Delivery, ...]) -> None:
         """

@@ -95,5 +95,7 @@ class ClaimTests(SynchronousTestCase):
             Accepted("1", digests_of(recipients("b@EXAMPLE.org", "x@example.org"))),
             Accepted("2", digests_of(recipients("ü@example.org"))),
         )
-        self.assertEqual(divide(asked, had), ([asked[0], asked[2]], [asked[1], asked[3]]))
-        self.assertEqual(divide(asked, ()), (asked, []))
+        self.assertEqual(divide(asked, had), ([asked[0], asked[2]], [asked[1], asked[3]], "1"))
+        self.assertEqual(divide(asked, ()), (asked, [], ""))
+        self.assertEqual(divide(asked[3:], had), ([], asked[3:], "2"))
+        self.assertEqual(divide(reversed(asked), had)[2], "1")

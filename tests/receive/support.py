@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.task import Clock
@@ -30,11 +30,13 @@ from empath.interfaces import (
     MaybeVerdict,
 )
 from empath.mail.envelope import Recipient
+from empath.mail.idempotency import Accepted, Claim
 from empath.mail.life import CommandAnswered, ConnectionClosed, LifeEvent
 from empath.mail.message import Delivery, Message
 from empath.mail.session import Session, Transaction
 from empath.policy.throttle import Throttle
 from empath.receive.factory import SmtpFactory
+from empath.receive.idempotent import Idempotency
 from empath.receive.sessions import Sessions
 from empath.receive.terms import Surroundings, terms_of
 from empath.smtp.scram import ScramVerifier
@@ -96,12 +98,15 @@ class FakeWriter:
         self.content = b""
         return self.spool.slow_clear
 
-    def commit(self, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None]:
+    def commit(self, message: Message, deliveries: tuple[Delivery, ...], claim: Claim | None = None) -> Deferred[None]:
         """
-        Store at once, or when `slow_commit` fires.
+        Store at once, or when `slow_commit` fires; what is claimed is known once it is stored.
         """
         self.spool.committed.append((message, deliveries))
-        return succeed(None) if self.spool.slow_commit is None else self.spool.slow_commit
+        done: Deferred[None] = succeed(None) if self.spool.slow_commit is None else self.spool.slow_commit
+        if claim is not None:
+            done.addCallback(lambda _: self.spool.claims.append((message.queue_id, claim)))
+        return done
 
     def abort(self) -> None:
         """
@@ -123,6 +128,17 @@ class FakeSpool:
         self.slow_write: Deferred[None] | None = None
         self.slow_clear: Deferred[None] | None = None
         self.slow_commit: Deferred[None] | None = None
+        self.claims: list[tuple[str, Claim]] = []
+        self.unreadable: SpoolError | None = None
+
+    def accepted(self, claim: bytes, now: float) -> Deferred[list[Accepted]]:
+        """
+        Tell what was claimed, or trouble.
+        """
+        if self.unreadable is not None:
+            return fail(self.unreadable)
+        known = [each for each in self.claims if each[1].digest == claim and each[1].until > now]
+        return succeed([Accepted(queue_id, each.recipients) for queue_id, each in known])
 
     def begin(self, queue_id: str) -> IContentWriter:
         """
@@ -315,6 +331,8 @@ class World:
         self.stored: list[tuple[Message, tuple[Delivery, ...]]] = []
         self.trusted = {"127.0.0.1"}
         self.authenticator = FakeAuthenticator(mechanisms)
+        self.held = ""
+        self.idempotency = Idempotency(self.spool.accepted, self.clock, 86400.0)
         self.around = Surroundings(
             hostname=HOSTNAME,
             postmaster="boss@example.org",
@@ -328,6 +346,8 @@ class World:
             command_took=lambda verb, seconds: self.took.append((verb, seconds)),
             authenticator=self.authenticator,
             throttle=Throttle(3, 600.0),
+            held=lambda message: self.held,
+            idempotency=self.idempotency,
         )
         self.sessions = Sessions(self.clock, smtp.max_connections, smtp.max_connections_per_client)
         self.factory = SmtpFactory(terms_of(listener or Listener(), smtp, HOSTNAME), self.around, self.sessions)
