@@ -200,10 +200,12 @@ class IdempotencyTests(SynchronousTestCase):
         It gives up its turn; so does the one that is being stored when its time is over, with 451.
         """
         commit = self.world.spool.slow_commit = Deferred()
-        first, second, third = [self.begun() for _ in range(3)]
-        for client in (first, second, third):
-            client.say(b"Idempotency-Key: k\r\n\r\nbody\r\n.\r\n")
+        clients = []
+        for _ in range(3):
+            clients.append(self.begun())
+            clients[-1].say(b"Idempotency-Key: k\r\n\r\nbody\r\n.\r\n")
             self.world.clock.advance(100.0)
+        first, second, third = clients
         second.lose()
         self.world.spool.slow_commit = None
         self.world.clock.advance(239.0)
