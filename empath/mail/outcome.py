@@ -49,12 +49,14 @@ class TransientFailure:
     """
     Not now: to be tried again. `host` is "" where `reply` is our own finding and no peer said it. `doubtful`: the host
     may have taken the mail all the same, as the connection was lost after the final dot (RFC 5321 §4.5.4.1, RFC 1047).
+    `retry_after` is for how many seconds the host does not want to be asked again, 0 where it did not say.
     """
 
     reply: Reply
     scope: Scope
     host: str = ""
     doubtful: bool = False
+    retry_after: float = 0.0
 
 
 @attrs.frozen(slots=True)

@@ -42,19 +42,25 @@ def delay_after(attempts: int, schedule: Schedule) -> float:
     return min(grown, schedule.ceiling)
 
 
-def next_attempt(attempts: int, received: float, now: float, schedule: Schedule, chance: random.Random) -> float | None:
+def next_attempt(
+    attempts: int, received: float, now: float, schedule: Schedule, chance: random.Random, least: float = 0.0
+) -> float | None:
     """
     Tell when to try again, in seconds since the epoch, or None once the message has expired.
 
     The delay doubles (or as `schedule.multiplier` says) from `schedule.base` to `schedule.ceiling`, spread by
     `schedule.jitter`. What would come after the message's expiry is placed at it, so that a last attempt is made
     then and none is dropped. `attempts` counts the finished ones: at `schedule.max_attempts` there is none left.
+    `least` is a delay in seconds that the host asked for; it is granted up to `schedule.ceiling`.
     """
     expiry = received + schedule.expiration
     if now >= expiry or attempts >= schedule.max_attempts:
         return None
     spread = 1.0 + schedule.jitter * (2.0 * chance.random() - 1.0)
-    return min(now + delay_after(attempts, schedule) * spread, expiry)
+    delay = delay_after(attempts, schedule) * spread
+    if least > delay:
+        delay = max(delay, min(least, schedule.ceiling))
+    return min(now + delay, expiry)
 
 
 def before_deadline(when: float, now: float, deadline: float) -> float:

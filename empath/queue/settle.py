@@ -65,8 +65,9 @@ def after_attempt(
     """
     attempts = delivery.attempts + 1
     again: float | None = None
-    if any(isinstance(outcome, TransientFailure) for outcome in outcomes):
-        again = _following(delivery, attempts, now, schedule, chance, by)
+    waits = [outcome.retry_after for outcome in outcomes if isinstance(outcome, TransientFailure)]
+    if waits:
+        again = _following(delivery, attempts, now, schedule, chance, by, max(waits))
     deferred = Status.EXPIRED if again is None else Status.RETRY
     states = zip(delivery.open_recipients, outcomes, strict=True)
     if by is None:
@@ -117,11 +118,12 @@ def _following(
     schedule: Schedule,
     chance: random.Random,
     by: DeliverBy | None,
+    least: float,
 ) -> float | None:
     """
     Tell when the next attempt comes, None if there is none left.
     """
-    again = next_attempt(attempts, delivery.received, now, schedule, chance)
+    again = next_attempt(attempts, delivery.received, now, schedule, chance, least)
     if by is None or again is None:
         return again
     if by.returned:

@@ -50,6 +50,14 @@ class NextAttemptTests(SynchronousTestCase):
         """
         self.assertIsNone(next_attempt(3, 0.0, 432000.0, STEADY, random.Random(1)))
 
+    def test_a_host_may_ask_for_more_time(self) -> None:
+        """
+        What it asks for is granted where our own delay is shorter, up to the ceiling and to the message's expiry.
+        """
+        asked = [next_attempt(1, 0.0, 0.0, STEADY, random.Random(1), least) for least in (30.0, 90.0, 1e9)]
+        self.assertEqual(asked, [60.0, 90.0, 86400.0])
+        self.assertEqual(next_attempt(1, 0.0, 431990.0, STEADY, random.Random(1), 90.0), 432000.0)
+
     def test_none_after_max_attempts(self) -> None:
         """
         The attempts are counted, the first too.

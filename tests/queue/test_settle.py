@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.message import Delivery, RecipientState, Status, deliveries_of
@@ -46,6 +47,13 @@ class AfterAttemptTests(SynchronousTestCase):
         self.assertEqual((now.status, now.attempts, now.next_attempt), (Status.RETRY, 1, 70.0))
         self.assertEqual(now.last_error, "451 4.4.1 no answer")
         self.assertEqual([state.status for state in results], [Status.RETRY])
+
+    def test_a_host_that_wants_time_gets_it(self) -> None:
+        """
+        Recipients share one next attempt: the longest time that was asked for counts.
+        """
+        now, _ = after(delivery("a@x", "b@x"), attrs.evolve(DOWN, retry_after=300.0), attrs.evolve(DOWN, retry_after=9))
+        self.assertEqual((now.status, now.next_attempt), (Status.RETRY, 310.0))
 
     def test_a_permanent_failure_fails(self) -> None:
         """
