@@ -8,7 +8,7 @@ The edge feeds it what the server sends and obeys the events it gets back; after
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from empath.mail.outcome import TransientFailure
 from empath.mail.reply import Reply
@@ -23,8 +23,11 @@ _SHUTTING_DOWN: Final = 421
 
 class ClientSession(Carriage):
     """
-    One session: opened with the server's greeting, then any number of transactions, then QUIT.
+    One session: opened with the server's greeting, then any number of transactions, then QUIT. `answers` is what is
+    done for a reply in each state, by its first digit; what is absent is a protocol error.
     """
+
+    answers: ClassVar[Mapping[tuple[State, int], Callable[[Any, Reply], None]]] = {**OPENING, **CARRIAGE}
 
     __slots__ = ()
 
@@ -57,6 +60,13 @@ class ClientSession(Carriage):
         self._last = last
         self._begin(consignment, host)
         return self._told()
+
+    @property
+    def in_doubt(self) -> bool:
+        """
+        Whether the server has the whole content and has not told all that it makes of it (RFC 1047).
+        """
+        return self.state in (State.DOT, State.LAST)
 
     @property
     def chunked(self) -> bool:
@@ -143,7 +153,7 @@ class ClientSession(Carriage):
 
     def _answered(self, reply: Reply) -> None:
         """
-        Do what ANSWERS says for a reply in this state. 421 ends the session whatever it answers (RFC 5321 §3.8).
+        Do what `answers` says for a reply in this state. 421 ends the session whatever it answers (RFC 5321 §3.8).
         """
         self.replies += 1
         if self.state is State.QUIT:
@@ -154,14 +164,8 @@ class ClientSession(Carriage):
             return
         if self._transfer is not None:
             self._transfer.answered = True
-        action = ANSWERS.get((self.state, reply.code // 100))
+        action = self.answers.get((self.state, reply.code // 100))
         if action is None:
             self._end(findings.garbled(self.state, f"unexpected reply {reply.code}"), Trouble.GARBLED)
         else:
             action(self, reply)
-
-
-ANSWERS: Final[Mapping[tuple[State, int], Callable[[ClientSession, Reply], None]]] = {  # absent: a protocol error
-    **OPENING,
-    **CARRIAGE,
-}

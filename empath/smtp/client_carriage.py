@@ -5,7 +5,7 @@ The transactions of a client session: envelope, content in DATA or in chunks, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from empath.mail.outcome import TransientFailure
 from empath.mail.reply import Reply
@@ -16,14 +16,17 @@ from empath.smtp.client_opening import Opening
 from empath.smtp.client_transfer import Transfer
 from empath.smtp.content import DotEncoder
 
-_NO_BDAT: Final = range(500, 505)  # what a server says that does not know BDAT, whatever it offered
+NO_BDAT: Final = range(500, 505)  # what a server says that does not know BDAT, whatever it offered
 
 
 class Carriage(Opening):
     """
     The states of a transaction. Content goes in chunks (RFC 3030) where it is binary, or where the edge prefers it and
-    the server offers it.
+    the server offers it; `ahead`: one chunk may go before the one in front of it is answered.
     """
+
+    ahead: ClassVar[bool] = True
+    transfers: ClassVar[type[Transfer]] = Transfer
 
     __slots__ = ("_chunks", "_dirty", "_encoder", "_last", "_leaving", "_mail", "_transfer")
 
@@ -43,7 +46,7 @@ class Carriage(Opening):
         """
         offer = self.offer
         guarded = self._terms.guarded and self.secure
-        transfer = self._transfer = Transfer(consignment, host or self._terms.host, offer, guarded=guarded)
+        transfer = self._transfer = self.transfers(consignment, host or self._terms.host, offer, guarded=guarded)
         transfer.check()
         if not transfer.asked:
             self._end_transaction()
@@ -51,7 +54,7 @@ class Carriage(Opening):
         mail = transfer.mail_command(authenticated=self._terms.credentials is not None)
         self._chunks = None
         if (consignment.chunked or consignment.binary) and offer.chunking:
-            self._chunks = Chunks(consignment.size, pipelined=offer.pipelining)
+            self._chunks = Chunks(consignment.size, pipelined=offer.pipelining and self.ahead)
         if offer.pipelining:
             data = "DATA\r\n" if self._chunks is None and not consignment.probe else ""
             commands = f"{mail}{transfer.rcpt_commands()}{data}".encode()
@@ -162,7 +165,7 @@ class Carriage(Opening):
         if not chunks.unanswered:
             self._refused_early(reply)
             return
-        if reply.code in _NO_BDAT:
+        if reply.code in NO_BDAT:
             self._bdat_unknown(reply)
             return
         self._carried.content_refused(reply)
@@ -198,7 +201,7 @@ class Carriage(Opening):
             self._end_transaction()
 
     def _last_refused(self, reply: Reply) -> None:
-        if reply.code in _NO_BDAT:
+        if reply.code in NO_BDAT:
             self._bdat_unknown(reply)
             return
         chunks = self._sent_chunks

@@ -28,6 +28,7 @@ class State(Enum):
     GREETING = "greeting"
     EHLO = "EHLO"
     HELO = "HELO"
+    LHLO = "LHLO"
     STARTTLS = "STARTTLS"
     HANDSHAKE = "TLS handshake"
     AUTH = "AUTH"

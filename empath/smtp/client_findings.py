@@ -75,6 +75,26 @@ def host_trouble(reply: Reply, state: State, host: str) -> TransientFailure:
     return TransientFailure(lowered(reply, f"to {state.value}: {reply}"), Scope.HOST, host)
 
 
+def doubtful(reply: Reply) -> TransientFailure:
+    """
+    Take what we found after the whole content had gone: the mail may have been taken all the same.
+    """
+    told = Reply(reply.code, reply.enhanced, (reply.lines[0] + MAYBE_TWICE,))
+    return TransientFailure(told, Scope.MESSAGE, doubtful=True)
+
+
+def without_doubt(failure: TransientFailure) -> TransientFailure:
+    """
+    Take the same failure for recipients whose content never went.
+    """
+    if not failure.doubtful:
+        return failure
+    reply = failure.reply
+    return TransientFailure(
+        Reply(reply.code, reply.enhanced, (reply.lines[0].removesuffix(MAYBE_TWICE),)), failure.scope, failure.host
+    )
+
+
 def early(reply: Reply, host: str) -> TransientFailure:
     """
     Take a refusal that came before the final dot: no answer to what we asked, so not permanent.
@@ -102,5 +122,5 @@ def _where(what: str, state: State) -> str:
 
 def _cut(reply: Reply, state: State, scope: Scope) -> TransientFailure:
     if state in (State.DOT, State.LAST):
-        return TransientFailure(Reply(reply.code, reply.enhanced, (reply.lines[0] + MAYBE_TWICE,)), Scope.MESSAGE)
+        return doubtful(reply)
     return TransientFailure(reply, scope)

@@ -5,7 +5,7 @@ How a client session opens: greeting, EHLO or HELO, STARTTLS, AUTH.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from empath.mail.outcome import TransientFailure
 from empath.mail.reply import Reply
@@ -21,7 +21,10 @@ QUIT: Final = b"QUIT\r\n"
 class Opening:
     """
     The states up to the first READY, and the ways to leave at any time. A 4yz or 5yz here is the host's trouble.
+    `hello` is what a session begins with.
     """
+
+    hello: ClassVar[State] = State.EHLO
 
     __slots__ = ("_answers", "_events", "_output", "_reader", "_terms", "offer", "replies", "secure", "state")
 
@@ -49,7 +52,7 @@ class Opening:
         """
         self.secure = True
         self.offer = NOTHING
-        self._introduce(State.EHLO)
+        self._introduce(self.hello)
         return self._told()
 
     def handshake_failed(self, detail: str) -> list[Event]:
@@ -61,7 +64,7 @@ class Opening:
         return self._told()
 
     def _greeted(self, _reply: Reply) -> None:
-        self._introduce(State.EHLO)
+        self._introduce(self.hello)
 
     def _ehlo_refused(self, _reply: Reply) -> None:
         self._introduce(State.HELO)
@@ -70,7 +73,7 @@ class Opening:
         """
         Go on to what the terms ask for and the server offers: STARTTLS, AUTH, or the first transaction.
         """
-        self.offer = read_offer(reply) if self.state is State.EHLO else NOTHING
+        self.offer = NOTHING if self.state is State.HELO else read_offer(reply)
         if not self.secure and self._terms.starttls and self.offer.starttls:
             self._say(b"STARTTLS\r\n", State.STARTTLS)
         elif not self.secure and self._terms.tls_needed:
@@ -159,6 +162,9 @@ OPENING: Final[Mapping[tuple[State, int], Callable[[Opening, Reply], None]]] = {
     (State.HELO, 2): Opening._introduced,
     (State.HELO, 4): Opening._refused,
     (State.HELO, 5): Opening._refused,
+    (State.LHLO, 2): Opening._introduced,
+    (State.LHLO, 4): Opening._refused,
+    (State.LHLO, 5): Opening._refused,
     (State.STARTTLS, 2): Opening._handshake,
     (State.STARTTLS, 4): Opening._refused,
     (State.STARTTLS, 5): Opening._refused,

@@ -79,7 +79,7 @@ class Transfer:
         """
         Settle what needs no talk: what the server cannot do (RFC 1870, RFC 6152 …), and addresses.
         """
-        problem = _impossible(self._consignment, self._offer, self._guarded)
+        problem = self._problem()
         if problem is not None:
             self.fail_open(problem)
             self.asked = []
@@ -93,6 +93,13 @@ class Transfer:
                 self._look_at(position, text)
         if any(self._outcomes):
             self.asked = [position for position, outcome in enumerate(self._outcomes) if outcome is None]
+
+    def _problem(self) -> PermanentFailure | None:
+        """
+        Tell why this server can never take the message, None if it may.
+        """
+        unpromised = _unpromised(self._consignment, self._offer, self._guarded)
+        return unfit(self._consignment, self._offer) if unpromised is None else unpromised
 
     def _look_at(self, position: int, text: str) -> None:
         refusal = _unsayable(text, self._offer)
@@ -196,26 +203,31 @@ def convertible(consignment: Consignment, offer: Offer) -> bool:
     return consignment.eight_bit and not offer.eight_bit
 
 
-def _impossible(consignment: Consignment, offer: Offer, guarded: bool) -> PermanentFailure | None:
+def unfit(consignment: Consignment, offer: Offer) -> PermanentFailure | None:
     """
-    Tell why this server can never take the message, None if it may. Another host may do where it is for REQUIRETLS; a
-    bounce is not lost for that (RFC 8689 §4.2.1, §5).
+    Tell why this server can never take such a message, None if it may.
     """
-    if REQUIRE_TLS in consignment.parameters and consignment.reverse_path is not None:
-        if not guarded:
-            return NOT_GUARDED
-        if not offer.require_tls:
-            return NO_REQUIRE_TLS
     if consignment.utf8 and not offer.utf8:
         return NO_UTF8_MESSAGE
     if convertible(consignment, offer):
         return NO_EIGHT_BIT
     if 0 < offer.max_size < consignment.size:
         return too_large(consignment.size, offer.max_size)
-    if consignment.deliver_by is not None and (refused := _overdue(*consignment.deliver_by, offer)) is not None:
-        return refused
     refusal = None if consignment.reverse_path is None else _unsayable(consignment.reverse_path.text, offer)
     return None if refusal is None else PermanentFailure(refusal, Scope.MESSAGE)
+
+
+def _unpromised(consignment: Consignment, offer: Offer, guarded: bool) -> PermanentFailure | None:
+    """
+    Tell why this server must not have the message, as it does not promise what the sender asked for; None if it may.
+    Another host may do where it is for REQUIRETLS; a bounce is not lost for that (RFC 8689 §4.2.1, §5).
+    """
+    if REQUIRE_TLS in consignment.parameters and consignment.reverse_path is not None:
+        if not guarded:
+            return NOT_GUARDED
+        if not offer.require_tls:
+            return NO_REQUIRE_TLS
+    return None if consignment.deliver_by is None else _overdue(*consignment.deliver_by, offer)
 
 
 def _overdue(seconds: int, mode: str, offer: Offer) -> PermanentFailure | None:
