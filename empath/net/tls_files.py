@@ -79,7 +79,7 @@ class PemFiles:
         """
         cert_key, private_key = f"{where}certificate", f"{where}private_key"
         chain = _certificates(self.text(cert_key, pair.certificate), cert_key, pair.certificate)
-        key = _private_key(self.text(private_key, pair.private_key), private_key, pair.private_key)
+        key = private_key_in(self.text(private_key, pair.private_key), private_key, pair.private_key)
         if _public_of(key) != _public(chain[0]):
             reason = f'not the key of the first certificate in "{pair.certificate}"'
             raise TlsUnusable(private_key, pair.private_key, reason)
@@ -139,7 +139,10 @@ def _certificates(text: bytes, key: str, path: str) -> tuple[x509.Certificate, .
         raise TlsUnusable(key, path, "no certificates in PEM that can be read") from trouble
 
 
-def _private_key(text: bytes, key: str, path: str) -> PrivateKeyTypes:
+def private_key_in(text: bytes, key: str, path: str) -> PrivateKeyTypes:
+    """
+    Read a private key in PEM, PKCS#1 or PKCS#8; TlsUnusable, with the configuration's `key`, if there is none.
+    """
     try:
         return load_pem_private_key(text, None)
     except TypeError as trouble:  # so cryptography says that it wants a password

@@ -1,0 +1,3 @@
+"""
+DKIM signatures on what leaves: keys, and the signing itself.
+"""
