@@ -55,7 +55,8 @@ class Selection:
     `domain` is the destination: a domain, or the name of a route; `site` is what hosts it, which only the queue knows.
     `sender` is a reverse-path ("" or "<>": the null one), `recipient` one of the delivery's; addresses are compared
     whole, without regard to the case of ASCII letters. `login` is that under which the message was handed in,
-    `vouched`: only mail of our own side (of trusted clients, logins, and ours). `received_before` is in seconds since
+    `vouched`: only mail of our own side (of trusted clients, logins, and ours), `source`: only from that one.
+    `held_for` is why it is held, to the letter (what a module said, or who stopped it). `received_before` is in seconds since
     the epoch. `status` is the delivery's: what is being attempted is still pending or in retry.
     """
 
@@ -67,6 +68,8 @@ class Selection:
     recipient: str | None = attrs.field(default=None, converter=_folded_or_none)
     login: str | None = None
     vouched: bool = False
+    source: Source | None = None
+    held_for: str | None = None
     received_before: float | None = None
     everything: bool = False
 
@@ -80,7 +83,7 @@ class Selection:
     @property
     def _names_something(self) -> bool:
         texts = (self.queue_id, self.domain, self.site, self.sender, self.recipient, self.login)
-        others = (self.status, self.received_before)
+        others = (self.status, self.received_before, self.source, self.held_for)
         return self.vouched or any(each is not None for each in (*texts, *others))
 
     @property
@@ -88,7 +91,8 @@ class Selection:
         """
         Whether the delivery alone does not tell.
         """
-        return self.vouched or not (self.sender is None and self.login is None and self.received_before is None)
+        asked = (self.sender, self.login, self.received_before, self.source)
+        return self.vouched or any(each is not None for each in asked)
 
     def fits(self, delivery: Delivery) -> bool:
         """
@@ -100,6 +104,8 @@ class Selection:
             return False
         if self.status is not None and delivery.status is not self.status:
             return False
+        if self.held_for is not None and (delivery.status is not Status.HELD or delivery.last_error != self.held_for):
+            return False
         wanted = self.recipient
         return wanted is None or any(folded(state.address.text) == wanted for state in delivery.recipients)
 
@@ -109,6 +115,8 @@ class Selection:
         """
         origin = message.origin
         if self.vouched and not origin.vouched:
+            return False
+        if self.source is not None and origin.source is not self.source:
             return False
         if self.login is not None and not (origin.source is Source.LOGIN and origin.login == self.login):
             return False

@@ -26,6 +26,12 @@ _COLUMNS: Final = """
         d.recipients, d.held_since
 """
 _ROWS: Final = "SELECT * FROM delivery WHERE (queue_id, domain) > (:queue_id, :domain)"
+_SOURCES: Final = {
+    Source.OUTSIDE: "m.origin IS NULL",
+    Source.TRUSTED: "m.origin = 'trusted'",
+    Source.LOGIN: "m.origin >= 'login:' AND m.origin < 'login;'",
+    Source.OWN: "m.origin = 'own'",
+}
 _LOGIN: Final = """
     SELECT * FROM message INDEXED BY message_login
     WHERE origin >= 'login:' AND origin < 'login;' AND origin = :origin
@@ -80,6 +86,9 @@ def _conditions(selection: Selection, values: dict[str, Any]) -> list[str]:
     if selection.domain is not None:
         found.append("d.domain = :destination")
         values["destination"] = selection.domain
+    if selection.held_for is not None:
+        found.append("d.status = 'held' AND d.last_error = :held_for")
+        values["held_for"] = selection.held_for
     if selection.recipient is not None:
         text = "lower(json_extract(value, '$.recipient.address.text'))"
         found.append(f"EXISTS (SELECT 1 FROM json_each(d.recipients) WHERE {text} = :recipient)")
@@ -97,6 +106,8 @@ def _of_messages(selection: Selection, values: dict[str, Any]) -> list[str]:
         values["sender"] = selection.sender
     if selection.vouched:
         found.append("m.origin IS NOT NULL")
+    if selection.source is not None:
+        found.append(_SOURCES[selection.source])
     if selection.login is not None:
         values["origin"] = str(Origin(Source.LOGIN, selection.login))
         if selection.queue_id is not None:

@@ -61,6 +61,15 @@ class SelectionTests(SynchronousTestCase):
         ):
             self.assertFalse(fails.fits(DELIVERY), fails)
 
+    def test_why_it_is_held(self) -> None:
+        """
+        To the letter; what is not held has no such reason, whatever its last error says.
+        """
+        held = attrs.evolve(DELIVERY, status=Status.HELD, last_error="Why")
+        self.assertTrue(Selection(held_for="Why").fits(held))
+        self.assertFalse(Selection(held_for="why").fits(held))
+        self.assertFalse(Selection(held_for="Why").fits(attrs.evolve(held, status=Status.RETRY)))
+
     def test_messages(self) -> None:
         """
         Sender, login and time are the message's.
@@ -70,6 +79,7 @@ class SelectionTests(SynchronousTestCase):
             Selection(login="ann"),
             Selection(received_before=100.5),
             Selection(vouched=True),
+            Selection(source=Source.LOGIN),
         ):
             self.assertTrue(fits.needs_message and fits.fits_message(MESSAGE), fits)
         for fails in (Selection(sender="<>"), Selection(login="Ann"), Selection(received_before=100.0)):
@@ -77,6 +87,8 @@ class SelectionTests(SynchronousTestCase):
         self.assertFalse(Selection(domain="b.example").needs_message)
         trusted = attrs.evolve(MESSAGE, origin=TRUSTED)
         self.assertFalse(Selection(login="ann").fits_message(trusted))
+        self.assertFalse(Selection(source=Source.LOGIN).fits_message(trusted))
+        self.assertFalse(Selection(held_for="x").needs_message)
         outside = attrs.evolve(MESSAGE, origin=OUTSIDE)
         self.assertFalse(Selection(vouched=True).fits_message(outside))
 

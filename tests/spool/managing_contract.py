@@ -52,7 +52,7 @@ class ManagingContract(SpoolContract):
             origin=Origin(Source.LOGIN, "ann"),
         )
         (c,) = deliveries_of(second)
-        self.get(self.spool.store(second, (attrs.evolve(c, status=Status.HELD, next_attempt=None),)))
+        self.get(self.spool.store(second, (attrs.evolve(c, status=Status.HELD, next_attempt=None, last_error="why"),)))
         third = attrs.evolve(self.post.message("d@a.example"), origin=TRUSTED)
         (d,) = deliveries_of(third)
         self.get(self.spool.store(third, (d,)))
@@ -73,6 +73,13 @@ class ManagingContract(SpoolContract):
             (Selection(login="an"), ()),
             (Selection(vouched=True), (2, 3)),
             (Selection(vouched=True, sender="alice@example.org"), (3,)),
+            (Selection(source=Source.TRUSTED), (3,)),
+            (Selection(source=Source.LOGIN), (2,)),
+            (Selection(source=Source.OUTSIDE), (0, 1)),
+            (Selection(source=Source.OWN), ()),
+            (Selection(held_for="why"), (2,)),
+            (Selection(held_for="wh"), ()),
+            (Selection(held_for=""), ()),
             (Selection(received_before=5000.0, domain="b.example"), (1,)),
             (Selection(queue_id="nonsense"), ()),
         ):
