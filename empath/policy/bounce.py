@@ -16,7 +16,7 @@ from empath.mail.reply import Reply
 from empath.policy.bounce_codes import category_of_code, category_of_status
 from empath.policy.bounce_words import plain_words, vague_words
 
-_ADDRESS: Final = re.compile(r"\S*@\S*")
+_PATH: Final = re.compile(r"(?<=//)([^/\s]*)/\S*")  # of a URL
 _MOST: Final = 1000  # characters that are looked at
 _KEPT: Final = 1000  # answers
 
@@ -83,13 +83,21 @@ class Classifier:
         for pattern, category in self._patterns:
             if pattern.search(said):
                 return category
-        text = _ADDRESS.sub(" ", " ".join(reply.lines)[:_MOST]).lower()
+        text = _wording(reply)
         return (
             (self._plain.find(text) if by_peer else None)
             or (None if reply.enhanced is None else category_of_status(reply.enhanced, by_peer))
             or self._vague.find(text)
             or category_of_code(reply.code, reply.enhanced)
         )
+
+
+def _wording(reply: Reply) -> str:
+    """
+    Give what a reply says in words: addresses and the paths of URLs may have any word in them.
+    """
+    words = " ".join(reply.lines)[:_MOST].lower().split()
+    return _PATH.sub(r"\1", " ".join([word for word in words if "@" not in word]))
 
 
 def _compiled(text: str) -> re.Pattern[str]:

@@ -17,6 +17,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     ("bad-domain", "dns domain*does not exist"),
     ("dns", "dns query failed"),
     ("inactive-mailbox", "due to inactivity"),
+    ("quota", "user has too many messages"),
+    ("spam", "spam or virus | spam/virus | virus or spam"),
     (
         "loop",
         """
@@ -48,7 +50,9 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         exceeded storage | out of storage | storage limit | storage allocation | insufficient disk space |
         not enough space in | no space left in mailbox | account is full | boite*pleine | postfach*voll |
         disk quota | mailbox would exceed | maildir over | would be over | mailbox exceeds | mailbox limit |
-        not enough storage space for this user | user has too many messages | casilla llena | casella*piena
+        not enough storage space for this user | user has too many messages | casilla llena | casella*piena |
+        exceeding*quota | does not have enough space | full mailbox | quota usage exceed | over the allowed quota |
+        quota violation | space has been used up | not enough storage space in
         """,
     ),
     (
@@ -58,7 +62,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         message larger than | message exceeds | exceeds size limit | exceeds the size limit | size limit |
         maximum message size | max message size | mailsize limit | mail too big | email size | recipsizelimit |
         fixed maximum size | exceeds the maximum size | message length exceeds | file too big | too long*bytes |
-        data size exceeds | maximum allowed size | oversized | maximum size | larger than the current
+        data size exceeds | maximum allowed size | oversized | maximum size | larger than the current |
+        inbound message size | taille limite du message
         """,
     ),
     (
@@ -80,7 +85,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         sender address rejected | sender rejected | sender verify failed | sender verification | domain of sender |
         sender domain | sender's domain | sender id | mail from domain | helo*mismatch | valid sender domain |
         invalid sender | envelope sender domain | hostname of your mail server | could not verify sender |
-        sender is not verified | from address*not verified | authentication-failed
+        sender is not verified | from address*not verified | authentication-failed |
+        spf.pobox.com | find your hostname
         """,
     ),
     (
@@ -96,7 +102,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         ip*rejected by | traffic not accepted from this ip | bad outbound sender | access denied, banned | hl:ipb |
         hl:reb | your ip | sending ip | ip address*bad | host rejected | client host rejected |
         access from ip address | connection refused from | not accept*ip | poor sender | untrusted sender |
-        blocked mail from | refused to talk to me | [cs01] | [ip01]
+        blocked mail from | refused to talk to me | [cs01] | [ip01] |
+        dynamic ip | bad ip | blocked for abuse
         """,
     ),
     (
@@ -128,7 +135,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         relay | rcpthosts | authentication required | authentication is required | auth required | auth first |
         please authenticate | must authenticate | not authenticated | log in | need to authenticate |
         pop before smtp | check your mail before | domain is not hosted here | not hosted here | not a gateway |
-        we don't handle mail for | we do not accept mail for | not accepted for this domain | domain not allowed
+        we don't handle mail for | we do not accept mail for | not accepted for this domain | domain not allowed |
+        requires authentication
         """,
     ),
     (
@@ -137,7 +145,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         domain does not exist | domain doesn't exist | domain not found | no such domain | unknown domain |
         domain unknown | host unknown | unknown host | host not found | null mx | nullmx | domain is not valid |
         does not accept mail | doesn't accept mail | accepts no mail | invalid domain | domain has expired |
-        domain is parked | domain*suspended | name or service not known | non-existent domain | illegal host
+        domain is parked | domain*suspended | name or service not known | non-existent domain | illegal host |
+        domain must exist | domain name not found | unrouteable mail domain | unroutable mail domain | domain is not reachable
         """,
     ),
     (
@@ -148,7 +157,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         no longer with | no longer in use | no longer works | no longer accept | account*closed | dormant |
         terminated | not been active | account is locked | mailbox is locked | mailbox locked | retired |
         account has been blocked | user is blocked | mailbox blocked | mailbox for*is blocked | gesperrt |
-        not active | user has moved | has left | abandoned | mailbox temporarily disabled | on hold
+        not active | user has moved | has left | abandoned | mailbox temporarily disabled | on hold |
+        mailbox is frozen | temporary locked | archived recipient | suspend the service | archivee
         """,
     ),
     (
@@ -169,7 +179,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         mailbox*unknown | dd requested mail action | recipient address rejected: undeliverable | there is no one |
         no one here by | destinataire invalide | name is not recognized | mailbox is invalid |
         recipient verify failed | not handled here | address does not | recipient does not | nonexist | non-exist |
-        not known here | sconosciuto | inexist | address not recognized | recipient not recognized
+        not known here | sconosciuto | inexist | address not recognized | recipient not recognized |
+        badrcptto | validrcptto | utilisateur inconnu | virtual user | recipient notfound | invalid-recipient | name is not found
         """,
     ),
     (
