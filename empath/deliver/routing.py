@@ -12,6 +12,7 @@ import attrs
 
 from empath.config.schema import Delivery as Section
 from empath.config.schema import Domain
+from empath.policy.incoming import PLACE, STRATEGY
 from empath.policy.route import NextHop, Route, Routes, next_hop
 from empath.policy.tls import Policy
 
@@ -83,7 +84,8 @@ class Routing:
 
 def _table(section: Section) -> dict[str, Route]:
     fallback = _fallback(section)
-    return {name.lower(): _route(domain, fallback, section.port) for name, domain in section.domains.items()}
+    table = {name.lower(): _route(domain, fallback, section.port) for name, domain in section.domains.items()}
+    return {**table, PLACE: Route(strategy=STRATEGY)}
 
 
 def _fallback(section: Section) -> Route:

@@ -23,6 +23,7 @@ from empath.census import Census
 from empath.config.recipients import relay_of
 from empath.config.schema import Config
 from empath.interfaces import ISpool
+from empath.mail.life import AttemptEnded
 from empath.modules.builtin.core import CoreChecks
 from empath.modules.host import Modules
 from empath.observe.health import Readiness
@@ -203,13 +204,15 @@ class EmpathService(MultiService):
 
     def _make_modules(self, relay: RelayPolicy, folder: Path) -> Modules:
         config, machine, reactor = self.config, self._machine, self._reactor
-        core = CoreChecks(config.smtp, relay, self.spool.has_room, senders_of(config.auth))
+        returning = self.outgoing.returning
+        core = CoreChecks(config.smtp, relay, self.spool.has_room, senders_of(config.auth), returning.returns.answers)
+        self.events.subscribe(AttemptEnded, returning.suppression.attempt_ended)
         around = make_surroundings(config, folder, reactor, machine, self.metrics, self.outgoing, self.storages)
         return Modules(
             sections_of(config),
             around,
             self.events.subscribe,
-            [core],
+            [core, returning.returns, returning.refusing],
             machine.modules,
             lambda: self.reception.sessions.oldest_transaction(),
         )

@@ -17,17 +17,20 @@ from empath.deliver.overrides import Overrides
 from empath.deliver.routing import Routing
 from empath.deliver.sites import Sites
 from empath.deliver.smtp import SmtpAgent
+from empath.deliver.suppressed import SparingAgent
 from empath.dns.mta_sts.fetching import PolicyFetcher
 from empath.dns.mta_sts.policies import REFRESH_INTERVAL, StsPolicies
 from empath.dns.resolver import Resolver
 from empath.errors import ConfigError
 from empath.interfaces import InThread, IResolver, ISpool
 from empath.mail.life import Emit
+from empath.policy.incoming import STRATEGY
 from empath.queue.periodic import Periodic
 from empath.queue.queue import Queue
 from empath.report.bounce import Reporter
 from empath.report.tls_rpt.reports import ROUND
 from empath.service.machine import Machine
+from empath.service.returning import Returning, make_returning
 from empath.service.tls_rpt import TlsReporting, make_tls_reporting, submitting
 
 DNS_FRESH: Final = 30.0  # seconds for which a server's answer vouches for the resolver
@@ -56,6 +59,7 @@ class Outgoing:
     sts: StsPolicies
     sts_fetcher: PolicyFetcher
     tls_reporting: TlsReporting
+    returning: Returning
     smtp_agent: SmtpAgent
     agent: Dispatch
     reporter: Reporter
@@ -87,6 +91,7 @@ class Outgoing:
         Store what is to outlast us, once nothing runs any more.
         """
         await self.tls_reporting.reports.stop()
+        await self.returning.stop()
 
     async def refresh_sts(self) -> None:
         """
@@ -120,16 +125,38 @@ def make_outgoing(
     sts = StsPolicies(resolver, fetcher.fetch, stores.storages.of(".mta-sts"), reactor, tls_reporting.tell)
     smtp_agent = _smtp_agent(config, reactor, machine, resolver, spool, routing, sts)
     smtp_agent.collect(tls_reporting.hears)
+    returning = make_returning(config, reactor, spool, stores.storages, emit)
+    returning.use_in(smtp_agent)
     maildir = MaildirAgent(reactor, spool.open_body, in_thread, routing.find)
-    agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir})
+    agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir, STRATEGY: returning.reader})
     reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
     sites = Sites(routing, cast("IResolver", resolver), reactor)
     queue = Queue(
-        section, spool, agent, reporter.report_for, reactor, chance, emit, sites, stores.storages.of(".sites")
+        section,
+        spool,
+        SparingAgent(agent, returning.suppression),
+        reporter.report_for,
+        reactor,
+        chance,
+        emit,
+        sites,
+        stores.storages.of(".sites"),
     )
-    restores = (overrides.restore, queue.restore, sts.restore, tls_reporting.reports.restore)
+    restores = (overrides.restore, queue.restore, sts.restore, tls_reporting.reports.restore, returning.restore)
     return Outgoing(
-        reactor, resolver, routing, overrides, sts, fetcher, tls_reporting, smtp_agent, agent, reporter, queue, restores
+        reactor,
+        resolver,
+        routing,
+        overrides,
+        sts,
+        fetcher,
+        tls_reporting,
+        returning,
+        smtp_agent,
+        agent,
+        reporter,
+        queue,
+        restores,
     )
 
 

@@ -68,10 +68,13 @@ class Reload:
             use_routes: Callable[[], Any] = outgoing.agent.prepare(section)
         except ValueError as error:
             raise ConfigError([f"delivery.domains: {error}"]) from error
+        use_returning = outgoing.returning.prepare(section)
 
         def use() -> None:
             use_dns()
             use_routes()
+            use_returning()
+            outgoing.returning.use_in(outgoing.smtp_agent)
             self._use(section)
 
         return use

@@ -13,8 +13,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from empath.config.schema import Smtp
-from empath.modules import Action, IModule, MaybeVerdict, Recipient, Reply, Session, Transaction, Verdict
-from empath.policy.relay import RelayPolicy
+from empath.modules import Action, Address, IModule, MaybeVerdict, Recipient, Reply, Session, Transaction, Verdict
+from empath.policy.relay import RELAY_DENIED, RelayPolicy
 from empath.policy.senders import ANYONE, Senders
 
 TOO_LARGE: Final = Verdict(Action.REFUSE, Reply.of("552 5.3.4 message too large"), "core")
@@ -24,22 +24,33 @@ TOO_MANY_RECIPIENTS: Final = Verdict(Action.REFUSE, Reply.of("452 4.5.3 too many
 log = Logger()
 
 
+def _nobody(_: Address) -> bool:
+    return False
+
+
 @implementer(IModule)
 class CoreChecks:
     """
     The first of every chain. It is not configured with [[modules]]: its options are [smtp], [relay] and [auth] senders.
 
     `has_room` tells whether the spool may receive a message of so many bytes; `senders` binds those who logged in.
+    `answers` tells of an address in a domain that is not ours whether another check judges it.
     """
 
-    __slots__ = ("_has_room", "_max_message_size", "_max_recipients", "_relay", "_senders")
+    __slots__ = ("_answers", "_has_room", "_max_message_size", "_max_recipients", "_relay", "_senders")
 
     name = "core"
 
     def __init__(
-        self, smtp: Smtp, relay: RelayPolicy, has_room: Callable[[int], bool], senders: Senders = ANYONE
+        self,
+        smtp: Smtp,
+        relay: RelayPolicy,
+        has_room: Callable[[int], bool],
+        senders: Senders = ANYONE,
+        answers: Callable[[Address], bool] = _nobody,
     ) -> None:
         self._has_room = has_room
+        self._answers = answers
         self.reconfigure(smtp, relay, senders)
 
     def reconfigure(self, smtp: Smtp, relay: RelayPolicy, senders: Senders = ANYONE) -> None:
@@ -74,4 +85,5 @@ class CoreChecks:
         """
         if transaction.accepted >= self._max_recipients:
             return TOO_MANY_RECIPIENTS
-        return self._relay.judge(session.trusted, recipient.address)
+        verdict = self._relay.judge(session.trusted, recipient.address)
+        return None if verdict is RELAY_DENIED and self._answers(recipient.address) else verdict
