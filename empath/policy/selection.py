@@ -56,8 +56,8 @@ class Selection:
     `sender` is a reverse-path ("" or "<>": the null one), `recipient` one of the delivery's; addresses are compared
     whole, without regard to the case of ASCII letters. `login` is that under which the message was handed in,
     `vouched`: only mail of our own side (of trusted clients, logins, and ours), `source`: only from that one.
-    `held_for` is why it is held, to the letter (what a module said, or who stopped it). `received_before` is in seconds since
-    the epoch. `status` is the delivery's: what is being attempted is still pending or in retry.
+    `held_for` is why it is held, to the letter (what a module said, or who stopped it). `received_before` is in
+    seconds since the epoch. `status` is the delivery's: what is being attempted is still pending or in retry.
     """
 
     queue_id: str | None = None
