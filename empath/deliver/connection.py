@@ -147,7 +147,8 @@ class Connection(Protocol):
         """
         self.connected_at = self._clock.seconds()
         self._transport = transport = cast("ITCPTransport", self.transport)
-        transport.setTcpNoDelay(True)
+        if self.target is None or not self.target.unix:
+            transport.setTcpNoDelay(True)
         self.source = str(getattr(transport.getHost(), "host", ""))
         self._writer = PromptWriter(transport)
         if self.session.secure:

@@ -7,6 +7,7 @@ Fatal: nothing. An address that cannot be reached is followed by the next one, t
 
 from __future__ import annotations
 
+import errno
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -38,6 +39,12 @@ log = Logger()
 HEAD_START: Final = 0.25  # seconds, of the first family over the other one (RFC 8305 §8)
 SLOW_FOR: Final = 600.0  # seconds
 _REMEMBERED: Final = 1000
+
+_OF_SOCKETS: Final = {
+    errno.ENOENT: "there is no such socket",
+    errno.EACCES: "permission denied",
+    errno.EAGAIN: "too many connections wait there",
+}
 
 NO_SOURCE: Final = SessionEnded(
     TransientFailure(Reply(451, "4.3.5", ("the address to connect from cannot be used",)), Scope.HOST), Trouble.OURS
@@ -266,6 +273,8 @@ def _explain(fault: BaseException | None) -> str:
             return "no route to host"
         case UserError():
             return "given up"
+        case ConnectError(osError=number) if number in _OF_SOCKETS:
+            return _OF_SOCKETS[number]
         case ConnectError():
             return "network error"
         case _:

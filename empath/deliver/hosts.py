@@ -12,6 +12,7 @@ from typing import Final
 
 from empath.config.schema import Delivery as Section
 from empath.deliver.assurances import Assurances
+from empath.deliver.target import NO_PORT
 from empath.interfaces import IResolver, IStsPolicies
 from empath.mail.answer import Answer
 from empath.mail.outcome import Failure, PermanentFailure, Scope, TransientFailure
@@ -21,8 +22,11 @@ from empath.policy import mx
 from empath.policy.demand import Assurance, Destination
 from empath.policy.forged import unless_forged
 from empath.policy.mx import Candidate
-from empath.policy.route import Route
+from empath.policy.route import LMTP, Route
+from empath.policy.tls import CLEARTEXT
 
+THIS_MACHINE: Final = "localhost"  # what a UNIX socket's host is called
+IN_CLEAR: Final = Assurance(CLEARTEXT)
 _PER_HOST: Final = 3  # addresses of one host, where there are several hosts
 _PER_FAMILY: Final = 2  # where the operator gave more than two: each is to have its turn
 _MOST_GROUPS: Final = 10  # of MX hosts, looked up one after the other: each may take as long as a look-up can
@@ -70,6 +74,8 @@ class HostFinder:
         """
         if route.hosts:
             return await self._given(route, domain, wish)
+        if route.strategy == LMTP:
+            return [Candidate(THIS_MACHINE, route.path, NO_PORT, IN_CLEAR)]
         literal = mx.read_literal(domain)
         if isinstance(literal, str):
             return await self._literal(route, domain, wish, literal)

@@ -29,7 +29,7 @@ from empath.mail.life import Attempt
 from empath.mail.message import Message, deliveries_of
 from empath.mail.outcome import Outcome, Scope, Success
 from empath.mail.reply import Reply
-from empath.policy.route import Route
+from empath.policy.route import LMTP, Route
 from empath.smtp.client_events import Consignment
 
 if TYPE_CHECKING:
@@ -102,11 +102,11 @@ class Probes:
     def verify(self, address: Address) -> Deferred[Reply]:
         """
         Tell what the next hop says to RCPT; a 4yz of our own where none could be asked. 252 (RFC 5321 §3.5.3) at once
-        where mail is delivered by another strategy than SMTP. Cancelling it ends the probe once nobody else waits for
-        it.
+        where mail is delivered by another strategy than SMTP and LMTP. Cancelling it ends the probe once nobody else
+        waits for it.
         """
         route = self._find_route(address.domain)
-        if route.strategy != "smtp":
+        if route.strategy not in ("smtp", LMTP):
             return succeed(LOCAL)
         asked = self._asked.get(address)
         if asked is None:

@@ -13,7 +13,7 @@ import attrs
 from empath.config.schema import Delivery as Section
 from empath.config.schema import Domain
 from empath.policy.incoming import PLACE, STRATEGY
-from empath.policy.route import NextHop, Route, Routes, next_hop
+from empath.policy.route import LMTP, NextHop, Route, Routes, next_hop
 from empath.policy.tls import Policy
 
 _SMTP: Final = 25
@@ -97,6 +97,8 @@ def _fallback(section: Section) -> Route:
 
 
 def _looks_up(route: Route) -> bool:
+    if route.strategy == LMTP:
+        return not all(_known(hop.host) for hop in route.hosts)
     return route.strategy == "smtp" and not (route.hosts and all(_known(hop.host) for hop in route.hosts))
 
 

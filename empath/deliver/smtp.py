@@ -1,5 +1,5 @@
 """
-Delivery over SMTP: one pass over a destination's hosts, by pooled connections.
+Delivery over SMTP, and LMTP: one pass over a destination's hosts, by pooled connections.
 
 Fatal: nothing. What fails with a scope of session or host is tried at the next host in the same attempt, what was
 refused for its recipient or message is told. An idle connection that turns out to be dead is replaced once by a fresh
@@ -11,11 +11,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Collection, Iterator
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IReactorTCP, IReactorTime, IReactorUNIX
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -41,10 +40,11 @@ from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.mail.reply import Reply
 from empath.mail.wish import Wish, wishes
-from empath.policy.route import Route
+from empath.policy.route import LMTP, Route
 from empath.policy.tls import Course, Seen, course
 from empath.smtp.client import ClientSession
 from empath.smtp.client_events import State, Terms
+from empath.smtp.client_lmtp import LmtpSession
 from empath.smtp.sasl import Credentials
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ log = Logger()
 @implementer(IAgent)
 class SmtpAgent:
     """
-    Carries mail to SMTP servers.
+    Carries mail to SMTP servers, and to LMTP servers (RFC 2033) where a route's strategy says so.
 
     `reactor` is the clock and what connects; `find_route` tells a domain's route, `open_body` reads stored content.
     `hostname` is what we say in EHLO; mail is not sent to it, nor to `own_addresses`, when the DNS says so.
@@ -84,6 +84,7 @@ class SmtpAgent:
     ) -> None:
         self._clock: IReactorTime = reactor
         self._tcp: IReactorTCP = reactor
+        self._unix: IReactorUNIX = reactor
         self._open_body = open_body
         self._hostname = hostname
         self._find_route = find_route
@@ -110,13 +111,15 @@ class SmtpAgent:
         """
         route = self._find_route(delivery.domain)
         egress = self._egresses.choose(route.pool)
-        wish = wishes(message)
+        lmtp = route.strategy == LMTP
+        wish = Wish.NONE if lmtp and route.stays else wishes(message)
         found = await self._finder.find(route, delivery.domain, wish)
         clock = self._clock
         attempt.resolved = clock.seconds()
         most = self._section.max_recipients_per_transaction
-        cargo = Cargo(message, delivery, attempt, clock, self._open_body, self.signer, self.return_paths)
-        work = Pass(self._pool, route, cargo, attempt, most, egress, self._tell_of(wish))
+        paths = None if lmtp else self.return_paths
+        cargo = Cargo(message, delivery, attempt, clock, self._open_body, self.signer, paths)
+        work = Pass(self._pool, route, cargo, attempt, most, egress, None if lmtp else self._tell_of(wish))
         try:
             return await work.over(found)
         finally:
@@ -209,15 +212,18 @@ class SmtpAgent:
             tls_needed=course(policy, Seen.NOT_OFFERED) is Course.NEXT_HOST,
             secured=implicit,
             credentials=Credentials(target.username, target.password) if target.username else None,
-            clear_auth=bool(target.username) and all(ip_address(each.address).is_loopback for each in want.targets),
+            clear_auth=bool(target.username) and all(each.local for each in want.targets),
             guarded=target.demand.guarded,
         )
         if target.demand.lowered:
             log.warn("{host}: its certificate is not looked at, as accept_invalid_certs says", host=host)
         handshake = self._contexts.handshake(target.demand, host, target.identity)
-        return Connection(ClientSession(terms), pool, self._clock, self._timeouts, handshake, self._open_body)
+        session = LmtpSession(terms) if target.lmtp else ClientSession(terms)
+        return Connection(session, pool, self._clock, self._timeouts, handshake, self._open_body)
 
     def _connect(self, target: Target, factory: ClientFactory) -> IConnector:
+        if target.unix:
+            return self._unix.connectUNIX(target.address, cast(Any, factory), self._timeout)
         source = target.egress.source(target.address, self._chance)
         bind = (source, 0) if source else None
         return self._tcp.connectTCP(target.address, target.port, cast(Any, factory), self._timeout, bind)
@@ -236,6 +242,7 @@ def timeouts_of(section: Section) -> dict[State, float]:
         State.GREETING: times.greeting,
         State.EHLO: times.ehlo,
         State.HELO: times.ehlo,
+        State.LHLO: times.ehlo,
         State.STARTTLS: times.starttls,
         State.HANDSHAKE: times.starttls,
         State.AUTH: times.ehlo,

@@ -8,6 +8,7 @@ from typing import cast
 
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.smtp.client_events import TransactionEnded
+from empath.smtp.client_findings import without_doubt
 
 
 class Tally:
@@ -49,12 +50,22 @@ class Tally:
         if halt is None:
             return again
         if halt.scope is Scope.MESSAGE:
-            for position in self.open:
-                self.outcomes[position] = halt
+            for position in self.open:  # nothing of it went to them
+                self.outcomes[position] = without_doubt(halt) if isinstance(halt, TransientFailure) else halt
             self.open = []
         else:
             self.fail(halt)
         return None
+
+    @property
+    def had(self) -> bool:
+        """
+        Whether anybody has the mail, or may have it.
+        """
+        return any(
+            isinstance(outcome, Success) or (isinstance(outcome, TransientFailure) and outcome.doubtful)
+            for outcome in self.outcomes
+        )
 
     def fail(self, failure: Failure) -> None:
         """

@@ -5,16 +5,20 @@ What a delivery needs of a connection.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from ipaddress import ip_address
+from typing import Final, NamedTuple
 
 from empath.deliver.egress import Egress
 from empath.policy.tls import Demand
+
+NO_PORT: Final = 0  # of a UNIX socket
 
 
 class Target(NamedTuple):
     """
     What two messages must have in common to share a connection. `identity` is the file of the certificate that we show
-    where the server asks for one, "" for none.
+    where the server asks for one, "" for none. `lmtp`: the server speaks LMTP (RFC 2033). Where `port` is NO_PORT,
+    `address` is the path of a UNIX socket.
     """
 
     address: str
@@ -25,6 +29,21 @@ class Target(NamedTuple):
     identity: str = ""
     username: str = ""
     password: str = ""
+    lmtp: bool = False
+
+    @property
+    def unix(self) -> bool:
+        """
+        Whether it is a UNIX socket.
+        """
+        return self.port == NO_PORT
+
+    @property
+    def local(self) -> bool:
+        """
+        Whether nobody but this machine sees what is said.
+        """
+        return self.unix or ip_address(self.address).is_loopback
 
     def __repr__(self) -> str:
         return f"<Target [{self.address}]:{self.port} {self.demand.policy.value}>"

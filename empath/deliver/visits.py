@@ -17,22 +17,24 @@ from empath.deliver.connection import Connection
 from empath.deliver.egress import Egress
 from empath.deliver.pool import Pool, spent
 from empath.deliver.tally import Tally
-from empath.deliver.target import Target, Want
+from empath.deliver.target import NO_PORT, Target, Want
 from empath.deliver.tls_report import Tell, not_offered
 from empath.mail.life import Attempt
-from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
+from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, TransientFailure
 from empath.mail.reply import Reply
 from empath.policy.demand import Barred, bounced
 from empath.policy.mx import Candidate
-from empath.policy.route import Route
+from empath.policy.route import LMTP, Route
 from empath.policy.tls import CLEARTEXT, Asker, Course, Demand, Seen, course
 from empath.smtp.client_events import Consignment, SessionEnded, TransactionEnded, Trouble
+from empath.smtp.client_findings import doubtful
 
 MAX_SESSIONS: Final = 2  # in one attempt: hosts that answered
 NO_WAY: Final = TransientFailure(
     Reply(451, "4.4.4", ("no address to connect from is of the next hop's kind",)), Scope.HOST
 )
 CUT_SHORT: Final = TransientFailure(Reply(451, "4.3.2", ("the attempt was cut short",)), Scope.MESSAGE)
+CUT_IN_DOUBT: Final = doubtful(CUT_SHORT.reply)
 
 
 class After(Enum):
@@ -77,13 +79,13 @@ class Pass(Tally):
         """
         Visit the hosts in turn; tells an outcome for each recipient of the cargo.
 
-        Cancelled once somebody has the mail it tells that too: they must not get it again.
+        Cancelled once somebody has the mail, or may have it, it tells that too: they must not get it again unseen.
         """
         if isinstance(found, (TransientFailure, PermanentFailure)):
             self.fail(found)
             return self.told()
         if self._egress.bound:
-            found = [candidate for candidate in found if self._egress.reaches(candidate.address)]
+            found = [c for c in found if c.port == NO_PORT or self._egress.reaches(c.address)]
             if not found:
                 self.fail(NO_WAY)
         if len(found) > 1:
@@ -91,7 +93,7 @@ class Pass(Tally):
         try:
             await self._visit_all(found)
         except CancelledError:
-            if not any(isinstance(outcome, Success) for outcome in self.outcomes):
+            if not self.had:
                 raise
             self.fail(CUT_SHORT)
         return self.told()
@@ -186,6 +188,11 @@ class Pass(Tally):
                     after = After.DEAD
                 again = None if ended is None else self.take(batch, ended)
                 waiting = [] if again is None else again + waiting
+        except CancelledError:
+            for event in connection.session.abandon(CUT_IN_DOUBT) if connection.session.in_doubt else ():
+                if isinstance(event, TransactionEnded):
+                    self.take(batch, event)
+            raise
         finally:
             self._pool.release(connection, self._messages)
             self._attempt.sent = connection.sent_at
@@ -238,6 +245,7 @@ class Pass(Tally):
             route.identity,
             route.username,
             route.password,
+            route.strategy == LMTP,
         )
 
     def _want(self, target: Target, found: Sequence[Candidate]) -> Want:

@@ -222,7 +222,8 @@ class IAgent(Interface):
 
         Tells an outcome for each of `delivery.open_recipients`, in their order, and fills in `attempt`. Never leaves
         a recipient without an outcome and never raises for what a peer did; may be cancelled, and then lets go of
-        its connection and raises CancelledError, or tells outcomes all the same if somebody has the mail already.
+        its connection and raises CancelledError, or tells outcomes all the same if somebody has the mail already, or
+        may have it.
         """
 
     def stop() -> Awaitable[None] | None:

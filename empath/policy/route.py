@@ -5,12 +5,15 @@ Which way mail for a domain goes: what the operator wrote for it, for a domain a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, Final
 
 import attrs
 
 from empath.policy.mx import read_address
 from empath.policy.tls import Policy
+
+LMTP: Final = "lmtp"  # the strategy whose hosts keep the mailboxes (RFC 2033)
 
 
 @attrs.frozen(slots=True)
@@ -29,11 +32,19 @@ class NextHop:
     def _address(self) -> str | None:
         return read_address(self.host)
 
+    @property
+    def local(self) -> bool:
+        """
+        Whether it is this machine, whatever a look-up says.
+        """
+        return self.host == "localhost" or (self.address is not None and ip_address(self.address).is_loopback)
+
 
 @attrs.frozen(slots=True)
 class Route:
     """
-    How mail for a domain goes on. `hosts` are tried in order; empty: the MX hosts of the domain.
+    How mail for a domain goes on. `hosts` are tried in order; empty: the MX hosts of the domain, and for LMTP the UNIX
+    socket at `path`.
 
     `implicit`: TLS begins with the connection. `username` is "" where no login is needed. `path` is the folder of
     strategies that deliver on this machine. `pool` names where connections leave from, "" for any; `max_connections` to
@@ -64,6 +75,13 @@ class Route:
     format: str = "json"
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     options: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
+
+    @property
+    def stays(self) -> bool:
+        """
+        Whether LMTP does not leave this machine: it goes to a UNIX socket or to loopback addresses.
+        """
+        return all(hop.local for hop in self.hosts)
 
 
 class Routes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import (
     ConnectionAborted,
     ConnectionDone,
@@ -117,6 +117,18 @@ class Transport:
     def deliver(self, data: bytes) -> None:
         if not self.gone:
             self.protocol.dataReceived(data)
+
+
+class UnixTransport(Transport):
+    """
+    The client's end of a UNIX socket.
+    """
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        raise OSError(95, "Operation not supported")
+
+    def getHost(self) -> Any:
+        return UNIXAddress(None)
 
 
 class Server:
@@ -266,7 +278,8 @@ class Connector:
         if not isinstance(server, Server):
             self.factory.clientConnectionFailed(self, Failure(server or ConnectionRefusedError()))
             return
-        server.accept(Transport(self.reactor, self.factory.buildProtocol(None), server))
+        kind = Transport if self.port else UnixTransport
+        server.accept(kind(self.reactor, self.factory.buildProtocol(None), server))
 
     def give_up(self, reason: Exception) -> None:
         """
@@ -304,6 +317,9 @@ class Reactor(Clock):
         self.connectors.append(connector)
         self.callLater(0, connector.settle)
         return connector
+
+    def connectUNIX(self, path: str, factory: Any, timeout: float = 30) -> Connector:
+        return self.connectTCP(path, 0, factory, timeout)
 
     def run(self, turns: int = 60) -> None:
         """
