@@ -67,6 +67,7 @@ EDGES: Final = frozenset(
         "dns",
         "deliver",
         "report",
+        "sign",
         "observe",
         "config",
         "control",
