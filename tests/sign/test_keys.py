@@ -5,11 +5,12 @@ Requirements on keys and their files.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import Dkim, DkimKey
@@ -104,8 +105,9 @@ class KeysTests(SynchronousTestCase):
         Verifiers take 1024 bits.
         """
         logged: list[LogEvent] = []
-        globalLogPublisher.addObserver(logged.append)
-        self.addCleanup(globalLogPublisher.removeObserver, logged.append)
+        observer = cast(ILogObserver, logged.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.assertTrue(self.use(dkim_key(self.file(pem(rsa(1024))))).of("example.org"))
         (line,) = [formatEvent(event) for event in logged]
         self.assertEqual(line, "delivery.dkim.keys[0].private_key: an RSA key of 1024 bits is short; 2048 are good")
