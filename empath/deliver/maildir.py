@@ -18,7 +18,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from empath.deliver.maildir_files import TmpFile, delivered, make_maildir, sync_folder
+from empath.deliver.durable import TmpFile, sync_folder
+from empath.deliver.maildir_files import delivered, make_maildir
 from empath.deliver.maildir_text import LocalLines, file_name, top
 from empath.deliver.streaming import OpenBody
 from empath.errors import SpoolError
@@ -219,7 +220,7 @@ def begin(job: Job) -> None:
     there = delivered(job.path, job.names, thorough=job.thorough)
     for name, headers in zip(job.names, job.tops, strict=True):
         if name not in there and name not in job.files:
-            job.files[name] = TmpFile(job.path, name)
+            job.files[name] = TmpFile(f"{job.path}/tmp/{name}", f"{job.path}/new/{name}")
             job.files[name].write(headers)
 
 

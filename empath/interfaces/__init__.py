@@ -25,6 +25,7 @@ from empath.interfaces.modules import (
 )
 from empath.interfaces.spool import IBodyReader, IContentWriter, ISpool
 from empath.interfaces.storage import IStorage
+from empath.interfaces.strategies import IStrategyServices
 from empath.mail.answer import Answer
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
@@ -52,6 +53,7 @@ __all__ = (
     "ISites",
     "ISpool",
     "IStorage",
+    "IStrategyServices",
     "IStsPolicies",
     "IValidator",
     "InThread",

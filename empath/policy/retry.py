@@ -57,9 +57,7 @@ def next_attempt(
     if now >= expiry or attempts >= schedule.max_attempts:
         return None
     spread = 1.0 + schedule.jitter * (2.0 * chance.random() - 1.0)
-    delay = delay_after(attempts, schedule) * spread
-    if least > delay:
-        delay = max(delay, min(least, schedule.ceiling))
+    delay = max(delay_after(attempts, schedule) * spread, min(least, schedule.ceiling))
     return min(now + delay, expiry)
 
 

@@ -150,10 +150,10 @@ def _trouble(line: Line, trouble: Exception) -> Unusable:
     """
     Say what went wrong with a connection.
     """
-    if not line.host.fault and line.overflown:
+    if not line.fault and line.overflown:
         return Unusable(FETCH_ERROR, _TOO_LARGE)
     reason = line.trouble(trouble)
-    return Unusable(WEBPKI_INVALID if line.host.fault else FETCH_ERROR, reason)
+    return Unusable(WEBPKI_INVALID if line.fault else FETCH_ERROR, reason)
 
 
 def _late(_: object, seconds: float) -> Unusable:

@@ -1,0 +1,67 @@
+"""
+Files that last: written under a temporary name, synced, renamed, the directory synced. Blocking: runs in a thread.
+
+Raises OSError for whatever the disk refuses; a file that is not complete never has its own name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Final
+
+_FILE_MODE: Final = 0o600
+_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def sync_folder(path: str) -> None:
+    """
+    Make the names in a folder durable.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class TmpFile:
+    """
+    One file on its way from a temporary path to its own.
+    """
+
+    __slots__ = ("_descriptor", "_new", "_tmp")
+
+    def __init__(self, tmp: str, new: str) -> None:
+        self._tmp = tmp
+        self._new = new
+        self._descriptor = os.open(self._tmp, _WRITE, _FILE_MODE)
+
+    def write(self, data: bytes) -> None:
+        """
+        Append all of `data`.
+        """
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def publish(self) -> None:
+        """
+        Sync the file and move it to its place; its name is durable after `sync_folder`.
+        """
+        os.fsync(self._descriptor)
+        self._close()
+        os.rename(self._tmp, self._new)
+
+    def drop(self) -> None:
+        """
+        Leave nothing temporary behind; harmless once published.
+        """
+        self._close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._tmp)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

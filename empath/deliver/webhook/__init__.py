@@ -1,0 +1,3 @@
+"""
+The strategy that posts mail to an application over HTTPS.
+"""
