@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from empath.config.schema import Delivery as Section
 from empath.deliver.routing import Routing
+from empath.deliver.signed import APART, Signing
 from empath.interfaces import IAgent
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
@@ -45,8 +46,11 @@ class Reconfigurable(Protocol):
 @implementer(IAgent)
 class Dispatch:
     """
-    Hands deliveries to `agents` (by strategy), as `routing` says for their domains.
+    Hands deliveries to `agents` (by strategy), as `routing` says for their domains. `signing` is None while nothing is
+    signed; agents that sign themselves, or have nothing to, are left alone by it.
     """
+
+    signing: Signing | None = None
 
     def __init__(self, routing: Routing, agents: Mapping[str, IAgent]) -> None:
         self._routing = routing
@@ -59,9 +63,12 @@ class Dispatch:
         domain, routing = delivery.domain, self._routing
         if "." not in domain and not routing.leads_to(domain) and delivery.recipients[0].address.domain != domain:
             return succeed((NO_ROUTE,) * len(delivery.open_recipients))
-        agent = self._agents.get(routing.find(domain).strategy)
+        strategy = routing.find(domain).strategy
+        agent = self._agents.get(strategy)
         if agent is None:
             return succeed((NO_STRATEGY,) * len(delivery.open_recipients))
+        if self.signing is not None and strategy not in APART and message.origin.vouched:
+            return Deferred.fromCoroutine(self.signing.deliver(agent, message, delivery, attempt))
         return agent.deliver(message, delivery, attempt)
 
     def reconfigure(self, section: Section) -> None:

@@ -31,7 +31,9 @@ from empath.report.bounce import Reporter
 from empath.report.tls_rpt.reports import ROUND
 from empath.service.machine import Machine
 from empath.service.returning import Returning, make_returning
+from empath.service.signing import DkimSigning
 from empath.service.tls_rpt import TlsReporting, make_tls_reporting, submitting
+from empath.sign.signer import Signer
 
 DNS_FRESH: Final = 30.0  # seconds for which a server's answer vouches for the resolver
 
@@ -62,6 +64,7 @@ class Outgoing:
     returning: Returning
     smtp_agent: SmtpAgent
     agent: Dispatch
+    signing: DkimSigning
     reporter: Reporter
     queue: Queue
     restores: tuple[Callable[[], Awaitable[None]], ...]
@@ -129,6 +132,8 @@ def make_outgoing(
     returning.use_in(smtp_agent)
     maildir = MaildirAgent(reactor, spool.open_body, in_thread, routing.find)
     agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir, STRATEGY: returning.reader})
+    signing = DkimSigning(Signer(section.dkim, reactor, in_thread), smtp_agent, agent, spool.open_body)
+    signing.use()
     reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
     sites = Sites(routing, cast("IResolver", resolver), reactor)
     queue = Queue(
@@ -154,6 +159,7 @@ def make_outgoing(
         returning,
         smtp_agent,
         agent,
+        signing,
         reporter,
         queue,
         restores,

@@ -64,6 +64,7 @@ class Reload:
         """
         outgoing = self.outgoing
         use_dns = outgoing.resolver.prepare(section.dns)
+        use_signing = outgoing.signing.prepare(section.dkim)
         try:
             use_routes: Callable[[], Any] = outgoing.agent.prepare(section)
         except ValueError as error:
@@ -73,6 +74,7 @@ class Reload:
         def use() -> None:
             use_dns()
             use_routes()
+            use_signing()
             use_returning()
             outgoing.returning.use_in(outgoing.smtp_agent)
             self._use(section)
