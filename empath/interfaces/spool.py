@@ -136,6 +136,19 @@ class ISpool(Interface):
         sender was told of it. The oldest first.
         """
 
+    def delayed(received: float, after: Key) -> Deferred[Page]:
+        """
+        Find, behind the key `after`, scheduled deliveries that were received (or released) no later than `received`,
+        and whose sender was not told of a delay. Otherwise as `select`.
+        """
+
+    def warn(settlement: Settlement) -> Deferred[bool]:
+        """
+        Note that the sender of a delivery was told of its delay, and store the report, both or neither; False, and
+        nothing is done, where that was noted before, the delivery is not scheduled any more, or its status or attempts
+        are others.
+        """
+
     def hasten(domains: Collection[str], now: float) -> Deferred[int]:
         """
         Make everything that waits for a retry to one of `domains` due at `now`; tells how many.

@@ -30,6 +30,7 @@ from empath.spool.rows import END, UNFIT, as_stored, message_row
 
 T = TypeVar("T")
 
+MOST_DELAYED: Final = 2000
 CAPACITY: Final = 256 * 1024 * 1024
 
 
@@ -219,6 +220,26 @@ class MemorySpool:
         due = [each for each in self._deliveries() if each.domain in domains and _moment(each) <= now]
         found = [each for each in due if each.received <= received or self._stored[each.queue_id].is_late(each, now)]
         return self._answer(sorted(found, key=lambda each: each.queue_id)[:limit])
+
+    def delayed(self, received: float, after: Key) -> Deferred[Page]:
+        """
+        As `ISpool.delayed`.
+        """
+        found = [each for stored in self._stored.values() for each in stored.delayed(received, after)]
+        return self._answer(page_of(found, MOST_DELAYED))
+
+    def warn(self, settlement: Settlement) -> Deferred[bool]:
+        """
+        As `ISpool.warn`.
+        """
+        delivery, report = settlement.delivery, settlement.report
+        stored = self._stored.get(delivery.queue_id)
+        if stored is None or not stored.warn(delivery):
+            return self._answer(False)
+        if report is not None and (fault := self._put(report, settlement.report_deliveries, report.body)):
+            stored.warned.discard(delivery.domain)
+            return fail(fault)
+        return self._answer(True)
 
     def oldest(self, now: float) -> Deferred[float | None]:
         """

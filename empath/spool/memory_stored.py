@@ -4,6 +4,8 @@ One message in the spool in memory, with its deliveries.
 
 from __future__ import annotations
 
+from math import inf
+
 import attrs
 
 from empath.mail.deliver_by import deliver_by
@@ -14,12 +16,14 @@ from empath.policy.selection import Key, Selection
 @attrs.define(slots=True)
 class Stored:
     """
-    `deliveries` by their domains; those at their end stay until the time in `kept`.
+    `deliveries` by their domains; those at their end stay until the time in `kept`. The senders of those in `warned`
+    were told of a delay.
     """
 
     message: Message
     deliveries: dict[str, Delivery]
     kept: dict[str, float] = attrs.field(factory=dict)
+    warned: set[str] = attrs.field(factory=set)
 
     def is_late(self, delivery: Delivery, now: float) -> bool:
         """
@@ -37,6 +41,26 @@ class Stored:
             return []
         found = self.deliveries.values()
         return [each for each in found if (each.queue_id, each.domain) > after and selection.fits(each)]
+
+    def delayed(self, received: float, after: Key) -> list[Delivery]:
+        """
+        Give the deliveries behind a key that take long, and of which no sender was told.
+        """
+        return [
+            each
+            for each in self.deliveries.values()
+            if each.next_attempt is not None and each.received <= received and each.domain not in self.warned
+            if (each.queue_id, each.domain) > after
+        ]
+
+    def warn(self, delivery: Delivery) -> bool:
+        """
+        Note that a sender was told; False where that was so before, or the delivery does not stand so any more.
+        """
+        if not (self.stands(delivery) and any(each.domain == delivery.domain for each in self.delayed(inf, ("", "")))):
+            return False
+        self.warned.add(delivery.domain)
+        return True
 
     def stands(self, delivery: Delivery) -> bool:
         """

@@ -13,6 +13,7 @@ from empath.mail.message import Delivery, Message
 from empath.mail.settlement import Change, Settlement
 from empath.spool.changes import manage
 from empath.spool.commit import Operation
+from empath.spool.delayed import warn
 from empath.spool.rows import END, UNFIT, Row, delivery_row, managed_row, message_row, standing, update_row
 
 
@@ -62,6 +63,20 @@ def managing(changes: Sequence[Change]) -> Operation:
     except UNFIT as failure:
         raise SpoolError(f"the change cannot be stored: {failure}") from failure
     return Operation(work=partial(manage, wanted, stands), urgent=True)
+
+
+def warning(number: int, settlement: Settlement) -> Operation:
+    """
+    Note that the sender was told of a delay, and store the report under this number; SpoolError for what cannot be
+    stored.
+    """
+    report, deliveries = settlement.report, settlement.report_deliveries
+    try:
+        row = None if report is None else _new_row(number, report, deliveries)
+        work = partial(warn, standing(settlement.delivery), row, [delivery_row(each) for each in deliveries])
+    except UNFIT as failure:
+        raise SpoolError(f"the report cannot be stored: {failure}") from failure
+    return Operation(work=work, urgent=True, size=0 if report is None else size_inline(report))
 
 
 def size_inline(message: Message) -> int:

@@ -61,6 +61,12 @@ class Questions:
         """
         return self._reader.overdue(received, now, domains, limit).addCallback(self._withdrawals.wanted)
 
+    def delayed(self, received: float, after: Key) -> Deferred[Page]:
+        """
+        As `ISpool.delayed`; what was withdrawn, or still may be, is not told.
+        """
+        return self._reader.delayed(received, after).addCallback(self._withdrawals.wanted_of)
+
     def oldest(self, now: float) -> Deferred[float | None]:
         """
         As `ISpool.oldest`.

@@ -21,7 +21,7 @@ from empath.mail.idempotency import MOST_MESSAGES, Accepted
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.queue_id import queue_id_at
 from empath.policy.selection import Key, Page, Selection
-from empath.spool import rows, schema, selecting
+from empath.spool import delayed, rows, schema, selecting
 from empath.spool.selecting import readable
 
 T = TypeVar("T")
@@ -63,6 +63,12 @@ class Reader:
         As `ISpool.overdue`.
         """
         return self._ask(partial(_overdue, received, now, rows.names(list(domains)), limit))
+
+    def delayed(self, received: float, after: Key) -> Deferred[Page]:
+        """
+        As `ISpool.delayed`.
+        """
+        return self._ask(partial(delayed.delayed, received, after))
 
     def oldest(self, now: float) -> Deferred[float | None]:
         """

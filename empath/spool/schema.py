@@ -65,6 +65,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         "ALTER TABLE message ADD COLUMN origin TEXT",
         "ALTER TABLE delivery ADD COLUMN held_since REAL",
+        "ALTER TABLE delivery ADD COLUMN warned INTEGER",
         """
         CREATE INDEX message_login ON message (origin, queue_id) WHERE origin >= 'login:' AND origin < 'login;'
         """,
@@ -157,6 +158,21 @@ LATE: Final = """
         AND instr(recipients, '"late":true') = 0
         AND CAST(json_extract(envelope, '$.parameters.BY') AS INTEGER) BETWEEN 1 AND ?1 - message.received
     ORDER BY message.queue_id LIMIT ?3
+"""
+SLICE_END: Final = """
+    SELECT queue_id, domain FROM delivery WHERE (queue_id, domain) > (?, ?) AND queue_id < ?
+    ORDER BY queue_id, domain LIMIT 1 OFFSET ?
+"""
+DELAYED: Final = """
+    SELECT queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients, held_since
+    FROM delivery
+    WHERE (queue_id, domain) > (?, ?) AND (queue_id, domain) <= (?, ?) AND warned IS NULL
+        AND next_attempt IS NOT NULL AND received <= ?
+    ORDER BY queue_id, domain
+"""
+WARN: Final = """
+    UPDATE delivery SET warned = 1
+    WHERE queue_id = ? AND domain = ? AND status = ? AND attempts = ? AND warned IS NULL AND next_attempt IS NOT NULL
 """
 OLDEST: Final = """
     SELECT min(received) FROM (

@@ -33,7 +33,7 @@ from empath.spool.cleanup import Cleanup
 from empath.spool.commit import GroupCommit, Operation, Outcome
 from empath.spool.content import Content
 from empath.spool.content_writer import ContentWriter
-from empath.spool.operations import managing, settling, size_inline, storing
+from empath.spool.operations import managing, settling, size_inline, storing, warning
 from empath.spool.orphans import Sweep
 from empath.spool.place import Lock, prepare
 from empath.spool.questions import Questions
@@ -174,6 +174,15 @@ class SqliteSpool(Questions):
         """
         try:
             return self._commits.submit(settling(next(self._numbers), settlement))
+        except SpoolError as failure:
+            return fail(failure)
+
+    def warn(self, settlement: Settlement) -> Deferred[bool]:
+        """
+        As `ISpool.warn`. It stands even if the Deferred is cancelled.
+        """
+        try:
+            return self._commits.submit(warning(next(self._numbers), settlement))
         except SpoolError as failure:
             return fail(failure)
 

@@ -10,11 +10,12 @@ from empath.config.schema import Spool
 from empath.config.units import Size
 from empath.spool.memory import MemorySpool
 from tests.spool.contract import INLINE
+from tests.spool.delayed_contract import DelayedContract
 from tests.spool.managing_contract import ManagingContract
 from tests.spool.support import Post
 
 
-class MemoryTests(ManagingContract, SynchronousTestCase):
+class MemoryTests(ManagingContract, DelayedContract, SynchronousTestCase):
     """
     The contract, in memory.
     """

@@ -19,13 +19,14 @@ from empath.mail.decision import Decision
 from empath.mail.message import Status, deliveries_of
 from empath.spool.sqlite import SqliteSpool
 from tests.spool.contract import INLINE
+from tests.spool.delayed_contract import DelayedContract
 from tests.spool.managing_contract import ManagingContract
 from tests.spool.support import at_once
 
 MIN_FREE = 1000
 
 
-class SqliteTests(ManagingContract, SynchronousTestCase):
+class SqliteTests(ManagingContract, DelayedContract, SynchronousTestCase):
     """
     The contract, in SQLite.
     """
