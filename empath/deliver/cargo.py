@@ -102,7 +102,7 @@ class Cargo:
         self._return_paths = return_paths
         self._seven_bit: SevenBit | None = None
         self._signatures: dict[bool, bytes] = {}  # by whether the content is converted
-        self._signer = signer
+        self._signer = signer if message.origin.vouched else None  # no other mail is signed
         self.by_data = False
 
     def most(self, most: int) -> int:
@@ -169,25 +169,44 @@ class Cargo:
                 consignment = attrs.evolve(consignment, size=made.size, eight_bit=False, binary=False)
         if self._signer is None:
             return Load(consignment, message, open_body)
-        try:
-            fields = await self._signatures_of(self._signer, message, open_body)
-        except SigningFailed as failure:
-            log.error("{queue_id}: cannot be signed, so it waits: {why}", queue_id=message.queue_id, why=failure)
-            return UNSIGNED
+        fields = await self._signatures_of(self._signer, message, open_body)
+        if not isinstance(fields, bytes):
+            return fields
         if fields:
             message = attrs.evolve(message, header=fields + message.header, size=message.size + len(fields))
             consignment = attrs.evolve(consignment, size=message.size)
         return Load(consignment, message, open_body)
 
-    async def _signatures_of(self, signer: ISigner, message: Message, open_body: OpenBody) -> bytes:
+    @property
+    def settled(self) -> bool:
         """
-        Have a message signed, once for all transactions of the attempt.
+        Whether a message that is to be signed goes as it is, whatever the server takes.
+        """
+        return self._signer is not None and not (self.message.eight_bit or self.message.binary)
+
+    async def sign(self) -> Failure | None:
+        """
+        Have such a message signed before a connection waits for that; tells why it cannot be.
+        """
+        if self._signer is None:
+            return None
+        fields = await self._signatures_of(self._signer, self.message, self._open_body)
+        return None if isinstance(fields, bytes) else fields
+
+    async def _signatures_of(self, signer: ISigner, message: Message, open_body: OpenBody) -> bytes | Failure:
+        """
+        Have a message signed, once for all transactions of the attempt; or tell why it cannot be.
         """
         converted = message is not self.message
         known = self._signatures.get(converted)
-        if known is None:
+        if known is not None:
+            return known
+        try:
             asked = signer.sign(message, open_body)
             known = self._signatures[converted] = asked if isinstance(asked, bytes) else await asked
+        except SigningFailed as failure:
+            log.error("{queue_id}: cannot be signed, so it waits: {why}", queue_id=message.queue_id, why=failure)
+            return UNSIGNED
         return known
 
     def _converts(self, consignment: Consignment, offer: Offer) -> bool:

@@ -88,6 +88,9 @@ class Pass(Tally):
             found = [c for c in found if c.port == NO_PORT or self._egress.reaches(c.address)]
             if not found:
                 self.fail(NO_WAY)
+        if self._cargo.settled and found and (failure := await self._cargo.sign()) is not None:
+            self.fail(failure)
+            return self.told()
         if len(found) > 1:
             found = self._pool.slow.last(found)
         try:

@@ -16,6 +16,7 @@ from empath.interfaces import IBodyReader, ISigner
 from empath.mail.address import Address
 from empath.mail.envelope import Recipient
 from empath.mail.message import Delivery, Message
+from empath.mail.origin import TRUSTED
 from empath.mail.outcome import Outcome
 from tests.deliver.world import BODY, CONTENT, SENT, Reader, World, address, message, spell
 
@@ -85,7 +86,7 @@ class SigningTests(SynchronousTestCase):
         """
         signer = Signer()
         world = world_of(signer)
-        self.assertEqual(world.deliver(), SENT)
+        self.assertEqual(world.deliver(message(origin=TRUSTED)), SENT)
         self.assertEqual(world.mx1.contents, [SIGNATURE + CONTENT])
         self.assertIn(f"MAIL FROM:<a@example.net> SIZE={len(SIGNATURE + CONTENT)}", world.mx1.commands)
         self.assertEqual([each.header + (each.body or b"") for each, _ in signer.signed], [CONTENT])
@@ -97,7 +98,7 @@ class SigningTests(SynchronousTestCase):
         signer = Signer()
         world = world_of(signer)
         world.reader = Reader([BODY])
-        self.assertEqual(world.deliver(message(body=None, size=len(CONTENT))), SENT)
+        self.assertEqual(world.deliver(message(body=None, size=len(CONTENT), origin=TRUSTED)), SENT)
         self.assertEqual(world.mx1.contents, [SIGNATURE + CONTENT])
         self.assertIs(signer.signed[0][1](signer.signed[0][0]), world.reader)
 
@@ -106,7 +107,7 @@ class SigningTests(SynchronousTestCase):
         What the signer leaves alone goes as it is stored.
         """
         world = world_of(Signer(b""))
-        self.assertEqual(world.deliver(), SENT)
+        self.assertEqual(world.deliver(message(origin=TRUSTED)), SENT)
         self.assertEqual(world.mx1.contents, [CONTENT])
 
     def test_once_for_all(self) -> None:
@@ -115,7 +116,7 @@ class SigningTests(SynchronousTestCase):
         """
         signer = Signer()
         world = world_of(signer, MAIL="421 4.3.2 busy")
-        self.assertEqual(world.deliver(), ["Success 250 2.0.0 mx2.example.org"])
+        self.assertEqual(world.deliver(message(origin=TRUSTED)), ["Success 250 2.0.0 mx2.example.org"])
         self.assertEqual((world.mx2.contents, len(signer.signed)), ([SIGNATURE + CONTENT], 1))
 
     def test_after_conversion(self) -> None:
@@ -124,7 +125,7 @@ class SigningTests(SynchronousTestCase):
         """
         signer = Signer()
         world = world_of(signer, EHLO=SEVEN_BITS)
-        carried = message(header=TEXT, body=EIGHT, size=len(TEXT + EIGHT), eight_bit=True)
+        carried = message(header=TEXT, body=EIGHT, size=len(TEXT + EIGHT), eight_bit=True, origin=TRUSTED)
         self.assertEqual(world.deliver(carried), SENT)
         ((signed, _),) = signer.signed
         self.assertEqual(world.mx1.contents, [SIGNATURE + signed.header + (signed.body or b"")])
@@ -147,7 +148,7 @@ class SigningTests(SynchronousTestCase):
             return readers[-1]
 
         world.agent._open_body = open_body  # what the spool does: a new reader each time
-        carried = message(header=TEXT, body=None, size=len(TEXT + EIGHT), eight_bit=True)
+        carried = message(header=TEXT, body=None, size=len(TEXT + EIGHT), eight_bit=True, origin=TRUSTED)
         self.assertEqual(world.deliver(carried), SENT)
         ((signed, read),) = signer.signed
         body = b"".join(self.pieces(read(signed)))
@@ -169,8 +170,40 @@ class SigningTests(SynchronousTestCase):
         Mail that should be signed and cannot be waits, and nothing of it goes out.
         """
         world = world_of(Signer(SigningFailed("no key")))
-        self.assertEqual(world.deliver(), ["TransientFailure 451 4.3.5"])
+        self.assertEqual(world.deliver(message(origin=TRUSTED)), ["TransientFailure 451 4.3.5"])
+        self.assertEqual((world.mx1.verbs(), world.mx2.verbs()), ([], []))
+
+    def test_cannot_be_signed_once_its_form_is_known(self) -> None:
+        """
+        So it is for what a server may take in another form.
+        """
+        world = world_of(Signer(SigningFailed("no key")))
+        carried = message(header=TEXT, body=EIGHT, size=len(TEXT + EIGHT), eight_bit=True, origin=TRUSTED)
+        self.assertEqual(world.deliver(carried), ["TransientFailure 451 4.3.5"])
         self.assertEqual((world.mx1.verbs(), world.mx2.verbs()), (["EHLO"], []))
+
+    def test_nobody_waits_for_a_signature_with_a_connection(self) -> None:
+        """
+        What goes as it is to any server is signed before.
+        """
+        signer = Signer(slow=True)
+        world = world_of(signer)
+        told: list[tuple[Outcome, ...]] = []
+        world.start(message(origin=TRUSTED)).addCallback(told.append)
+        world.reactor.run()
+        self.assertEqual(world.mx1.transports, [])
+        signer.later[0].callback(SIGNATURE)
+        world.reactor.run()
+        self.assertEqual((spell(told[0]), world.mx1.contents), (SENT, [SIGNATURE + CONTENT]))
+
+    def test_from_outside(self) -> None:
+        """
+        Mail that nobody vouched for is not even shown to the signer.
+        """
+        signer = Signer()
+        world = world_of(signer)
+        self.assertEqual(world.deliver(message()), SENT)
+        self.assertEqual((world.mx1.contents, signer.signed), ([CONTENT], []))
 
     def test_gone_meanwhile(self) -> None:
         """
@@ -179,14 +212,15 @@ class SigningTests(SynchronousTestCase):
         signer = Signer(slow=True)
         world = world_of(signer)
         told: list[tuple[Outcome, ...]] = []
-        world.start().addCallback(told.append)
+        carried = message(header=TEXT, body=EIGHT, size=len(TEXT + EIGHT), eight_bit=True, origin=TRUSTED)
+        world.start(carried).addCallback(told.append)
         world.reactor.run()
         world.mx1.transports[0].loseConnection()
         world.reactor.run()
         signer.later[0].callback(SIGNATURE)
         world.reactor.run()
         self.assertEqual(spell(told[0]), SENT)
-        self.assertEqual((world.mx1.contents, len(signer.signed)), ([SIGNATURE + CONTENT], 1))
+        self.assertEqual((world.mx1.contents, len(signer.signed)), ([SIGNATURE + TEXT + EIGHT], 1))
 
 
 class ReturnPathTests(SynchronousTestCase):
