@@ -78,10 +78,10 @@ class RecipientState:
     """
     A recipient of one delivery, how it stands, and the last reply that concerned it (None: no attempt so far).
 
-    `late`: the time to deliver by is over, and the sender was told so if that was wanted (RFC 2852). `warned`: the
-    sender was told of a delay. `doubtful`: a host may have taken the mail although it never said so (the connection was
-    lost after the final dot), so that a later success may be a duplicate. `category` is the class of the failure that
-    `reply` tells of, "" if there is none (`empath.policy.bounce`).
+    `late`: the time to deliver by is over, and the sender was told so if that was wanted (RFC 2852). `doubtful`: a
+    host may have taken the mail although it never said so (the connection was lost after the final dot), so that a
+    later success may be a duplicate. `category` is the class of the failure that `reply` tells of, "" if there is none
+    (`empath.policy.bounce`).
     """
 
     recipient: Recipient
@@ -89,7 +89,6 @@ class RecipientState:
     reply: Reply | None = None
     host: str = ""
     late: bool = False
-    warned: bool = False
     doubtful: bool = False
     category: str = ""
 

@@ -55,7 +55,7 @@ def notices_of(
     found = []
     for was, now, outcome in zip(before, results, outcomes, strict=True):
         action = _action(was, now, outcome, by)
-        if action is not None and _wanted(now.recipient.parameters.get("NOTIFY"), action, _always(outcome, by)):
+        if action is not None and wanted(now, action, _always(outcome, by)):
             found.append(Notice(now, action, until if action is Action.DELAYED else None))
     return tuple(found)
 
@@ -93,20 +93,21 @@ def _always(outcome: Outcome, by: DeliverBy | None) -> bool:
     return untimed or (by is not None and by.trace)
 
 
-def _wanted(notify: str | None, action: Action, always: bool) -> bool:
+def wanted(state: RecipientState, action: Action, always: bool = False) -> bool:
     """
-    Tell whether NOTIFY lets us speak of an action. Without NOTIFY failures are told, and what BY= asks for: delays, and
-    relays that are `always` told of, whatever NOTIFY says but NEVER.
+    Tell whether a recipient's NOTIFY lets us speak of an action (RFC 3461 §4.1). Without NOTIFY failures and delays are
+    told, and relays that are `always` told of, whatever NOTIFY says but NEVER.
     """
-    wanted = None if notify is None else notify.upper().split(",")
+    notify = state.recipient.parameters.get("NOTIFY")
+    words = None if notify is None else notify.upper().split(",")
     if action is Action.RELAYED and always:
-        return wanted is None or "NEVER" not in wanted
+        return words is None or "NEVER" not in words
     match action:
         case Action.FAILED:
-            return wanted is None or "FAILURE" in wanted
+            return words is None or "FAILURE" in words
         case Action.DELAYED:
-            return wanted is None or "DELAY" in wanted
+            return words is None or "DELAY" in words
         case Action.RELAYED | Action.EXPANDED | Action.DELIVERED:
-            return wanted is not None and "SUCCESS" in wanted
+            return words is not None and "SUCCESS" in words
         case _:
             assert_never(action)

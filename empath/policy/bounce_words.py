@@ -146,7 +146,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         domain unknown | host unknown | unknown host | host not found | null mx | nullmx | domain is not valid |
         does not accept mail | doesn't accept mail | accepts no mail | invalid domain | domain has expired |
         domain is parked | domain*suspended | name or service not known | non-existent domain | illegal host |
-        domain must exist | domain name not found | unrouteable mail domain | unroutable mail domain | domain is not reachable
+        domain must exist | domain name not found | unrouteable mail domain | unroutable mail domain |
+        domain is not reachable
         """,
     ),
     (
@@ -180,7 +181,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         no one here by | destinataire invalide | name is not recognized | mailbox is invalid |
         recipient verify failed | not handled here | address does not | recipient does not | nonexist | non-exist |
         not known here | sconosciuto | inexist | address not recognized | recipient not recognized |
-        badrcptto | validrcptto | utilisateur inconnu | virtual user | recipient notfound | invalid-recipient | name is not found
+        badrcptto | validrcptto | utilisateur inconnu | virtual user | recipient notfound | invalid-recipient |
+        name is not found
         """,
     ),
     (

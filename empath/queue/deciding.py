@@ -18,6 +18,7 @@ from empath.mail.message import Delivery, Message, Status
 from empath.mail.notice import Notice, notices_of
 from empath.mail.outcome import Outcome
 from empath.mail.settlement import Settlement
+from empath.policy.bounce import Classifier
 from empath.policy.retry import Schedule
 from empath.queue.entry import Entry
 from empath.queue.settle import Decided, after_attempt
@@ -46,6 +47,7 @@ class Deciding:
         Use another section from now on.
         """
         self._section = section
+        self._classify = Classifier([(each.match, each.category) for each in section.bounces.patterns]).category_of
         self._schedule = Schedule(
             section.base_retry_delay,
             section.retry_multiplier,
@@ -62,7 +64,7 @@ class Deciding:
         now = self._clock.seconds()
         before = entry.delivery
         by = deliver_by(message) if "BY" in message.envelope.parameters else None
-        delivery, results = after_attempt(before, outcomes, now, self._schedule, self._chance, by)
+        delivery, results = after_attempt(before, outcomes, now, self._schedule, self._chance, self._classify, by)
         if delivery.status is Status.RETRY:
             keep = 0.0
         elif delivery.status is Status.COMPLETED:

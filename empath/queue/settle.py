@@ -4,6 +4,7 @@ What the outcomes of an attempt make of a delivery. Pure: no clock, no chance bu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, assert_never
 
 import attrs
@@ -34,6 +35,11 @@ Decided = tuple[Settlement, tuple[RecipientState, ...], tuple[Notice, ...]]
 What an attempt makes of a delivery, the recipients that it dealt with, as they now stand, and what its report tells.
 """
 
+Classify = Callable[[Reply | None, str, bool], str]
+"""
+Tell the category of the failure that a reply tells of, by who said it ("": we), and whether it was tried for too long.
+"""
+
 LAPSED: Final = TransientFailure(Reply.of("451 4.4.7 Delivery time expired"), Scope.MESSAGE)
 """
 The outcome where no attempt was made, since the time to deliver by was over (RFC 2852).
@@ -54,14 +60,15 @@ def after_attempt(
     now: float,
     schedule: Schedule,
     chance: random.Random,
+    classify: Classify,
     by: DeliverBy | None = None,
 ) -> tuple[Delivery, tuple[RecipientState, ...]]:
     """
     Tell how a delivery stands after an attempt, and how the recipients do that it dealt with.
 
     `outcomes` are those of `delivery.open_recipients`, in their order. Who failed for now shares one next attempt, or
-    expires where the schedule or the time to deliver by has none left. While anyone is open the delivery is `RETRY`;
-    at its end it is `FAILED` or `EXPIRED` if any recipient ever was, else `COMPLETED`.
+    expires where the schedule or the time to deliver by has none left; `classify` tells why each failed. While anyone
+    is open the delivery is `RETRY`; at its end it is `FAILED` or `EXPIRED` if any recipient ever was, else `COMPLETED`.
     """
     attempts = delivery.attempts + 1
     again: float | None = None
@@ -71,9 +78,9 @@ def after_attempt(
     deferred = Status.EXPIRED if again is None else Status.RETRY
     states = zip(delivery.open_recipients, outcomes, strict=True)
     if by is None:
-        results = tuple([_after(state, outcome, deferred) for state, outcome in states])
+        results = tuple([_after(state, outcome, deferred, classify) for state, outcome in states])
     else:
-        results = tuple([_after_by(state, outcome, deferred, now, by) for state, outcome in states])
+        results = tuple([_after_by(state, outcome, deferred, classify, now, by) for state, outcome in states])
     recipients = results if len(results) == len(delivery.recipients) else _merged(delivery.recipients, results)
     after = Delivery(
         delivery.queue_id,
@@ -131,24 +138,29 @@ def _following(
     return not_past(again, now, by.deadline) if by.told else again
 
 
-def _after(state: RecipientState, outcome: Outcome, deferred: Status) -> RecipientState:
+def _after(state: RecipientState, outcome: Outcome, deferred: Status, classify: Classify) -> RecipientState:
     doubtful = state.doubtful or (isinstance(outcome, TransientFailure) and outcome.doubtful)
-    status, reply = _status(outcome, deferred), _brief(outcome.reply)
-    return RecipientState(state.recipient, status, reply, outcome.host, state.late, state.warned, doubtful)
+    status, reply, host = _status(outcome, deferred), _brief(outcome.reply), outcome.host
+    category = "" if status is Status.COMPLETED else classify(reply, host, status is Status.EXPIRED)
+    return RecipientState(state.recipient, status, reply, host, state.late, doubtful, category)
 
 
-def _after_by(state: RecipientState, outcome: Outcome, deferred: Status, now: float, by: DeliverBy) -> RecipientState:
+def _after_by(
+    state: RecipientState, outcome: Outcome, deferred: Status, classify: Classify, now: float, by: DeliverBy
+) -> RecipientState:
     """
     As `_after`, for a recipient whose time may be over: it is late, or expires with the last reply in the reason.
     """
-    after = _after(state, outcome, deferred)
+    after = _after(state, outcome, deferred, classify)
     if now < by.deadline or not isinstance(outcome, TransientFailure):
         return after
     if not by.returned:
         return attrs.evolve(after, late=by.told)
     last = state.reply if outcome is LAPSED else after.reply
     text = "Delivery time expired" if last is None else f"Delivery time expired; the last reply was: {last}"
-    return attrs.evolve(after, reply=_brief(Reply(554, "5.4.7", (text,))), host="", late=False)
+    expired = _brief(Reply(554, "5.4.7", (text,)))
+    category = (state.category if outcome is LAPSED else after.category) or classify(expired, "", True)
+    return attrs.evolve(after, reply=expired, host="", late=False, category=category)
 
 
 def _status(outcome: Outcome, deferred: Status) -> Status:

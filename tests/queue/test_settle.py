@@ -12,11 +12,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.mail.message import Delivery, RecipientState, Status, deliveries_of
 from empath.mail.outcome import Outcome, PermanentFailure, Scope
 from empath.mail.reply import Reply
+from empath.policy.bounce import Classifier
 from empath.policy.retry import Schedule
 from empath.queue.settle import LOCAL_TROUBLE, after_attempt, outcomes_for, site_accepted
 from tests.queue.fakes import DOWN, GREY, REFUSED, SENT, mail
 
 SCHEDULE = Schedule(jitter=0.0)
+CLASSIFY = Classifier().category_of
 
 
 def delivery(*recipients: str) -> Delivery:
@@ -26,7 +28,7 @@ def delivery(*recipients: str) -> Delivery:
 def after(
     before: Delivery, *outcomes: Outcome, now: float = 10.0, schedule: Schedule = SCHEDULE
 ) -> tuple[Delivery, tuple[RecipientState, ...]]:
-    return after_attempt(before, outcomes, now, schedule, random.Random(1))
+    return after_attempt(before, outcomes, now, schedule, random.Random(1), CLASSIFY)
 
 
 class AfterAttemptTests(SynchronousTestCase):
@@ -94,7 +96,7 @@ class LongReplyTests(SynchronousTestCase):
         """
         for lines in ([f"line {number} {'x' * 500}" for number in range(100)], ["5.1.1 " + "x" * 60_000]):
             refused = PermanentFailure(Reply.heard(550, lines), Scope.RECIPIENT, "mx")
-            after, results = after_attempt(delivery(), (refused,), 0.0, SCHEDULE, random.Random(1))
+            after, results = after_attempt(delivery(), (refused,), 0.0, SCHEDULE, random.Random(1), CLASSIFY)
             [state] = after.recipients
             assert state.reply is not None
             self.assertLess(len(str(state.reply)), 1100)
