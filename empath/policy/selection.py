@@ -56,8 +56,9 @@ class Selection:
     `sender` is a reverse-path ("" or "<>": the null one), `recipient` one of the delivery's; addresses are compared
     whole, without regard to the case of ASCII letters. `login` is that under which the message was handed in,
     `vouched`: only mail of our own side (of trusted clients, logins, and ours), `source`: only from that one.
-    `held_for` is why it is held, to the letter (what a module said, or who stopped it). `received_before` is in
-    seconds since the epoch. `status` is the delivery's: what is being attempted is still pending or in retry.
+    `held_for` is why it was held when it came, to the letter, `held_from` selects what an operator held then or later.
+    This and `received_before` are in seconds since the epoch. `status` is the delivery's: what is being attempted is
+    still pending or in retry.
     """
 
     queue_id: str | None = None
@@ -70,6 +71,7 @@ class Selection:
     vouched: bool = False
     source: Source | None = None
     held_for: str | None = None
+    held_from: float | None = None
     received_before: float | None = None
     everything: bool = False
 
@@ -83,7 +85,7 @@ class Selection:
     @property
     def _names_something(self) -> bool:
         texts = (self.queue_id, self.domain, self.site, self.sender, self.recipient, self.login)
-        others = (self.status, self.received_before, self.source, self.held_for)
+        others = (self.status, self.received_before, self.source, self.held_for, self.held_from)
         return self.vouched or any(each is not None for each in (*texts, *others))
 
     @property
@@ -105,6 +107,8 @@ class Selection:
         if self.status is not None and delivery.status is not self.status:
             return False
         if self.held_for is not None and (delivery.status is not Status.HELD or delivery.last_error != self.held_for):
+            return False
+        if self.held_from is not None and (delivery.held_since is None or delivery.held_since < self.held_from):
             return False
         wanted = self.recipient
         return wanted is None or any(folded(state.address.text) == wanted for state in delivery.recipients)

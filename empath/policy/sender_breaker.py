@@ -33,15 +33,29 @@ def sender_of(origin: Origin, reverse_path: Address | None) -> str:
     return ""
 
 
-def mail_of(sender: str, held_for: str | None = None) -> Selection:
+def mail_of(sender: str) -> Selection:
     """
     Select the mail of a sender; ValueError for what names none.
     """
     if not sender.removeprefix(_LOGIN):
         raise ValueError("no sender is named")
     if sender.startswith(_LOGIN):
-        return Selection(login=sender.removeprefix(_LOGIN), held_for=held_for)
-    return Selection(sender=sender, source=Source.TRUSTED, held_for=held_for)
+        return Selection(login=sender.removeprefix(_LOGIN))
+    return Selection(sender=sender, source=Source.TRUSTED)
+
+
+def to_release(sender: str, since: float, held_for: str) -> tuple[Selection, ...]:
+    """
+    Select what is to go on of a sender that was stopped at a time: what was to be held after its attempt, then what was
+    held since, and what was held for that reason when it came; not what others held before.
+    """
+    mail = mail_of(sender)
+    return (
+        attrs.evolve(mail, status=Status.PENDING),
+        attrs.evolve(mail, status=Status.RETRY),
+        attrs.evolve(mail, held_from=since),
+        attrs.evolve(mail, held_for=held_for),
+    )
 
 
 def canonical_sender(text: str) -> str:

@@ -89,6 +89,9 @@ def _conditions(selection: Selection, values: dict[str, Any]) -> list[str]:
     if selection.held_for is not None:
         found.append("d.status = 'held' AND d.last_error = :held_for")
         values["held_for"] = selection.held_for
+    if selection.held_from is not None:
+        found.append("d.held_since >= :held_from")
+        values["held_from"] = selection.held_from
     if selection.recipient is not None:
         text = "lower(json_extract(value, '$.recipient.address.text'))"
         found.append(f"EXISTS (SELECT 1 FROM json_each(d.recipients) WHERE {text} = :recipient)")

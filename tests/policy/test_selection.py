@@ -11,7 +11,7 @@ from empath.mail.address import Address
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.message import Message, Status, deliveries_of
 from empath.mail.origin import OUTSIDE, TRUSTED, Origin, Source
-from empath.policy.selection import Selection
+from empath.policy.selection import Page, Selection, page_of
 
 
 def _address(text: str) -> Address:
@@ -69,6 +69,10 @@ class SelectionTests(SynchronousTestCase):
         self.assertTrue(Selection(held_for="Why").fits(held))
         self.assertFalse(Selection(held_for="why").fits(held))
         self.assertFalse(Selection(held_for="Why").fits(attrs.evolve(held, status=Status.RETRY)))
+        self.assertFalse(Selection(held_from=0.0).fits(held))
+        since = attrs.evolve(held, held_since=5.0)
+        self.assertTrue(Selection(held_from=5.0).fits(since))
+        self.assertFalse(Selection(held_from=5.5).fits(since))
 
     def test_messages(self) -> None:
         """
@@ -100,3 +104,13 @@ class SelectionTests(SynchronousTestCase):
         for text in ("", "<>"):
             self.assertTrue(Selection(sender=text).fits_message(null))
             self.assertFalse(Selection(sender=text).fits_message(MESSAGE))
+
+    def test_pages(self) -> None:
+        """
+        Hold the first keys, and where to go on if there is more.
+        """
+        second = attrs.evolve(DELIVERY, domain="c.example")
+        both = [second, DELIVERY]
+        self.assertEqual(page_of(both, 2), Page((DELIVERY, second), None))
+        self.assertEqual(page_of(both, 1), Page((DELIVERY,), (DELIVERY.queue_id, "b.example")))
+        self.assertEqual(page_of([], 1), Page((), None))

@@ -21,6 +21,7 @@ from empath.policy.sender_breaker import (
     failed_and_ended,
     mail_of,
     sender_of,
+    to_release,
 )
 
 ANN = parse_address("Ann@Example.org")
@@ -54,11 +55,18 @@ class SenderTests(SynchronousTestCase):
         That of a login, or that which trusted clients sent with the address; nobody else's.
         """
         self.assertEqual(mail_of("login:ann"), Selection(login="ann"))
-        self.assertEqual(
-            mail_of("a@b.example", "x"), Selection(sender="a@b.example", source=Source.TRUSTED, held_for="x")
-        )
+        self.assertEqual(mail_of("a@b.example"), Selection(sender="a@b.example", source=Source.TRUSTED))
         for nobody in ("", "login:"):
             self.assertRaises(ValueError, mail_of, nobody)
+
+    def test_what_goes_on(self) -> None:
+        """
+        What was held because of the stop, not what was held before or by others.
+        """
+        pending, retry, held, came = to_release("login:ann", 5.0, "why")
+        self.assertEqual((pending.status, retry.status), (Status.PENDING, Status.RETRY))
+        self.assertEqual(held, Selection(login="ann", held_from=5.0))
+        self.assertEqual(came, Selection(login="ann", held_for="why"))
 
     def test_ends(self) -> None:
         """

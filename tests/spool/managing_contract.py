@@ -52,7 +52,11 @@ class ManagingContract(SpoolContract):
             origin=Origin(Source.LOGIN, "ann"),
         )
         (c,) = deliveries_of(second)
-        self.get(self.spool.store(second, (attrs.evolve(c, status=Status.HELD, next_attempt=None, last_error="why"),)))
+        self.get(
+            self.spool.store(
+                second, (attrs.evolve(c, status=Status.HELD, next_attempt=None, last_error="why", held_since=7.0),)
+            )
+        )
         third = attrs.evolve(self.post.message("d@a.example"), origin=TRUSTED)
         (d,) = deliveries_of(third)
         self.get(self.spool.store(third, (d,)))
@@ -80,6 +84,8 @@ class ManagingContract(SpoolContract):
             (Selection(held_for="why"), (2,)),
             (Selection(held_for="wh"), ()),
             (Selection(held_for=""), ()),
+            (Selection(held_from=7.0), (2,)),
+            (Selection(held_from=7.5), ()),
             (Selection(received_before=5000.0, domain="b.example"), (1,)),
             (Selection(queue_id="nonsense"), ()),
         ):
