@@ -124,7 +124,8 @@ class Journal:
     def _attempted(self, event: life.AttemptEnded) -> None:
         now, attempt, received = self._clock.seconds(), event.attempt, event.delivery.received
         delay = round(max(attempt.ended - received, 0.0), 2)
-        relay = attempt.host and f"{attempt.host}[{attempt.address}]:{attempt.port}"
+        port = f":{attempt.port}" if attempt.port else ""  # a UNIX socket has none
+        relay = attempt.host and f"{attempt.host}[{attempt.address}]{port}"
         for state in event.results:
             reply, sent = state.reply, state.status is Status.COMPLETED
             self._publish(

@@ -106,6 +106,11 @@ class AttemptTests(JournalTests):
         [line] = self.told(made.attempt_ended(made.state(status=Status.RETRY, said="451 4.4.3 no DNS"), timing=timing))
         self.assertIn("relay=none, delay=1.5, delays=1.00/0.00/0.00/0.50,", line)
 
+    def test_a_socket_has_no_port(self) -> None:
+        timing = made.attempt(host="localhost", address="/run/lmtp", port=0)
+        [line] = self.told(made.attempt_ended(made.state(said="250 2.0.0 kept"), timing=timing))
+        self.assertIn("relay=localhost[/run/lmtp], ", line)
+
     def test_a_delivery_on_this_machine_is_local(self) -> None:
         [line] = self.told(made.attempt_ended(made.state(said="250 2.0.0 kept"), timing=made.attempt(host="")))
         self.assertIn("relay=local,", line)
