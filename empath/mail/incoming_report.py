@@ -150,18 +150,16 @@ def _unstructured(fields: Header, parts: tuple[Part, ...], queue_id: str) -> Bou
     if match is None and not (failed or by_qmail):
         return None
     line = "" if match is None else text[match.start() :].strip().partition("\n")[0]
-    status = (match[1] if match is not None else None) or "5.0.0"
-    reply = _reply(status, line.lstrip("(#: "))
-    return Bounce(tuple([Told("failed", status, reply, each) for each in failed or (None,)]), queue_id)
+    reply = _reply((match and match[1]) or "5.0.0", line.lstrip("(#: "))
+    return Bounce(tuple([Told("failed", reply.status, reply, each) for each in failed or (None,)]), queue_id)
 
 
 def _by_daemon(fields: Header) -> bool:
     """
-    Tell whether a mail system wrote a message, and not an answering machine.
+    Tell whether a mail system wrote a message: answering machines write in the name of whom they answer for.
     """
     sender = (fields.get("From") or "").lower()
-    answers = (fields.get("Auto-Submitted") or "").lower().startswith("auto-generated; vacation")
-    return any(f"{name}@" in sender for name in _DAEMONS) and not answers
+    return any(f"{name}@" in sender for name in _DAEMONS)
 
 
 def _queue_id(parts: tuple[Part, ...], hostname: str) -> str:

@@ -19,6 +19,7 @@ LONGEST_FIELD: Final = 2000  # characters of a Content-Type
 _DEFAULT: Final = "text/plain"
 _TYPE: Final = re.compile(r"\s*([^\s;/()\"=]+/[^\s;/()\"=]+)")
 _PARAMETER: Final = re.compile(r';\s*([^\s=;"()]+)\s*=\s*("(?:[^"\\]|\\.)*+"|[^\s;"()]++)')
+_NO_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]+")
 _QUOTED_PAIR: Final = re.compile(r"\\(.)")
 
 
@@ -107,8 +108,9 @@ def _part(header: Header, content: bytes) -> Part:
 
 
 def _from_base64(content: bytes) -> bytes:
-    text = b"".join(content.split())
-    try:
-        return binascii.a2b_base64(text[: len(text) // 4 * 4])
-    except binascii.Error:
-        return b""
+    """
+    Decode what may be cut off, and hold what belongs to no base64 (RFC 2045 §6.8).
+    """
+    text = _NO_BASE64.sub(b"", content)
+    text = text[:-1] if len(text) % 4 == 1 else text
+    return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
