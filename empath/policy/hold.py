@@ -23,6 +23,8 @@ class Why(Enum):
     BREAKER = "breaker"  # the site's circuit breaker is open, or tries with few
     ROUTING = "routing"  # its site is being looked up
     FROZEN = "frozen"  # an operator froze all delivery, or that to the domain
+    HELD = "held"  # an operator, or a module at reception, holds it
+    TIME = "time"  # its next attempt, or its release, is still to come
     SPOOL = "spool"  # the spool does not take the settlement of the attempt
 
 

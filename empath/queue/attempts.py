@@ -81,7 +81,7 @@ class Attempts:
         """
         Start every attempt that may start now.
         """
-        if self._dispatching or not self.open:
+        if self._dispatching or not self.open or self._window.lines.frozen:
             return  # an attempt that ends at once comes back here: the loop below goes on with what it freed
         self._dispatching = True
         lines, now = self._window.lines, self._clock.seconds

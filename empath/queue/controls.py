@@ -9,14 +9,22 @@ from collections.abc import Callable
 from typing import Final
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from empath.config.units import Rate
-from empath.policy.hold import Hold
-from empath.queue.entry import Place
+from empath.interfaces import ISpool
+from empath.mail.message import Delivery, Status
+from empath.policy.hold import Hold, Why
+from empath.policy.selection import Key, Selection
+from empath.policy.verbs import Verb
+from empath.queue.entry import Order, Place
 from empath.queue.explaining import Circuit, circuit_of, why_it_waits, why_the_site_waits
+from empath.queue.freezing import ALL, Freezing
 from empath.queue.gates import Gates
+from empath.queue.managing import Managing
 from empath.queue.notes import Notes
+from empath.queue.slices import SLICE, START, Tally, Told
 from empath.queue.window import Window
 
 RATE: Final = "rate/"
@@ -39,8 +47,19 @@ class Controls:
     """
 
     def __init__(
-        self, gates: Gates, window: Window, notes: Notes, clock: IReactorTime, changed: Callable[[], None]
+        self,
+        gates: Gates,
+        window: Window,
+        notes: Notes,
+        clock: IReactorTime,
+        spool: ISpool,
+        freezing: Freezing,
+        managing: Managing,
+        changed: Callable[[], None],
     ) -> None:
+        self._spool = spool
+        self._freezing = freezing
+        self._managing = managing
         self._gates = gates
         self._window = window
         self._notes = notes
@@ -92,6 +111,78 @@ class Controls:
         self._changed()
         return True
 
+    def hold(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
+        """
+        Stop mail until it is released: it is not attempted, and does not grow older. What is being attempted is held
+        when its attempt fails for now.
+
+        As all verbs: durable, for what they counted as changed or in flight, when the Deferred fires; fails with
+        SpoolError or StorageError where they cannot go on; ends between two slices when it is cancelled. `told` hears
+        how far they came.
+        """
+        return self._managing.do(Order(Verb.HOLD, why), selection, told)
+
+    def release(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
+        """
+        Let mail go on that an operator, or a module at reception, held.
+        """
+        return self._managing.do(Order(Verb.RELEASE, why), selection, told)
+
+    def retry(
+        self, selection: Selection, why: str = "", told: Told | None = None, force: bool = False
+    ) -> Deferred[Tally]:
+        """
+        Attempt mail now that waits for its next attempt. What failed or expired, and was kept, begins anew, with those
+        recipients who did not get it. `force` also attempts what is held or is to be released later, and takes the
+        sites for working that were left alone.
+        """
+        return self._managing.do(Order(Verb.FORCE if force else Verb.RETRY, why), selection, told)
+
+    def bounce(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
+        """
+        Give mail up now, with a report to its sender about recipients who did not get it yet.
+        """
+        return self._managing.do(Order(Verb.BOUNCE, why), selection, told)
+
+    def delete(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
+        """
+        Delete mail, without a report. What is being attempted is deleted when its attempt has ended.
+        """
+        return self._managing.do(Order(Verb.DELETE, why), selection, told)
+
+    def freeze(self, domain: str = ALL) -> Deferred[bool]:
+        """
+        Begin no attempt to a destination, or to any, until `unfreeze`: attempts under way go on. Tells False if that
+        was so before. Fires when it is durable; StorageError: it holds, but might not after a restart.
+        """
+        return Deferred.fromCoroutine(self._freezing.freeze(domain.lower()))
+
+    def unfreeze(self, domain: str = ALL) -> Deferred[bool]:
+        """
+        Let mail go on; otherwise as `freeze`.
+        """
+        return Deferred.fromCoroutine(self._freezing.unfreeze(domain.lower()))
+
+    def frozen(self) -> dict[str, float]:
+        """
+        Tell which destinations are frozen ("": all), and since when (seconds since the epoch).
+        """
+        return self._freezing.frozen()
+
+    async def explain_message(self, queue_id: str) -> list[tuple[Delivery, Hold | Place | None]]:
+        """
+        Tell of each delivery of a message how it stands in the spool, and why it waits, or where it is. None: it is at
+        its end, or waits for room in the window.
+        """
+        found: list[tuple[Delivery, Hold | Place | None]] = []
+        after: Key | None = START
+        while after is not None:
+            page = await self._spool.select(Selection(queue_id=queue_id), after, SLICE)
+            now = self._clock.seconds()
+            found += [(each, self._why(each, now)) for each in page.deliveries]
+            after = page.after
+        return found
+
     def explain(self, queue_id: str, domain: str) -> Hold | Place | None:
         """
         Tell why a delivery that is due is not attempted, or where it is. None: it is in the spool only, and waits for
@@ -99,22 +190,53 @@ class Controls:
         """
         now, window = self._clock.seconds(), self._window
         entry = window.active.get((queue_id, domain))
+        if entry is not None and entry.place not in (Place.READY, Place.TIMED):
+            return entry.place
+        if (entry is None or entry.place is Place.READY) and (hold := self._freezing.why(domain)) is not None:
+            return hold
         if entry is not None:
-            waits = entry.place in (Place.READY, Place.TIMED)
-            return why_it_waits(entry, window.lines, now) if waits else entry.place
+            return why_it_waits(entry, window.lines, now)
         gate = self._gates.find(domain)
         return None if gate is None else why_the_site_waits(gate, now)
 
+    def force(self, domains: set[str]) -> None:
+        """
+        Take the sites of these for working that are left alone.
+        """
+        for gate in list(self._gates.shut):
+            domain = next((each for each in domains if each in gate.domains), None)
+            if domain is not None:
+                self._gates.changed(gate, domain, gate.site.reset(self._clock.seconds()))
+        self._changed()
+
     def restore(self, kept: dict[str, str]) -> None:
         """
-        Take up the rates that were set; what cannot be read is ignored.
+        Take up the rates that were set, what was frozen, and what was to follow attempts; what cannot be read is
+        ignored.
         """
+        self._freezing.restore(kept)
+        self._managing.restore(kept)
         for key, text in kept.items():
             if key.startswith(RATE):
                 rate = _rate(text)
                 if rate is not None:
                     self._gates.terms.rates[key.removeprefix(RATE)] = rate
         self._gates.apply()
+
+    def _why(self, delivery: Delivery, now: float) -> Hold | Place | None:
+        entry = self._window.active.get((delivery.queue_id, delivery.domain))
+        if entry is not None and entry.place is not Place.READY:
+            return self.explain(delivery.queue_id, delivery.domain)
+        if delivery.status is Status.HELD:
+            since = delivery.received if delivery.held_since is None else delivery.held_since
+            by = f"by a module ({delivery.last_error})" if delivery.held_since is None else "by an operator"
+            return Hold(Why.HELD, None, f"it was held {by} {max(0.0, now - since):.0f} s ago")
+        if delivery.next_attempt is None:
+            return None
+        hold = self.explain(delivery.queue_id, delivery.domain)
+        if delivery.next_attempt > now and not (isinstance(hold, Hold) and hold.why is Why.FROZEN):
+            return Hold(Why.TIME, delivery.next_attempt, "its next attempt is not due yet")
+        return hold
 
 
 def _rate(text: str) -> Rate | None:

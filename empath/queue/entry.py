@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from empath.mail.message import Delivery, Message
+from empath.policy.selection import Key as Key
 from empath.policy.shaping import Told
+from empath.policy.verbs import Verb
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -21,11 +23,6 @@ if TYPE_CHECKING:
 LONGEST_ATTEMPT: Final = 3600.0
 SLOWEST: Final = 1024  # bytes a second
 LONGEST_REPLY: Final = 60.0  # seconds, to a recipient
-
-Key = tuple[str, str]
-"""
-What names a delivery: queue id and domain.
-"""
 
 
 class Place(Enum):
@@ -38,6 +35,36 @@ class Place(Enum):
     SETTLING = "settling"  # attempted; the spool is writing the settlement
     TIMED = "timed"  # attempted; the spool failed, the settlement is written again at a set time
     GONE = "gone"  # no longer in the window; the spool alone knows it
+
+
+@attrs.frozen(slots=True)
+class Order:
+    """
+    What an operator wants done with a delivery, and why.
+    """
+
+    verb: Verb
+    why: str = ""
+
+    @property
+    def word(self) -> str:
+        """
+        What it will have been.
+        """
+        verb = Verb.RETRY if self.verb is Verb.FORCE else self.verb
+        return str(verb.value)
+
+    def __str__(self) -> str:
+        return f"{self.verb.value} {self.why}"
+
+    @staticmethod
+    def read(text: str) -> Order | None:
+        """
+        Read what `str` made; None for anything else.
+        """
+        word, _, why = text.partition(" ")
+        verb = next((each for each in Verb if each.value == word), None)
+        return None if verb is None else Order(verb, why)
 
 
 @attrs.define(slots=True, eq=False)
@@ -59,7 +86,7 @@ class Entry:
     `copy` is None where the message is read from the spool when the turn comes. `since` is when it came into the
     window. `gate` is where it went through once it has a slot; `late` are the seconds for which the limit `why` held
     it up before; `told` is what the attempt showed of its site. `deadline` (clock's seconds) counts while it is in
-    flight; `running` is the attempt.
+    flight; `running` is the attempt, `order` what is to be done once it has ended.
     """
 
     key: Key
@@ -74,6 +101,7 @@ class Entry:
     place: Place = Place.READY
     deadline: float = 0.0
     running: Deferred[None] | None = None
+    order: Order | None = None
 
 
 def patience(message: Message, delivery: Delivery) -> float:

@@ -64,6 +64,18 @@ class Lines(Turns):
         entry.line.waiting.remove(entry)
         self.ready -= 1
 
+    def remove_all(self, entries: Iterable[Entry]) -> None:
+        """
+        Take many entries out of their lines at once.
+        """
+        leaving: dict[Line, set[Entry]] = {}
+        for entry in entries:
+            leaving.setdefault(entry.line, set()).add(entry)
+        for line, those in leaving.items():
+            waiting = [entry for entry in line.waiting if entry not in those]
+            self.ready -= len(line.waiting) - len(waiting)
+            line.waiting = deque(waiting) if type(line.waiting) is deque else Classes(waiting)
+
     def forget(self, line: Line) -> None:
         """
         End the line of a destination that has no entries.

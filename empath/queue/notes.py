@@ -22,10 +22,12 @@ KEPT: Final = 7 * 86400.0  # seconds
 
 class Notes:
     """
-    Writes to `storage`, one after the other, of each key only the newest text; `now` tells the time.
+    Writes to `storage`, one after the other, of each key only the newest text; `now` tells the time. `failures` counts
+    how often that failed.
     """
 
     def __init__(self, storage: IStorage, now: Callable[[], float]) -> None:
+        self.failures = 0
         self._storage = storage
         self._now = now
         self._unwritten: dict[str, tuple[str | None, bool]] = {}
@@ -70,6 +72,16 @@ class Notes:
         if self._writing is not None:
             await self._writing
 
+    async def flush(self) -> None:
+        """
+        Have all on stable storage; StorageError if that cannot be: it is tried again, but somebody waits to be told.
+        """
+        while self._unwritten or self._writing is not None:
+            failures = self.failures
+            await self.close()
+            if self.failures != failures:
+                raise StorageError("what was set cannot be stored now")
+
     async def _write(self) -> None:
         unwritten = self._unwritten
         try:
@@ -77,10 +89,12 @@ class Notes:
                 key = next(iter(unwritten))
                 await self._put(key, *unwritten.pop(key))
         except StorageError as error:
+            self.failures += 1
             log.warn("how sites fare cannot be stored, tried again: {error}", error=error)
         except CancelledError:
             pass  # stopping
         except Exception:
+            self.failures += 1
             log.failure("how sites fare cannot be stored")
         finally:
             self._writing = None

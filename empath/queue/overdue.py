@@ -18,6 +18,7 @@ from empath.mail.outcome import Scope, TransientFailure
 from empath.mail.reply import Reply
 from empath.queue.attempts import Attempts
 from empath.queue.entry import Key, Place
+from empath.queue.freezing import Freezing
 from empath.queue.gates import Gates
 from empath.queue.line import Gate
 from empath.queue.window import Window
@@ -38,6 +39,7 @@ class Overdue:
         gates: Gates,
         attempts: Attempts,
         expiration: float,
+        freezing: Freezing,
     ) -> None:
         self.expiration = expiration
         self._spool = spool
@@ -45,12 +47,16 @@ class Overdue:
         self._window = window
         self._gates = gates
         self._attempts = attempts
+        self._freezing = freezing
 
     async def look(self) -> None:
         """
         One round: give each its end, once; what cannot be read now has its turn in the next round.
         """
-        domains = {domain: gate for gate in self._gates.shut for domain in gate.domains}
+        if self._window.lines.frozen:
+            return
+        frozen = self._window.frozen
+        domains = {domain: gate for gate in self._gates.shut for domain in gate.domains if domain not in frozen}
         tried: set[Key] = set()
         stuck: set[Key] = set()
         more = bool(domains)
@@ -69,7 +75,9 @@ class Overdue:
         now = self._clock.seconds()
         left = self._window.watch()
         try:
-            found = await self._spool.overdue(now - self.expiration, now, tuple(domains), limit)
+            found: list[Delivery] = []
+            for received, names in self._freezing.cutoffs(domains, self.expiration).items():
+                found += await self._spool.overdue(received, now, names, limit)
         finally:
             self._window.unwatch(left)
         keys = {(each.queue_id, each.domain): (each, domains[each.domain]) for each in found}

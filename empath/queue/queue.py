@@ -20,21 +20,25 @@ from empath.errors import StorageError
 from empath.interfaces import IAgent, IComponent, ISites, ISpool, IStorage
 from empath.mail.life import Attempt, AttemptEnded, Emit, MessageReceived, ReportQueued
 from empath.mail.message import Delivery, Message, Status
-from empath.mail.notice import worst
+from empath.mail.notice import Action, worst
 from empath.mail.outcome import Outcome, doubts
 from empath.queue.attempts import Attempts
 from empath.queue.controls import Controls
 from empath.queue.deciding import Deciding, Report
+from empath.queue.delays import Delays
 from empath.queue.entry import Entry
+from empath.queue.freezing import Freezing
 from empath.queue.gates import Gates
 from empath.queue.line import Gate, Line
 from empath.queue.lines import Lines
+from empath.queue.managing import Managing
 from empath.queue.notes import Notes
 from empath.queue.overdue import Overdue
 from empath.queue.periodic import Periodic
 from empath.queue.recovery import Recovery
 from empath.queue.scan import Scan
 from empath.queue.settle import Decided, site_accepted
+from empath.queue.slices import Slices
 from empath.queue.watchdog import Watchdog
 from empath.queue.window import Window
 
@@ -73,13 +77,22 @@ class Queue:
         self.window = Window(section.max_active, self._lines)
         self.scan = Scan(spool, clock, self.window, self._dispatch)
         self.recovery = Recovery(spool, clock, self.scan.wake)
-        told = (self.gates.ended, self._deciding.decide, self._settled)
+        kept = (self.window, self._notes, clock, emit)
+        self.freezing = Freezing(*kept, lambda *asked: self._deciding.decide(*asked), self._changed)
+        told = (self.gates.ended, self.freezing.decide, self._settled)
         self.attempts = Attempts(spool, agent, clock, self.window, *told, self.scan.wake, emit)
-        self.overdue = Overdue(spool, clock, self.window, self.gates, self.attempts, section.message_expiration)
-        self.controls = Controls(self.gates, self.window, self._notes, clock, self._changed)
+        self.overdue = Overdue(
+            spool, clock, self.window, self.gates, self.attempts, section.message_expiration, self.freezing
+        )
+        around = (spool, sites, self.window, self.attempts, self.freezing, *kept[1:])
+        slices = Slices(*around, self.scan.wake, lambda domains: self.controls.force(domains))
+        self.delays = Delays(section, spool, self.freezing, report, clock, self._warned)
+        self._managing = Managing(slices, *kept)
+        self.controls = Controls(self.gates, *kept[:3], spool, self.freezing, self._managing, self._changed)
         self.watchdog = Watchdog(self.window, self.attempts)
         self._due = Periodic("the search for due mail", self.scan.look_and_count, section.process_interval, clock)
         self._expiry = Periodic("the expiry of kept mail", self._expire_kept, section.expiry_interval, clock)
+        self._lateness = Periodic("the reports of delay", self.delays.look, section.expiry_interval, clock)
         self._cleanup = Periodic("the cleanup", self._retry_cleanup, section.cleanup_interval, clock)
         self._watch = Periodic("the watchdog", self._look_over, WATCH_INTERVAL, clock)
 
@@ -101,9 +114,9 @@ class Queue:
     def due_waiting(self) -> int:
         """
         How many deliveries are due and wait: those in the lines, and those that the spool had beyond at the last count.
-        What waits for a site that is left alone is not among them.
+        What waits for a site that is left alone, or is frozen, is not among them.
         """
-        return self._lines.ready + self.scan.waiting - self.window.idle
+        return 0 if self._lines.frozen else self._lines.ready + self.scan.waiting - self.window.idle
 
     def fresh(self, message: Message, deliveries: tuple[Delivery, ...]) -> None:
         """
@@ -140,7 +153,7 @@ class Queue:
         """
         self.attempts.open = True
         self._due.start(now=True)
-        for periodic in (self._expiry, self._cleanup, self._watch):
+        for periodic in (self._expiry, self._lateness, self._cleanup, self._watch):
             periodic.start()
 
     async def stop(self, timeout: float | None = None) -> None:
@@ -148,9 +161,10 @@ class Queue:
         Start nothing more, wait for what is in flight (`shutdown_timeout`), cut the rest short: it stays pending.
         """
         self.attempts.open = False
-        for periodic in (self._due, self._expiry, self._cleanup, self._watch):
+        for periodic in (self._due, self._expiry, self._lateness, self._cleanup, self._watch):
             periodic.stop()
         self.scan.stop()
+        self._managing.stop()
         await self.attempts.drain(self._section.shutdown_timeout if timeout is None else timeout)
         self.recovery.stop()
         self.gates.look_ups.stop()
@@ -164,12 +178,14 @@ class Queue:
         assert isinstance(section, schema.Delivery)
         self._section = section
         self._deciding.reconfigure(section)
+        self.delays.reconfigure(section)
         self.window.max_active = section.max_active
         self.gates.reconfigure(section)
         self.overdue.expiration = section.message_expiration
         self._lines.limit_to(section.max_parallel_deliveries)
         self._due.reconfigure(section.process_interval)
         self._expiry.reconfigure(section.expiry_interval)
+        self._lateness.reconfigure(section.expiry_interval)
         self._cleanup.reconfigure(section.cleanup_interval)
         self._changed()
 
@@ -219,6 +235,7 @@ class Queue:
         """
         await self.watchdog.look()
         self.gates.look_again(self._lines.by_domain)
+        self.freezing.forget(self._section.message_expiration)
         self._notes.write()
 
     def _settled(
@@ -237,10 +254,20 @@ class Queue:
                 self.recovery.recovered(entry.gate)
         attempt.results, attempt.doubtful = results, doubts(outcomes)
         self._emit(AttemptEnded(message, delivery, attempt, results))
+        self._managing.settled(entry.key)
         if settlement.report is not None:
-            self._emit(MessageReceived(settlement.report, None, 0.0))
-            self._emit(ReportQueued(message, settlement.report, worst(notices)))
-            self.fresh(settlement.report, settlement.report_deliveries)
+            self._reported(message, settlement.report, settlement.report_deliveries, worst(notices))
+
+    def _warned(self, message: Message, report: Message, deliveries: tuple[Delivery, ...]) -> None:
+        self._reported(message, report, deliveries, Action.DELAYED)
+
+    def _reported(self, message: Message, report: Message, deliveries: tuple[Delivery, ...], action: Action) -> None:
+        """
+        Tell of a report that is stored, and send it.
+        """
+        self._emit(MessageReceived(report, None, 0.0))
+        self._emit(ReportQueued(message, report, action))
+        self.fresh(report, deliveries)
 
     async def _expire_kept(self) -> None:
         await self._spool.expire_kept(self._clock.seconds())

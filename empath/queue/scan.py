@@ -141,6 +141,8 @@ class Scan:
         window = self._window
         room = window.room
         self._asked = self._clock.seconds()
+        if window.lines.frozen:
+            return False
         if not room:
             window.crowded = True
             return False

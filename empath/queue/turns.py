@@ -44,11 +44,12 @@ Hear that a site changed as an attempt for this destination began.
 class Turns:
     """
     Lines in turn, and the `limit` of attempts at a time; `stuck` settlements take up slots too. `total` is the bucket
-    that all attempts take from, None for no limit.
+    that all attempts take from, None for no limit. While `frozen` nobody may ask for a turn.
     """
 
     def __init__(self, limit: int, changed: Changed) -> None:
         self.limit = limit
+        self.frozen = False
         self.in_flight = 0
         self.stuck = 0
         self.ready = 0

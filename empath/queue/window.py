@@ -10,10 +10,11 @@ its turn comes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Final
 
 from empath.mail.message import Delivery, Message
-from empath.queue.entry import Copy, Entry, Key, Place
+from empath.queue.entry import Copy, Entry, Key, Order, Place
 from empath.queue.line import Gate, Line
 from empath.queue.lines import Lines
 
@@ -23,7 +24,9 @@ KEPT: Final = 50  # entries of a site that is left alone
 
 class Window:
     """
-    At most `max_active` entries, by their keys; `held` is what their copies of messages take in bytes.
+    At most `max_active` entries, by their keys; `held` is what their copies of messages take in bytes. Mail to the
+    destinations in `frozen` is left to the spool. The deliveries in `managed` are being changed there, and nothing else
+    may begin with them. `ordered` hears of an entry that leaves with an order.
     """
 
     def __init__(self, max_active: int, lines: Lines, max_held: int = MAX_HELD) -> None:
@@ -32,6 +35,9 @@ class Window:
         self.active: dict[Key, Entry] = {}
         self.held = 0
         self.crowded = False
+        self.frozen: frozenset[str] = frozenset()
+        self.managed: set[Key] = set()
+        self.ordered: Callable[[Key, Order], None] | None = None
         self._max_held = max_held
         self._watching: list[set[Key]] = []
 
@@ -66,6 +72,8 @@ class Window:
         active = self.active
         if key in active:
             return True
+        if self.frozen and delivery.domain in self.frozen:
+            return False
         room = self.max_active - len(active)
         if room <= 0:
             self.crowded = True
@@ -109,6 +117,8 @@ class Window:
             copy.users -= 1
             if not copy.users:
                 self.held -= copy.size
+        if entry.order is not None and self.ordered is not None:
+            self.ordered(entry.key, entry.order)
         line = entry.line
         gate = line.gate
         line.entries -= 1
@@ -152,6 +162,41 @@ class Window:
             gate.overflow = gate.entries
         return wanted
 
+    def freeze(self, domains: Collection[str]) -> None:
+        """
+        Leave to the spool all that waits for these, and for no others, from now on.
+        """
+        self.frozen = frozenset(domains)
+        for domain in self.frozen:
+            line = self.lines.by_domain.get(domain)
+            while line is not None and line.waiting:
+                self.lines.ready -= 1
+                self.release(line.waiting.pop())
+
+    def take_out(self, keys: Collection[Key]) -> None:
+        """
+        Have deliveries that are not being attempted neither in the window nor let into it, until `let_go`.
+        """
+        entries = [entry for key in keys if (entry := self.active.get(key)) is not None]
+        self.lines.remove_all(entries)
+        for entry in entries:
+            self.release(entry)
+        self.keep_out(keys)
+
+    def keep_out(self, keys: Collection[Key]) -> None:
+        """
+        The same of deliveries that are not in the window.
+        """
+        self.managed.update(keys)
+        for left in self._watching:
+            left.update(keys)
+
+    def let_go(self, keys: Collection[Key]) -> None:
+        """
+        End what `take_out` or `keep_out` began.
+        """
+        self.managed.difference_update(keys)
+
     def full(self) -> tuple[set[str], int]:
         """
         Tell which destinations have no room for more, and how many entries the others have.
@@ -166,22 +211,23 @@ class Window:
                 skip.update(gate.domains)
             else:
                 others += gate.entries
-        return skip, others
+        return skip | self.frozen, others
 
     def held_back(self) -> tuple[set[str], int]:
         """
-        Tell the destinations whose gates are shut, as far as is known, and how many entries they have.
+        Tell the destinations that are frozen, or whose gates are shut, as far as is known, and how many entries these
+        have.
         """
         gates = {line.gate: None for line in self.lines.by_domain.values() if line.gate.shut}
-        return {domain for gate in gates for domain in (*gate.domains, *gate.lines)}, sum(
-            gate.entries for gate in gates
-        )
+        shut = {domain for gate in gates for domain in (*gate.domains, *gate.lines)}
+        return shut | self.frozen, sum(gate.entries for gate in gates)
 
     def watch(self) -> set[Key]:
         """
-        Begin to note the keys that leave: what the spool was asked for from now on may be older than their settlement.
+        Begin to note the keys that leave, or are managed: what the spool was asked for from now on may be older than
+        their settlement.
         """
-        left: set[Key] = set()
+        left = set(self.managed)
         self._watching.append(left)
         return left
 

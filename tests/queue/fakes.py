@@ -5,7 +5,7 @@ Fakes that record: a spool that is a dictionary, and an agent that does as it is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 import attrs
@@ -16,11 +16,13 @@ from empath.errors import MessageUnknown
 from empath.interfaces import IAgent, IBodyReader, IContentWriter, ISites, ISpool, IStorage
 from empath.mail.address import Address
 from empath.mail.envelope import Envelope, Recipient
+from empath.mail.idempotency import Accepted
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
-from empath.mail.settlement import Settlement
+from empath.mail.settlement import Change, Settlement
+from empath.policy.selection import Key, Page, Selection, page_of
 
 SENT = Success(Reply.of("250 2.0.0 ok"), "mx")
 DOWN = TransientFailure(Reply.of("451 4.4.1 no answer"), Scope.HOST)
@@ -59,9 +61,13 @@ class FakeSpool:
         self.faults: dict[str, list[Exception]] = {}
         self.calls: list[str] = []
         self.limits: list[int] = []
+        self.warned: set[Key] = set()
+        self.page = 2000
         self.slow = False
         self.pending: list[tuple[Settlement, Deferred[None]]] = []
         self.slow_due = False
+        self.slow_select = False
+        self.managing: list[Callable[[], None]] = []
         self.answers: list[Callable[[], None]] = []
 
     def keep(self, message: Message) -> tuple[Delivery, ...]:
@@ -149,6 +155,24 @@ class FakeSpool:
         due = [d for d in self.deliveries.values() if d.next_attempt is not None and d.next_attempt <= now]
         return succeed([d for d in due if d.domain in domains and d.received <= received][:limit])
 
+    def delayed(self, received: float, after: Key) -> Deferred[Page]:
+        if fault := self._fault("delayed"):
+            return fail(fault)
+        scheduled = [d for key, d in self.deliveries.items() if key > after and d.next_attempt is not None]
+        found = [d for d in scheduled if d.received <= received and (d.queue_id, d.domain) not in self.warned]
+        return succeed(page_of(found, self.page))
+
+    def warn(self, settlement: Settlement) -> Deferred[bool]:
+        if fault := self._fault("warn"):
+            return fail(fault)
+        key = (settlement.delivery.queue_id, settlement.delivery.domain)
+        if key in self.warned or key not in self.deliveries:
+            return succeed(False)
+        self.warned.add(key)
+        if settlement.report is not None:
+            self.put(settlement.report, settlement.report_deliveries)
+        return succeed(True)
+
     def hasten(self, domains: Collection[str], now: float) -> Deferred[int]:
         if fault := self._fault("hasten"):
             return fail(fault)
@@ -156,6 +180,42 @@ class FakeSpool:
         for delivery in waiting:
             self.deliveries[delivery.queue_id, delivery.domain] = attrs.evolve(delivery, next_attempt=now)
         return succeed(len(waiting))
+
+    def select(self, selection: Selection, after: Key, limit: int) -> Deferred[Page]:
+        if fault := self._fault("select"):
+            return fail(fault)
+        found = [d for key, d in self.deliveries.items() if key > after and selection.fits(d)]
+        found = [d for d in found if selection.fits_message(self.messages[d.queue_id])]
+        page = page_of(found, limit)
+        if self.slow_select:
+            answer: Deferred[Page] = Deferred()
+            self.answers.append(lambda: answer.callback(page))
+            return answer
+        return succeed(page)
+
+    def manage(self, changes: Sequence[Change]) -> Deferred[list[bool]]:
+        if fault := self._fault("manage"):
+            return fail(fault)
+        if self.slow:
+            waiting: Deferred[list[bool]] = Deferred()
+            self.managing.append(lambda: waiting.callback([self._manage(each) for each in changes]))
+            return waiting
+        return succeed([self._manage(each) for each in changes])
+
+    def _manage(self, change: Change) -> bool:
+        before = change.before
+        key = (before.queue_id, before.domain)
+        stands = self.deliveries.get(key)
+        if stands is None or (stands.status, stands.attempts) != (before.status, before.attempts):
+            return False
+        if change.after is None:
+            del self.deliveries[key]
+        else:
+            self.deliveries[key] = change.after
+        return True
+
+    def accepted(self, claim: bytes, now: float) -> Deferred[list[Accepted]]:
+        raise NotImplementedError
 
     def load(self, queue_id: str) -> Deferred[Message]:
         if fault := self._fault("load"):

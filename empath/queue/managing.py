@@ -1,0 +1,167 @@
+"""
+What operators do with what they select: slice by slice, each in one commit, whatever the spool holds.
+
+What is attempted meanwhile is dealt with when its attempt has ended. Fatal: nothing. Raised: SpoolError and
+StorageError, where the verb cannot go on: what it did so far stands. Retried: what follows an attempt, until it is
+done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from empath.errors import SpoolError
+from empath.mail.life import DeliveryManaged, Emit
+from empath.policy.selection import Key, Selection
+from empath.policy.verbs import Verb
+from empath.queue.entry import Order
+from empath.queue.notes import Notes
+from empath.queue.slices import ORDER, START, Errand, Slices, Tally, Told, note_of
+from empath.queue.window import Window
+
+T = TypeVar("T")
+
+log = Logger()
+
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+
+
+class Managing:
+    """
+    Does verbs, one slice at a time.
+    """
+
+    def __init__(self, slices: Slices, window: Window, notes: Notes, clock: IReactorTime, emit: Emit) -> None:
+        self._slices = slices
+        self._window = window
+        self._notes = notes
+        self._clock = clock
+        self._emit = emit
+        self._lock = DeferredLock()
+        self._running: set[Deferred[Any]] = set()
+        self._stopped = False
+        window.ordered = self._follow
+
+    def do(self, order: Order, selection: Selection, told: Told | None = None) -> Deferred[Tally]:
+        """
+        Do something with all that is selected now. Cancelling it ends it between two slices.
+        """
+        return self._start(self._do(order, selection, told))
+
+    async def _do(self, order: Order, selection: Selection, told: Told | None) -> Tally:
+        errand = Errand(order, selection)
+        after: Key | None = START
+        while after is not None:
+            after = await self._turn(errand, selection, after)
+            while errand.moved:
+                await self._turn(errand, _only(selection, errand.moved.pop()), START)
+            if told is not None:
+                told(errand.tally)
+        return errand.tally
+
+    def restore(self, kept: dict[str, str]) -> None:
+        """
+        Go on with what was to follow attempts that a crash, or a stop, cut short.
+        """
+        for key, text in kept.items():
+            if key.startswith(ORDER):
+                queue_id, _, domain = key.removeprefix(ORDER).partition(" ")
+                order = Order.read(text)
+                if order is None:
+                    log.error("{queue_id}: what was to be done cannot be read: {text}", queue_id=queue_id, text=text)
+                    self._notes.keep(key, None)
+                else:
+                    self._follow((queue_id, domain), order)
+
+    def settled(self, key: Key) -> None:
+        """
+        Hear that a delivery reached its end on disk.
+        """
+        bouncing = self._slices.bouncing
+        if bouncing and (why := bouncing.pop(key, None)) is not None:
+            self._emit(DeliveryManaged(*key, Verb.BOUNCE.value, why))
+
+    def stop(self) -> None:
+        """
+        End what is under way; what is to follow attempts is done after the next start.
+        """
+        self._stopped = True
+        for errand in list(self._running):
+            errand.cancel()
+
+    async def _turn(self, errand: Errand, selection: Selection, after: Key) -> Key | None:
+        """
+        Do one slice, when no other is being done; tells where to go on.
+        """
+        await self._lock.acquire()
+        over: Deferred[Key | None] = Deferred()  # a slice is done whole: who waits for it may be cancelled
+        Deferred.fromCoroutine(self._slice(errand, selection, after)).addBoth(over.callback)
+        return await over
+
+    async def _slice(self, errand: Errand, selection: Selection, after: Key) -> Key | None:
+        try:
+            found, following = await self._slices.find(errand, selection, after)
+            await self._slices.apply(errand, found)
+        finally:
+            self._lock.release()
+        return following
+
+    def _follow(self, key: Key, order: Order) -> None:
+        """
+        Do what was to follow an attempt; until that is done nothing else begins with the delivery.
+        """
+        self._window.keep_out((key,))
+        if self._stopped:
+            return  # it is noted, and done after the next start
+        self._start(self._followed(key, order))
+
+    def _start(self, coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
+        errand = Deferred.fromCoroutine(coroutine)
+        if not errand.called:
+            self._running.add(errand)
+            errand.addBoth(self._over, errand)
+        return errand
+
+    def _over(self, result: T, errand: Deferred[T]) -> T:
+        self._running.discard(errand)
+        return result
+
+    async def _followed(self, key: Key, order: Order) -> None:
+        pause, tally = FIRST_PAUSE, None
+        try:
+            while (tally := await self._done(key, order)) is None:
+                await deferLater(self._clock, pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+        except CancelledError:
+            return  # stopping
+        except Exception:
+            log.failure("{queue_id}: cannot be {verb}", queue_id=key[0], verb=order.word)
+        if tally is None or not tally.in_flight:
+            self._notes.keep(note_of(key), None)
+        self._window.let_go((key,))
+        self._slices.wake()
+
+    async def _done(self, key: Key, order: Order) -> Tally | None:
+        """
+        Try to do it; None if the spool does not take it now.
+        """
+        try:
+            return await self._do(order, Selection(queue_id=key[0], domain=key[1]), None)
+        except SpoolError as error:
+            log.warn("{queue_id}: not yet {verb}: {error}", queue_id=key[0], verb=order.word, error=error)
+            return None
+
+
+def _only(selection: Selection, key: Key) -> Selection:
+    """
+    Ask again for one delivery, which may not fit any more.
+    """
+    return attrs.evolve(selection, queue_id=key[0], domain=key[1])
