@@ -54,16 +54,16 @@ class _Encoded:
         """
         Give the next piece.
         """
-        if self._over:
-            return b""
-        piece = await self._content.read()
-        content = self._rest + piece
-        self._over = not piece
-        whole = len(content) if self._over else len(content) // 3 * 3
-        self._rest = content[whole:]
-        begin, self._begin = self._begin, b""
-        text = begin + b2a_base64(content[:whole], newline=False)
-        return text + self._end if self._over else text
+        text = b""
+        while not text and not self._over:
+            piece = await self._content.read()
+            content = self._rest + piece
+            self._over = not piece
+            whole = len(content) if self._over else len(content) // 3 * 3
+            self._rest = content[whole:]
+            begin, self._begin = self._begin, b""
+            text = begin + b2a_base64(content[:whole], newline=False) + (self._end if self._over else b"")
+        return text
 
     def close(self) -> None:
         """
