@@ -11,6 +11,7 @@ import attrs
 from empath.mail.address import Address, canonical_domain
 from empath.mail.decision import MOST, Decision, brief
 from empath.mail.envelope import Recipient
+from empath.mail.expansion import Expanded, wants_success, without_success
 from empath.mail.present import Present
 from empath.mail.xtext import original_recipient
 
@@ -60,7 +61,7 @@ class Transaction:
     (when delivery may begin, in seconds since the epoch, 0.0 for at once, RFC 4865), and call what is below. `accepted`
     counts the RCPT commands that were accepted, whatever became of their recipients. `held` is why the message is to
     be held, "" if it is not. `routes` tells, by recipient, the name of the route it is redirected to; None as the key
-    stands for all others.
+    stands for all others. `expanded` are the recipients that became several, and whose sender is to hear of it.
     """
 
     queue_id: str
@@ -76,6 +77,7 @@ class Transaction:
     held: str = ""
     routes: dict[Address | None, str] | None = None
     decisions: tuple[Decision, ...] = ()
+    expanded: list[Expanded] | None = None
     _rewritten: dict[Address, tuple[Recipient, ...]] | None = None
     _present: Present | None = attrs.field(default=None, init=False, repr=False)
 
@@ -101,9 +103,13 @@ class Transaction:
 
         Each new recipient keeps the parameters of RCPT, with the original one as its ORCPT if there was none
         (RFC 3461 §5.2.3), and the route that the original one was redirected to. Who is a recipient already gets no
-        second copy.
+        second copy. Where they are several, a word on success is not asked of them: the sender hears that the original
+        one was expanded (§5.2.7).
         """
         parameters = recipient.parameters
+        several = len(addresses) > 1 and wants_success(parameters)
+        if several:
+            parameters = without_success(parameters)
         if "ORCPT" not in parameters:
             parameters = {**parameters, "ORCPT": original_recipient(recipient.address.text)}
         new = tuple(Recipient(address, parameters) for address in addresses)
@@ -111,6 +117,8 @@ class Transaction:
         if at is None:
             self._rewritten = {**(self._rewritten or {}), recipient.address: new}
             return
+        if several:
+            self._expand(recipient, new)
         self._route_along(recipient, new)
         once = self._caught_up().missing(new, self.recipients[at])
         self._put(at, at + 1, once)
@@ -134,6 +142,8 @@ class Transaction:
             once = self._caught_up().missing(new)
             if len(self.recipients) + len(once) > most:
                 return False
+            if len(new) > 1 and wants_success(recipient.parameters):
+                self._expand(recipient, new)
             self._put(len(self.recipients), len(self.recipients), once)
         self.accepted += 1
         return True
@@ -144,6 +154,9 @@ class Transaction:
         """
         if len(self.decisions) < MOST:
             self.decisions = (*self.decisions, decision)
+
+    def _expand(self, recipient: Recipient, new: tuple[Recipient, ...]) -> None:
+        self.expanded = [*(self.expanded or ()), Expanded(recipient, tuple([each.address for each in new]))]
 
     def _route_along(self, recipient: Recipient, new: tuple[Recipient, ...]) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from empath.config.schema import Listener, Smtp, SmtpTimeouts
 from empath.interfaces import IAuthenticator, IContentWriter, IDecisions
+from empath.mail.expansion import Expanded
 from empath.mail.life import Emit
 from empath.mail.message import Delivery, Message
 from empath.mail.session import Session
@@ -32,6 +33,12 @@ def nobody(peer: str) -> bool:
     return False
 
 
+def nobody_told(message: Message, expanded: list[Expanded]) -> None:
+    """
+    Tell nobody that recipients became several.
+    """
+
+
 def nothing_held(message: Message) -> str:
     """
     Hold no message.
@@ -49,7 +56,8 @@ class Surroundings:
 
     `authenticator` knows who may log in (None: nobody can), `throttle` holds off who guesses (None: it holds off
     nobody), `secret_chance` makes the nonces of SCRAM. `held` tells of a message that is to be stored why it is to be
-    held, "" if it is not. `idempotency` knows what was accepted under a key (None: keys mean nothing).
+    held, "" if it is not. `idempotency` knows what was accepted under a key (None: keys mean nothing). `on_expanded` is
+    called with a message that is stored, and those of its recipients that became several, if its sender wants to know.
     """
 
     hostname: str
@@ -67,6 +75,7 @@ class Surroundings:
     secret_chance: random.Random = attrs.field(factory=random.SystemRandom)
     held: Callable[[Message], str] = nothing_held
     idempotency: Idempotency | None = None
+    on_expanded: Callable[[Message, list[Expanded]], None] = nobody_told
 
 
 @attrs.frozen(slots=True, eq=False)

@@ -261,6 +261,8 @@ class Intake(Incoming):
         around.emit(MessageReceived(message, self._session, around.clock.seconds() - self._transaction.started))
         if self._transaction.held:
             log.info("{queue_id}: held: {why}", queue_id=message.queue_id, why=self._transaction.held)
+        if self._transaction.expanded is not None:
+            around.on_expanded(message, self._transaction.expanded)
         self._answer(None)
         around.on_stored(message, deliveries)
 
