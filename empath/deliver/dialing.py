@@ -43,7 +43,6 @@ _REMEMBERED: Final = 1000
 _OF_SOCKETS: Final = {
     errno.ENOENT: "there is no such socket",
     errno.EACCES: "permission denied",
-    errno.EAGAIN: "too many connections wait there",
 }
 
 NO_SOURCE: Final = SessionEnded(

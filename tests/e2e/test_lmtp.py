@@ -17,7 +17,8 @@ from tests.e2e.lmtp_peer import GONE, LmtpPeer
 from tests.e2e.ports import free_port
 from tests.e2e.processes import wait_until
 from tests.e2e.program import Empath, Settings, merged
-from tests.e2e.scripted import Close
+from tests.e2e.scripted import Close, Hang
+from tests.e2e.storing_session import DEFAULT_EXTENSIONS, Options
 
 YOU = "you@one.test"
 TWO = "two@one.test"
@@ -155,6 +156,40 @@ class DovecotTests(LmtpCase):
         self.assertLess(self.dovecot.log().count("Connect from"), 30)
 
 
+class EmpathTests(LmtpCase):
+    """
+    One instance hands its mail to another one's LMTP listener, which offers all that we know.
+    """
+
+    def test_all_of_it(self) -> None:
+        """
+        Binary content goes in chunks, each recipient is answered, and the second one, which knows DSN, tells of
+        success: once.
+        """
+        socket = self.folder / "second.lmtp"
+        server = self.peer("127.0.0.12", Options((*DEFAULT_EXTENSIONS, "CHUNKING", "BINARYMIME")))
+        second = self.empath(merged(smarthost(server), {"relay": {"domains": ["one.test"]}}), "second")
+        second.listen(endpoint=f"unix:{socket}:mode=666", kind="lmtp")
+        second.start()
+        first = self.to(path=str(socket))
+        content = LARGE + b"a NUL: \x00\r\n"
+        with smtplib.SMTP("127.0.0.1", first.port, "client.test", timeout=30) as client:
+            client.ehlo()
+            client.mail(SENDER, ["BODY=BINARYMIME", f"SIZE={len(content)}"])
+            for each in (YOU, TWO):
+                client.rcpt(each, ["NOTIFY=SUCCESS"])
+            client.send(b"BDAT %d LAST\r\n" % len(content) + content)
+            self.assertEqual(client.getreply()[0], 250)
+        arrived = self.wait_arrived(server, TWO)
+        self.assertEqual(sorted(arrived.recipients), sorted([TWO, YOU]))
+        self.assertTrue((arrived.content or b"").endswith(content))
+        [line] = first.wait_logged(f"to=<{YOU}>", f"relay=localhost[{socket}], ", "status=sent")
+        self.assertIn("2.0.0", line)
+        report = wait_until("the second one's report", lambda: bool(server.arrived(SENDER)))
+        self.assertGreater(report, 0)
+        self.assertEqual(self.reports.arrived(SENDER), [])
+
+
 class DoubtTests(LmtpCase):
     """
     Peers that take mail and are gone before they say so.
@@ -200,6 +235,20 @@ class DoubtTests(LmtpCase):
         queue_id = self.send(empath, [YOU])
         self.assert_possible_duplicate(empath, queue_id, YOU)
         self.assertEqual((len(first.arrived(YOU)), second.arrived(YOU)), (2, []))
+
+    def test_stopped_meanwhile(self) -> None:
+        """
+        Who is stopped while the answer is waited for notes the doubt, and sends again after the next start.
+        """
+        empath, first, second = self.two_hosts(merged(QUICK, {"delivery": {"shutdown_timeout": "1s"}}))
+        first.script.on("CONTENT", Hang(), times=1)
+        queue_id = self.send(empath, [YOU])
+        wait_until("the content went", lambda: b"DATA" in first.commands)
+        self.assertEqual(empath.stop(), 0)
+        empath.wait_logged(queue_id, "status=deferred", "cut short", "possible duplicate")
+        empath.start()
+        empath.wait_logged(queue_id, "status=sent", "possible duplicate")
+        self.assertEqual(len(first.arrived(YOU)) + len(second.arrived(YOU)), 1)
 
     def test_told_after_a_crash(self) -> None:
         """
