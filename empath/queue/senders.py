@@ -23,7 +23,7 @@ from empath.interfaces import IStorage
 from empath.mail.address import Address
 from empath.mail.life import AttemptEnded, Emit, MessageReceived, SenderStopped
 from empath.mail.message import Message
-from empath.mail.origin import Origin
+from empath.mail.origin import Origin, origin_of
 from empath.policy.selection import Selection
 from empath.policy.sender_breaker import (
     Limits,
@@ -104,20 +104,17 @@ class Senders:
 
     # -- what reception asks
 
-    def refuses(self, origin: Origin, reverse_path: Address | None) -> bool:
+    def refuses(self, login: str, reverse_path: Address | None) -> bool:
         """
-        Tell whether mail of this origin and reverse-path is not taken now.
+        Tell whether mail of a trusted client with this login ("": none) and reverse-path is not taken now.
         """
-        if not self._stopped:
-            return False
-        stopped = self._stopped.get(sender_of(origin, reverse_path))
-        return stopped is not None and not stopped.released
+        return bool(self._stopped) and self._is_stopped(origin_of(True, login), reverse_path)
 
     def held(self, message: Message) -> str:
         """
         Tell why a message that is to be stored now is to be held, "" if it is not.
         """
-        return HELD_FOR if self.refuses(message.origin, message.envelope.reverse_path) else ""
+        return HELD_FOR if self._stopped and self._is_stopped(message.origin, message.envelope.reverse_path) else ""
 
     # -- what operators do
 
@@ -177,6 +174,10 @@ class Senders:
         End what is under way; it goes on after the next start.
         """
         self._errands.close()
+
+    def _is_stopped(self, origin: Origin, reverse_path: Address | None) -> bool:
+        stopped = self._stopped.get(sender_of(origin, reverse_path))
+        return stopped is not None and not stopped.released
 
     # -- events
 

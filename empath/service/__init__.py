@@ -41,6 +41,7 @@ from empath.service.modules import make_storages, make_surroundings, sections_of
 from empath.service.outgoing import Stores, make_outgoing
 from empath.service.pages import checks_of, gauges_of, make_pages
 from empath.service.reload import Reload
+from empath.service.safety import make_safety
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
 
@@ -75,6 +76,8 @@ class EmpathService(MultiService):
         stores = Stores(self.spool, self.storages)
         self.outgoing = make_outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
+        stops = self.storages.of(".senders")
+        self.safety = make_safety(config.delivery, self.spool, stops, self.queue.controls, reactor, self.events)
         relay = relay_of(config.relay, verifies(config))
         self.modules = self._make_modules(relay, folder or Path.cwd())
         self.reception = self._make_reception(relay)
@@ -82,7 +85,7 @@ class EmpathService(MultiService):
         counting = Periodic("the census", self.census.take, config.delivery.process_interval, reactor)
         eviction, *others = self.outgoing.periodic(config.delivery)
         self._periodic = (counting, eviction, *others)
-        self._reload = Reload(self.outgoing, self.reception, self.modules, counting, eviction)
+        self._reload = Reload(self.outgoing, self.reception, self.modules, counting, eviction, self.safety)
         self.readiness = Readiness(config.health, checks_of(self), reactor)
         self._http = make_pages(config, reactor, self.metrics, gauges_of(self), self.readiness, self._threads.in_thread)
 
@@ -122,7 +125,7 @@ class EmpathService(MultiService):
         """
         Begin once all that was stored is known again, and the modules have started.
         """
-        for restore in self.outgoing.restores:
+        for restore in (*self.outgoing.restores, self.safety.senders.restore):
             await restore()
         if modules is not None:
             await modules
@@ -159,6 +162,7 @@ class EmpathService(MultiService):
         parts: tuple[Callable[[], object], ...] = (
             *[periodic.stop for periodic in self._periodic],
             self.reception.stop,
+            self.safety.senders.close,
             self.queue.stop,
             self.modules.stop,
             self.agent.stop,
@@ -205,7 +209,8 @@ class EmpathService(MultiService):
     def _make_modules(self, relay: RelayPolicy, folder: Path) -> Modules:
         config, machine, reactor = self.config, self._machine, self._reactor
         returning = self.outgoing.returning
-        core = CoreChecks(config.smtp, relay, self.spool.has_room, senders_of(config.auth), returning.returns.answers)
+        mine, stopped = senders_of(config.auth), self.safety.senders.refuses
+        core = CoreChecks(config.smtp, relay, self.spool.has_room, mine, returning.returns.answers, stopped)
         self.events.subscribe(AttemptEnded, returning.suppression.attempt_ended)
         around = make_surroundings(config, folder, reactor, machine, self.metrics, self.outgoing, self.storages)
         return Modules(
@@ -234,6 +239,8 @@ class EmpathService(MultiService):
             or authenticator_of(config.auth, self._threads.in_thread, reactor, secret),
             throttle=Throttle(config.auth.max_failures, config.auth.failure_window),
             secret_chance=secret,
+            held=self.safety.senders.held,
+            idempotency=self.safety.idempotency,
         )
         return Reception(reactor, config.smtp, around, config.delivery.shutdown_timeout)
 

@@ -18,6 +18,7 @@ from empath.queue.periodic import Periodic
 from empath.receive.listeners import Reception
 from empath.service.modules import sections_of
 from empath.service.outgoing import Outgoing
+from empath.service.safety import Safety
 
 log = Logger()
 
@@ -44,6 +45,7 @@ class Reload:
     modules: Modules
     census: Periodic
     eviction: Periodic
+    safety: Safety
 
     def use(self, now: Config, wanted: Config) -> tuple[Config, list[str]]:
         """
@@ -90,5 +92,6 @@ class Reload:
         self.reception.shutdown_timeout = section.shutdown_timeout
         self.census.reconfigure(section.process_interval)
         self.eviction.reconfigure(section.dns.eviction_interval)
+        self.safety.use(section)
         outgoing.queue.reconfigure(section)
         outgoing.queue.routes_changed()

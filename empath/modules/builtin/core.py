@@ -19,6 +19,7 @@ from empath.policy.senders import ANYONE, Senders
 
 TOO_LARGE: Final = Verdict(Action.REFUSE, Reply.of("552 5.3.4 message too large"), "core")
 NO_ROOM: Final = Verdict(Action.REFUSE, Reply.of("452 4.3.1 not enough room to store the message"), "core")
+STOPPED: Final = Verdict(Action.REFUSE, Reply.of("450 4.7.1 mail of this sender is stopped for now"), "core")
 TOO_MANY_RECIPIENTS: Final = Verdict(Action.REFUSE, Reply.of("452 4.5.3 too many recipients"), "core")
 
 log = Logger()
@@ -28,16 +29,21 @@ def _nobody(_: Address) -> bool:
     return False
 
 
+def _none_stopped(login: str, reverse_path: Address | None) -> bool:
+    return False
+
+
 @implementer(IModule)
 class CoreChecks:
     """
     The first of every chain. It is not configured with [[modules]]: its options are [smtp], [relay] and [auth] senders.
 
     `has_room` tells whether the spool may receive a message of so many bytes; `senders` binds those who logged in.
-    `answers` tells of an address in a domain that is not ours whether another check judges it.
+    `answers` tells of an address in a domain that is not ours whether another check judges it, `stopped` of the
+    login ("": none) and the reverse-path of a trusted client whether its mail is not taken for now.
     """
 
-    __slots__ = ("_answers", "_has_room", "_max_message_size", "_max_recipients", "_relay", "_senders")
+    __slots__ = ("_answers", "_has_room", "_max_message_size", "_max_recipients", "_relay", "_senders", "_stopped")
 
     name = "core"
 
@@ -48,7 +54,9 @@ class CoreChecks:
         has_room: Callable[[int], bool],
         senders: Senders = ANYONE,
         answers: Callable[[Address], bool] = _nobody,
+        stopped: Callable[[str, Address | None], bool] = _none_stopped,
     ) -> None:
+        self._stopped = stopped
         self._has_room = has_room
         self._answers = answers
         self.reconfigure(smtp, relay, senders)
@@ -69,11 +77,13 @@ class CoreChecks:
 
     def mail_from(self, session: Session, transaction: Transaction) -> MaybeVerdict:
         """
-        Refuse another's address, and what is announced to be too large, ever (RFC 1870 §6.1) or for the room that is
-        left now.
+        Refuse another's address, a sender that is stopped, and what is announced to be too large, ever (RFC 1870 §6.1)
+        or for the room that is left now.
         """
         if session.login and (verdict := self._senders.judge(session.login, transaction.reverse_path)) is not None:
             return verdict
+        if session.trusted and self._stopped(session.login, transaction.reverse_path):
+            return STOPPED
         size = transaction.declared_size
         if size > self._max_message_size > 0:
             return TOO_LARGE

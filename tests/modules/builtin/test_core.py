@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import Smtp
 from empath.config.units import Size
-from empath.mail.address import parse_address
+from empath.mail.address import Address, parse_address
 from empath.mail.envelope import Recipient
 from empath.mail.session import Session, Transaction
-from empath.modules.builtin.core import NO_ROOM, TOO_LARGE, TOO_MANY_RECIPIENTS, CoreChecks
+from empath.modules.builtin.core import NO_ROOM, STOPPED, TOO_LARGE, TOO_MANY_RECIPIENTS, CoreChecks
 from empath.policy.relay import RELAY_DENIED, relay_policy
 from empath.policy.senders import NOT_OWNED, read_senders
 
@@ -85,6 +85,24 @@ class CoreTests(SynchronousTestCase):
         self.assertIs(self.core.mail_from(logged_in, begun), NOT_OWNED)
         begun.reverse_path = parse_address("tim@example.org")
         self.assertIsNone(self.core.mail_from(logged_in, begun))
+
+    def test_who_is_stopped(self) -> None:
+        """
+        A sender's mail is not taken, for now; those whom nobody vouches for are no senders of ours.
+        """
+        asked = []
+
+        def stopped(login: str, reverse_path: Address | None) -> bool:
+            asked.append((login, reverse_path))
+            return login == "tim"
+
+        self.core = CoreChecks(SMTP, RELAY, lambda size: True, stopped=stopped)
+        self.assertIsNone(self.core.mail_from(session(), transaction()))
+        self.assertIsNone(self.core.mail_from(session(trusted=True), transaction()))
+        logged_in = session(trusted=True)
+        logged_in.login = "tim"
+        self.assertIs(self.core.mail_from(logged_in, transaction()), STOPPED)
+        self.assertEqual(asked, [("", None), ("tim", None)])
 
     def test_room(self) -> None:
         """
