@@ -22,6 +22,8 @@ from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome, Scope, TransientFailure
 from empath.mail.reply import Reply
 
+OTHERS: Final = ""  # the agent of all strategies that no other one carries out
+
 NO_STRATEGY: Final = TransientFailure(
     Reply(451, "4.3.5", ("no way to deliver to the domain is configured",)), Scope.HOST
 )
@@ -64,7 +66,7 @@ class Dispatch:
         if "." not in domain and not routing.leads_to(domain) and delivery.recipients[0].address.domain != domain:
             return succeed((NO_ROUTE,) * len(delivery.open_recipients))
         strategy = routing.find(domain).strategy
-        agent = self._agents.get(strategy)
+        agent = self._agents.get(strategy) or self._agents.get(OTHERS)
         if agent is None:
             return succeed((NO_STRATEGY,) * len(delivery.open_recipients))
         if self.signing is not None and strategy not in APART and message.origin.vouched:

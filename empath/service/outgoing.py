@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from empath.config.schema import Config, Delivery
 from empath.deliver.dispatch import Dispatch
-from empath.deliver.maildir import MaildirAgent
+from empath.deliver.lmtp import LmtpAgent
 from empath.deliver.overrides import Overrides
 from empath.deliver.routing import Routing
 from empath.deliver.sites import Sites
@@ -25,6 +25,7 @@ from empath.errors import ConfigError
 from empath.interfaces import InThread, IResolver, ISpool
 from empath.mail.life import Emit
 from empath.policy.incoming import STRATEGY
+from empath.policy.route import LMTP
 from empath.queue.periodic import Periodic
 from empath.queue.queue import Queue
 from empath.report.bounce import Reporter
@@ -32,6 +33,7 @@ from empath.report.tls_rpt.reports import ROUND
 from empath.service.machine import Machine
 from empath.service.returning import Returning, make_returning
 from empath.service.signing import DkimSigning
+from empath.service.strategies import Strategies, make_strategies
 from empath.service.tls_rpt import TlsReporting, make_tls_reporting, submitting
 from empath.sign.signer import Signer
 
@@ -64,6 +66,7 @@ class Outgoing:
     returning: Returning
     smtp_agent: SmtpAgent
     agent: Dispatch
+    strategies: Strategies
     signing: DkimSigning
     reporter: Reporter
     queue: Queue
@@ -95,6 +98,7 @@ class Outgoing:
         """
         await self.tls_reporting.reports.stop()
         await self.returning.stop()
+        await self.strategies.web.stop()
 
     async def refresh_sts(self) -> None:
         """
@@ -130,8 +134,9 @@ def make_outgoing(
     smtp_agent.collect(tls_reporting.hears)
     returning = make_returning(config, reactor, spool, stores.storages, emit)
     returning.use_in(smtp_agent)
-    maildir = MaildirAgent(reactor, spool.open_body, in_thread, routing.find)
-    agent = Dispatch(routing, {"smtp": smtp_agent, "maildir": maildir, STRATEGY: returning.reader})
+    strategies = make_strategies(config, reactor, cast("IResolver", resolver), spool, in_thread, routing)
+    own = {"smtp": smtp_agent, LMTP: LmtpAgent(smtp_agent), STRATEGY: returning.reader}
+    agent = Dispatch(routing, {**strategies.agents, **own})
     signing = DkimSigning(Signer(section.dkim, reactor, in_thread), smtp_agent, agent, spool.open_body)
     signing.use()
     reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
@@ -159,6 +164,7 @@ def make_outgoing(
         returning,
         smtp_agent,
         agent,
+        strategies,
         signing,
         reporter,
         queue,
