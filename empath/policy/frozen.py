@@ -65,9 +65,9 @@ def begin_of(seconds: float, end: float, intervals: Intervals) -> float:
     return begin - seconds
 
 
-def recent(intervals: Intervals, now: float, seconds: float) -> Intervals:
+def recent(intervals: Intervals, others: Intervals, now: float, seconds: float) -> Intervals:
     """
-    Leave out what ended so long ago that all mail which waited then is older than `seconds` by now, whatever came
-    after.
+    Leave out what ended so long ago that all mail which waited then is older than `seconds` by now, even if all
+    `others` stood still for it.
     """
-    return tuple(each for each in intervals if age(each.until, now, intervals) < seconds)
+    return tuple(each for each in intervals if age(each.until, now, others) < seconds)

@@ -151,9 +151,12 @@ class Freezing:
         """
         Forget what matters to no mail any more, since that would be older than `expiration` seconds.
         """
+        if not self._intervals:
+            return
         now = self._clock.seconds()
+        everywhere = merged(interval for each in self._intervals.values() for interval in each)
         for domain, before in list(self._intervals.items()):
-            kept = recent(before, now, expiration)
+            kept = recent(before, everywhere if domain == ALL else self.intervals(domain), now, expiration)
             if kept:
                 self._intervals[domain] = kept
             else:

@@ -50,9 +50,10 @@ class FrozenTests(SynchronousTestCase):
         An interval is left out once mail from before it is too old, not counting the time of later ones.
         """
         first, second = Interval(0, 10), Interval(20, 100)
-        self.assertEqual(recent((first, second), 105, 16), (first, second))
-        self.assertEqual(recent((first, second), 106, 16), (second,))
-        self.assertEqual(recent((Interval(0),), 1e9, 16), (Interval(0),))
+        self.assertEqual(recent((first,), (first, second), 105, 16), (first,))
+        self.assertEqual(recent((first, second), (first, second), 106, 16), (second,))
+        self.assertEqual(recent((first,), (first,), 26, 16), ())
+        self.assertEqual(recent((Interval(0),), (Interval(0),), 1e9, 16), (Interval(0),))
 
     @settings(max_examples=200, deadline=None)
     @given(PAIRS, TIMES, TIMES)
