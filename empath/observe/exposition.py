@@ -37,7 +37,8 @@ class Gauges:
     oldest live message came, 0.0 without one. `site_connections`: connections we hold, by site. `circuits`: how sites
     fare, at least those that are in trouble or asked for less. Since the start:
     `dns_hits` and `dns_misses` of the DNS cache, and the answers it threw out (`dns_evictions`); content files that
-    could not be deleted (`deletion_failures`), and those found without a message (`orphans`).
+    could not be deleted (`deletion_failures`), and those found without a message (`orphans`); deliveries that the
+    watchdog found where they should not be (`strays`), and attempts past their deadline (`overdue_attempts`).
     """
 
     connections_active: Callable[[], int]
@@ -49,6 +50,8 @@ class Gauges:
     dns_evictions: Callable[[], int]
     deletion_failures: Callable[[], int]
     orphans: Callable[[], int]
+    strays: Callable[[], int]
+    overdue_attempts: Callable[[], int]
     circuits: Callable[[], Iterable[Circuit]] = tuple
 
 
@@ -67,6 +70,8 @@ class Readings:
     dns_evictions: int | None
     deletion_failures: int | None
     orphans: int | None
+    strays: int | None
+    overdue_attempts: int | None
     circuits: tuple[Circuit, ...] | None
 
 
@@ -193,6 +198,8 @@ class Exposition:
         yield from gauge(
             "empath_delivery_queue_oldest_seconds", "Age of the oldest live message.", readings.queue_oldest
         )
+        yield from read("empath_delivery_strays", "Deliveries the watchdog put right.", readings.strays)
+        yield from read("empath_delivery_overdue_attempts", "Attempts it cut short.", readings.overdue_attempts)
         if readings.site_connections is not None:
             held = GaugeMetricFamily("empath_delivery_connections_active", "Connections we hold.", labels=("site",))
             for site, number in capped(readings.site_connections, self._max_sites):

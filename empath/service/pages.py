@@ -47,6 +47,8 @@ def gauges_of(service: EmpathService) -> Gauges:
         dns_evictions=lambda: cache.evictions,
         deletion_failures=lambda: service.spool.deletion_failures,
         orphans=lambda: service.spool.orphans,
+        strays=lambda: service.queue.watchdog.strays,
+        overdue_attempts=lambda: service.queue.watchdog.overdue,
         circuits=lambda: service.queue.controls.circuits(),
     )
 

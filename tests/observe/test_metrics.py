@@ -48,6 +48,8 @@ def gauges(**changes: object) -> Gauges:
         "dns_evictions": lambda: 6,
         "deletion_failures": lambda: 2,
         "orphans": lambda: 1,
+        "strays": lambda: 2,
+        "overdue_attempts": lambda: 3,
     }
     return Gauges(**{**calls, **changes})  # type: ignore[arg-type]  # callables of several types
 
@@ -281,12 +283,14 @@ class ExpositionTests(MetricsCase):
         self.assertEqual(told["dns_cache_evictions_total",], 6)
         self.assertEqual(told["spool_deletion_failures_total",], 2)
         self.assertEqual(told["spool_orphans",], 1)
+        self.assertEqual(told["delivery_strays_total",], 2)
+        self.assertEqual(told["delivery_overdue_attempts_total",], 3)
 
     def test_gauges_that_raise_are_logged_and_the_rest_is_told(self) -> None:
         def broken() -> int:
             raise ZeroDivisionError
 
-        self.gauges = Gauges(*[broken] * 9)  # type: ignore[arg-type]  # each raises before its type matters
+        self.gauges = Gauges(*[broken] * 11)  # type: ignore[arg-type]  # each raises before its type matters
         told = self.samples()
         self.assertEqual(told["smtp_connections_total",], 0)
         self.assertNotIn(("smtp_connections_active",), told)
