@@ -4,6 +4,7 @@ What a web server answered, and how long it may take.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -62,10 +63,12 @@ def fields_of(response: Any) -> dict[str, str]:
 
 class Reading(Protocol):
     """
-    Reads the body of a response; `whole` fires with what came of it, at its end or when there is too much of it.
+    Reads the body of a response; `whole` fires with what came of it, at its end or when there is too much of it. `cut`
+    breaks the connection.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cut: Callable[[], None]) -> None:
+        self._cut = cut
         self.whole: Deferred[bytes] = Deferred(lambda _: self.end())
         self._pieces: list[bytes] = []
         self._room = LARGEST
@@ -90,9 +93,7 @@ class Reading(Protocol):
         """
         Read no more, and break the connection.
         """
-        transport: Any = self.transport
-        if transport is not None:
-            transport.abortConnection()
+        self._cut()
         self._finish()
 
     def _finish(self) -> None:

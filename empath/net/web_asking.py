@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.client import (
     Agent,
@@ -70,7 +71,7 @@ class Asking:
             self._waited = agent.request(method.encode("ascii"), url.encode("ascii"), fields, self._body)
             response = await self._waited
             self._deadline.set(self._patience.answer)
-            reading = Reading()
+            reading = Reading(self._cut)
             self._waited = reading.whole
             response.deliverBody(reading)
             return WebAnswer(response.code, fields_of(response), await reading.whole, address=self._address)
@@ -79,9 +80,9 @@ class Asking:
         except TROUBLE as trouble:
             self._wordless = isinstance(trouble, (ResponseNeverReceived, RequestTransmissionFailed))
             return self._none(self._late or self._line.trouble(trouble))
-        except CancelledError:
+        except (CancelledError, ConnectingCancelledError) as cancelled:
             if not self._late:
-                raise
+                raise CancelledError from cancelled
             return self._none(self._late)
         finally:
             self._deadline.stop()
@@ -138,6 +139,9 @@ class Asking:
         """
         if self._body is not None and self._connection is not None and not self._body.finished:
             self._body.stopProducing()
-            transport = self._connection.transport
-            if transport is not None:
-                transport.abortConnection()
+            self._cut()
+
+    def _cut(self) -> None:
+        transport = self._connection.transport
+        if transport is not None:
+            transport.abortConnection()

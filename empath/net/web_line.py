@@ -169,12 +169,17 @@ class _Carrier(Protocol):
         """
         Pass on what came, unless it is too much.
         """
+        room = self._line.most - self._came
         self._came += len(data)
-        if self._came <= self._line.most:
-            self.within.dataReceived(data)
-            if self.within.state == "QUIESCENT":  # the answer is whole
-                self._came = 0
-        elif not self._line.overflown:
+        if room > 0:
+            self.within.dataReceived(data[:room])
+        if len(data) > room:
+            self._overflow()
+        elif self.within.state == "QUIESCENT":  # the answer is whole
+            self._came = 0
+
+    def _overflow(self) -> None:
+        if not self._line.overflown:
             self._line.overflown = True
             self.close()
 
