@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from empath.interfaces.modules import (
+    IAuthor,
     IContent,
     ILifecycle,
     IListener,
@@ -37,6 +38,7 @@ from empath.smtp.scram import ScramVerifier
 __all__ = (
     "IAgent",
     "IAuthenticator",
+    "IAuthor",
     "IBodyReader",
     "IComponent",
     "IContent",

@@ -1,8 +1,8 @@
 """
 The seams of modules: what a module is, and what it is given. `empath.modules` gives module authors these names.
 
-A module implements IModule and whichever methods of IValidator, IListener and ILifecycle it wants: the last three are
-the full lists, no module provides them.
+A module implements IModule and whichever methods of IValidator, IListener, IAuthor and ILifecycle it wants: the last
+four are the full lists, no module provides them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from empath.mail.envelope import Recipient
 from empath.mail.life import Attempt
 from empath.mail.message import Message
 from empath.mail.reply import Reply
+from empath.mail.report_text import Draft, ReportText
 from empath.mail.session import Session, Transaction
 from empath.policy.verdict import Verdict
 
@@ -152,6 +153,18 @@ class IListener(Interface):
     def on_delivery_failure(message: Message, attempt: Attempt) -> object:
         """
         At least one recipient has failed, or expired, for good; called after `on_delivery_attempt`.
+        """
+
+
+class IAuthor(Interface):
+    """
+    What a module writes for empath.
+    """
+
+    def report_text(report: Draft) -> ReportText | str | None:
+        """
+        Say what people read of a report on delivery, the first part of it; None: as empath would. It is asked while
+        the report is made, and so answers at once. The first module with an answer is heard.
         """
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_qp
+from collections.abc import Callable
 from typing import Final
 
 import attrs
 
 from empath.mail.dsn_fields import delivery_status, field
 from empath.mail.dsn_text import explanation
+from empath.mail.encoded import encode_words
 from empath.mail.message import Message
 from empath.mail.notice import Action, Notice
+from empath.mail.report_text import Draft, ReportText, lines_of
 from empath.mail.seven_bit import NotConvertible, Survey
 from empath.mail.trace import format_date
 from empath.mail.wish import REQUIRE_TLS
@@ -31,6 +34,18 @@ _SUBJECTS: Final = {
     Action.DELIVERED: "Mail delivered",
 }
 _MIXED: Final = "Delivery status of your mail"
+_LONGEST_LINE: Final = 900  # octets; RFC 5322 §2.1.1 allows 998
+
+Write = Callable[[Draft], ReportText | None]
+"""
+Write what people read of a report, None: it stays as we would have it.
+"""
+
+
+def as_drafted(draft: Draft) -> None:
+    """
+    Leave everything to us.
+    """
 
 
 @attrs.frozen(slots=True)
@@ -61,22 +76,28 @@ def needs_utf8(message: Message, notices: tuple[Notice, ...]) -> bool:
 
 
 def delivery_report(
-    queue_id: str, now: float, message: Message, notices: tuple[Notice, ...], reporting: Reporting
+    queue_id: str,
+    now: float,
+    message: Message,
+    notices: tuple[Notice, ...],
+    reporting: Reporting,
+    write: Write = as_drafted,
 ) -> tuple[bytes, bytes]:
     """
     Make the header block and the body of the report on what became of `message` for these recipients, one or more.
 
     `queue_id` is the report's own; `now` is in seconds since the epoch. The message must have a reverse-path: that is
-    who is told. Content is returned with failures only (RFC 3461 §6.2). But for the form of RFC 6533, the report has
-    bytes ≥ 128 only if the original is returned whole and has some.
+    who is told. `write` may say otherwise what people read. Content is returned with failures only (RFC 3461 §6.2). But
+    for the form of RFC 6533, the report has bytes ≥ 128 only if the original is returned whole and has some.
     """
     utf8 = needs_utf8(message, notices)
     failed = any(notice.action is Action.FAILED for notice in notices)
     returned, whole = _returned(message, reporting.max_returned, failed=failed, utf8=utf8)
     kind = b"message/global-delivery-status" if utf8 else b"message/delivery-status"
     status = delivery_status(now, message, notices, reporting.mta, utf8=utf8)
+    text = _worded(message, notices, reporting.mta, whole, write)
     parts = [
-        _text_part(explanation(message, notices, reporting.mta, whole=whole)),
+        _text_part(text),
         b"Content-Description: Delivery report\r\nContent-Type: " + kind + _encoding(status) + b"\r\n" + status,
         _original_part(returned, whole=whole, utf8=utf8, binary=message.binary, failed=failed),
     ]
@@ -84,7 +105,7 @@ def delivery_report(
     body = [b"\r\nThis is a report in MIME format (RFC 3464).\r\n"]
     body += [b"\r\n--" + boundary + b"\r\n" + part for part in parts]
     body.append(b"\r\n--" + boundary + b"--\r\n")
-    fields = _header(queue_id, now, message, notices, reporting, utf8=utf8)
+    fields = _header(queue_id, now, message, text.subject, reporting, utf8=utf8)
     structure = (
         f"Content-Type: multipart/report; report-type={'global-' if utf8 else ''}delivery-status;\r\n"
         f' boundary="{boundary.decode()}"'
@@ -92,15 +113,13 @@ def delivery_report(
     return (fields + structure).encode() + _encoding(b"".join(parts)), b"".join(body)
 
 
-def _header(
-    queue_id: str, now: float, message: Message, notices: tuple[Notice, ...], reporting: Reporting, *, utf8: bool
-) -> str:
+def _header(queue_id: str, now: float, message: Message, subject: str, reporting: Reporting, *, utf8: bool) -> str:
     sender = message.envelope.reverse_path
     to = str(sender) if sender is not None and (utf8 or sender.text.isascii()) else ""
     lines = [
         field("From", f"Mail Delivery System <{reporting.postmaster}>"),
         field("To", f"<{to}>" if to else "undisclosed-recipients:;", utf8=utf8),
-        field("Subject", _subject(notices)),
+        _subject_field(subject, utf8),
         field("Date", format_date(now)),
         field("Message-ID", f"<{queue_id}@{reporting.mta}>"),
         "Auto-Submitted: auto-replied\r\n",
@@ -122,9 +141,44 @@ def _subject(notices: tuple[Notice, ...]) -> str:
     return _SUBJECTS[actions.pop()] if len(actions) == 1 else _MIXED
 
 
-def _text_part(text: str) -> bytes:
-    head = "Content-Description: Explanation\r\nContent-Type: text/plain; charset="
-    if text.isascii():
+@attrs.frozen(slots=True)
+class _Words:
+    """
+    What people read, its lines ended by CRLF; as ReportText, without its limits.
+    """
+
+    text: str
+    subject: str
+    language: str = ""
+
+
+def _worded(message: Message, notices: tuple[Notice, ...], mta: str, whole: bool, write: Write) -> _Words:
+    """
+    Give our words, or those that are written instead.
+    """
+    text, subject = explanation(message, notices, mta, whole=whole), _subject(notices)
+    written = write(Draft(message, notices, subject, text.replace("\r\n", "\n"), mta, whole))
+    if written is None:
+        return _Words(text, subject)
+    return _Words(lines_of(written.text), " ".join(written.subject.split()) or subject, written.language)
+
+
+def _subject_field(subject: str, utf8: bool) -> str:
+    """
+    Write the subject, in encoded-words (RFC 2047) where it is not ASCII and the header has to be.
+    """
+    if utf8 or subject.isascii():
+        return field("Subject", subject, utf8=utf8)
+    return "Subject: " + encode_words(lines_of(subject).strip()).replace(" ", "\r\n ") + "\r\n"
+
+
+def _text_part(written: _Words) -> bytes:
+    text = written.text
+    head = "Content-Description: Explanation\r\n"
+    if written.language:
+        head += f"Content-Language: {written.language}\r\n"
+    head += "Content-Type: text/plain; charset="
+    if text.isascii() and max(map(len, text.split("\r\n"))) <= _LONGEST_LINE:
         return f"{head}us-ascii\r\n\r\n{text}".encode("ascii")
     encoded = b2a_qp(text.encode().replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n")
     return f"{head}utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n".encode("ascii") + encoded

@@ -8,6 +8,7 @@ come with empath are written with nothing else.
 from __future__ import annotations
 
 from empath.interfaces import (
+    IAuthor,
     IBodyReader,
     IContent,
     ILifecycle,
@@ -24,7 +25,10 @@ from empath.mail.answer import Answer, Found
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message, RecipientState, Status
+from empath.mail.notice import Action as ReportAction
+from empath.mail.notice import Notice
 from empath.mail.reply import Reply
+from empath.mail.report_text import Draft, ReportText
 from empath.mail.session import Session, Transaction
 from empath.modules.blocking import blocking
 from empath.policy.verdict import Action, Verdict, accept, discard, disconnect, refuse, tempfail
@@ -35,8 +39,10 @@ __all__ = (
     "Answer",
     "Attempt",
     "Delivery",
+    "Draft",
     "Envelope",
     "Found",
+    "IAuthor",
     "IBodyReader",
     "IContent",
     "ILifecycle",
@@ -48,9 +54,12 @@ __all__ = (
     "IValidator",
     "MaybeVerdict",
     "Message",
+    "Notice",
     "Recipient",
     "RecipientState",
     "Reply",
+    "ReportAction",
+    "ReportText",
     "Session",
     "Status",
     "Transaction",

@@ -27,6 +27,7 @@ from empath.modules.lifecycle import all_started, start_all, stop_all
 from empath.modules.listening import Listeners, Subscribe
 from empath.modules.loading import LoadedModule, load_modules
 from empath.modules.services import Surroundings
+from empath.modules.writing import Authors
 
 GRACE: Final = 60.0  # seconds for transactions that began with modules which have been replaced
 LOOK_INTERVAL: Final = 1.0  # seconds between two looks whether they are over
@@ -43,7 +44,7 @@ log = Logger()
 class Modules:
     """
     The modules that `sections` describe; those `present` are made already for their sections. `decisions` asks `core`,
-    then the modules; `subscribe` tells of life events.
+    then the modules; `subscribe` tells of life events; `authors` write for us.
 
     `oldest_transaction` tells when the oldest transaction began that is under way, infinity without one.
     """
@@ -61,6 +62,7 @@ class Modules:
         self._core = tuple(core)
         self._oldest = oldest_transaction
         self._listeners = Listeners(subscribe)
+        self.authors = Authors()
         self._hosted = tuple(Hosted(loaded, around) for loaded in load_modules(sections, present))
         self._replacing: Deferred[None] | None = None
         self._next: Sections | None = None
@@ -130,6 +132,7 @@ class Modules:
                 each.cancel()
         await stop_all(self._hosted, self._around.clock)
         self._listeners.use(())
+        self.authors.use(())
         for each in (self._replacing, *self._retiring):
             if each is not None:
                 await each
@@ -139,6 +142,7 @@ class Modules:
 
     def _begin(self) -> None:
         self._listeners.use(each.listener for each in self._hosted)
+        self.authors.use(each.author for each in self._hosted)
         if self._hosted:
             log.info("modules: {names}", names=", ".join(self.names))
         self.decisions.open()
@@ -168,6 +172,7 @@ class Modules:
         self._hosted = hosted
         mark = self.decisions.use(self._checks(hosted), self._around.clock.seconds())
         self._listeners.use(each.listener for each in hosted)
+        self.authors.use(each.author for each in hosted)
         self._retire(self._retired(gone, mark))
         log.info(
             "modules: {names}; new: {new}; gone: {gone}",

@@ -19,9 +19,10 @@ from empath.modules.loading import LoadedModule
 from empath.modules.row import guard_of
 from empath.modules.services import Services, Surroundings
 from empath.modules.shadow import ShadowGuard, Shadows
-from empath.modules.verifying import LISTENERS, VALIDATORS, hooks_of
+from empath.modules.verifying import AUTHORS, LISTENERS, VALIDATORS, hooks_of
 from empath.modules.waiting import LATE, Wait
 from empath.modules.watch import Watch
+from empath.modules.writing import Author
 
 START_BOUND: Final = 30.0  # seconds for what a module's start awaits
 STOP_BOUND: Final = 5.0  # and its stop
@@ -41,7 +42,7 @@ class Checks:
 
 class Hosted:
     """
-    A module, with what surrounds it. `checks` is asked, `listener` told.
+    A module, with what surrounds it. `checks` is asked, `listener` told, `author` (None: it is none) writes reports.
     """
 
     def __init__(self, loaded: LoadedModule, around: Surroundings) -> None:
@@ -69,6 +70,8 @@ class Hosted:
         shadows = Shadows() if self.watch.shadow else None
         self.checks = Checks(self._guards(shadows))
         self.listener = Listener(self.watch, hooks_of(loaded.module, LISTENERS), shadows)
+        write = hooks_of(loaded.module, AUTHORS).get("report_text")
+        self.author = None if write is None else Author(self.watch, write)
 
     def _guards(self, shadows: Shadows | None) -> dict[str, Callable[..., Any]]:
         guards = {

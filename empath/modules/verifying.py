@@ -15,7 +15,7 @@ from typing import Any, Final
 from zope.interface import Interface
 from zope.interface.interface import Method
 
-from empath.interfaces import ILifecycle, IListener, IModule, IValidator
+from empath.interfaces import IAuthor, ILifecycle, IListener, IModule, IValidator
 from empath.modules.blocking import MARK, is_blocking
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -32,8 +32,9 @@ def _arguments(interface: type[Interface]) -> dict[str, tuple[str, ...]]:
 
 VALIDATORS: Final = MappingProxyType(_arguments(IValidator))
 LISTENERS: Final = MappingProxyType(_arguments(IListener))
+AUTHORS: Final = MappingProxyType(_arguments(IAuthor))
 LIFECYCLE: Final = MappingProxyType(_arguments(ILifecycle))
-HOOKS: Final = MappingProxyType({**VALIDATORS, **LISTENERS, **LIFECYCLE})
+HOOKS: Final = MappingProxyType({**VALIDATORS, **LISTENERS, **AUTHORS, **LIFECYCLE})
 
 
 def faults_of(module: Any) -> Iterator[str]:
@@ -83,8 +84,10 @@ def _of_hook(module: Any, hook: str, given: tuple[str, ...]) -> Iterator[str]:
         yield f"is no method but a {type(method).__name__}"
         return
     marked = getattr(method, MARK, False) if hook in LIFECYCLE else is_blocking(method)
-    if marked and (hook in LIFECYCLE or inspect.iscoroutinefunction(method)):
+    if marked and (hook in LIFECYCLE or hook in AUTHORS or inspect.iscoroutinefunction(method)):
         yield "is marked @blocking, and cannot be"
+    if hook in AUTHORS and inspect.iscoroutinefunction(method):
+        yield "is a coroutine, and has to answer at once"
     for reason in _of_arguments(method, len(given)):
         yield f"{reason}: {hook}({', '.join(given)})"
 

@@ -11,7 +11,7 @@ import random
 from twisted.internet.interfaces import IReactorTime
 
 from empath.config import schema
-from empath.mail.dsn import Reporting, delivery_report, needs_utf8
+from empath.mail.dsn import Reporting, Write, as_drafted, delivery_report, needs_utf8
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import Emit, ReportDropped
 from empath.mail.message import Delivery, Message, deliveries_of
@@ -23,7 +23,8 @@ from empath.mail.wish import REQUIRE_TLS
 
 class Reporter:
     """
-    Makes reports as [delivery.dsn] says; `hostname` stands in for the names that it leaves empty.
+    Makes reports as [delivery.dsn] says; `hostname` stands in for the names that it leaves empty. `write` writes what
+    people read of them.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Reporter:
         self._clock = clock
         self._chance = chance
         self._emit = emit
+        self.write: Write = as_drafted
         self.reconfigure(section)
 
     def reconfigure(self, section: object) -> None:
@@ -60,7 +62,7 @@ class Reporter:
             return None
         now = self._clock.seconds()
         queue_id = new_queue_id(now, self._chance)
-        header, body = delivery_report(queue_id, now, message, notices, self._reporting)
+        header, body = delivery_report(queue_id, now, message, notices, self._reporting, self.write)
         eight_bit = not (header.isascii() and body.isascii())
         envelope = Envelope(None, (Recipient(sender),), _parameters(message, notices, eight_bit))
         size = len(header) + len(body)

@@ -80,6 +80,7 @@ class EmpathService(MultiService):
         self.safety = make_safety(config.delivery, self.spool, stops, self.queue.controls, reactor, self.events)
         relay = relay_of(config.relay, verifies(config))
         self.modules = self._make_modules(relay, folder or Path.cwd())
+        self.outgoing.reporter.write = self.modules.authors.text
         self.reception = self._make_reception(relay)
         self.census = Census(self.spool, reactor)
         counting = Periodic("the census", self.census.take, config.delivery.process_interval, reactor)
@@ -234,6 +235,7 @@ class EmpathService(MultiService):
             trusts=relay.trusts,
             emit=self.events.emit,
             on_stored=self.queue.fresh,
+            on_expanded=self.outgoing.expansions.tell,
             command_took=self.metrics.command_took,
             authenticator=self._machine.authenticator
             or authenticator_of(config.auth, self._threads.in_thread, reactor, secret),

@@ -29,6 +29,7 @@ from empath.policy.route import LMTP
 from empath.queue.periodic import Periodic
 from empath.queue.queue import Queue
 from empath.report.bounce import Reporter
+from empath.report.expansion import Expansions
 from empath.report.tls_rpt.reports import ROUND
 from empath.service.machine import Machine
 from empath.service.returning import Returning, make_returning
@@ -70,6 +71,7 @@ class Outgoing:
     signing: DkimSigning
     reporter: Reporter
     queue: Queue
+    expansions: Expansions
     restores: tuple[Callable[[], Awaitable[None]], ...]
 
     def dns_answers(self) -> bool | Deferred[bool]:
@@ -152,6 +154,7 @@ def make_outgoing(
         sites,
         stores.storages.of(".sites"),
     )
+    expansions = Expansions(reporter.report_for, spool.store, queue.fresh, emit)
     restores = (overrides.restore, queue.restore, sts.restore, tls_reporting.reports.restore, returning.restore)
     return Outgoing(
         reactor,
@@ -168,6 +171,7 @@ def make_outgoing(
         signing,
         reporter,
         queue,
+        expansions,
         restores,
     )
 

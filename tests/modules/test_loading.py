@@ -231,7 +231,7 @@ class VerifyingTests(SynchronousTestCase):
         Nothing is said of it, whatever else it has.
         """
         self.assertEqual(self.faults(Good()), [])
-        self.assertEqual((len(VALIDATORS), len(LISTENERS), len(HOOKS)), (7, 8, 17))
+        self.assertEqual((len(VALIDATORS), len(LISTENERS), len(HOOKS)), (7, 8, 18))
 
     def test_must_say_that_it_is_one(self) -> None:
         """
