@@ -222,9 +222,10 @@ def _signed(number: int, size: int, chance: random.Random) -> Mail:
     """
     A signature that any change would break: 8-bit or binary, in turn.
     """
-    binary = bool(chance.randint(0, 1))
+    binary = number % 2 == 1
     label = "binary" if binary else "8bit"
-    inner = _lines(WORDS, min(size, 50_000)) if not binary else b"\0\r\r\n" + chance.randbytes(100) + b"\r\n"
+    octets = b"\0\r\r\n" + chance.randbytes(100) + b"\r\n"
+    inner = octets if binary else f"{WORDS}\r\n".encode() + _lines(WORDS, min(size, 50_000))
     parts = (
         f"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: {label}\r\n\r\n".encode() + inner,
         b"Content-Type: application/pkcs7-signature\r\n\r\nnot one\r\n",
