@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from empath.mail.address import PRINTABLE, Address
 from empath.mail.envelope import Recipient
+from empath.mail.expansion import Expanded
 from empath.mail.session import Transaction
 from empath.modules.metadata import is_text
 
@@ -22,6 +23,7 @@ STATE: Final = (
     "release",
     "held",
     "routes",
+    "expanded",
     "_rewritten",
     "queue_id",
     "started",
@@ -72,6 +74,9 @@ def unusable(
         return f"release is no time in seconds but {_kind(transaction.release)}"
     if not is_text(transaction.held):
         return f"held is no text but {_kind(transaction.held)}"
+    expanded = transaction.expanded
+    if expanded is not state[STATE.index("expanded")] and not _is_expanded(expanded):
+        return f"expanded is no list of what rewrite() notes but {_kind(expanded)}"
     known = transaction.routes is state[STATE.index("routes")]
     return (not known and _unusable_routes(transaction.routes, routed)) or _unusable_rewriting(transaction._rewritten)
 
@@ -95,6 +100,10 @@ def _unusable_rewriting(rewritten: dict[Address, tuple[Recipient, ...]] | None) 
 
 def _is_recipient(value: object) -> bool:
     return isinstance(value, Recipient) and _is_address(value.address) and isinstance(value.parameters, dict)
+
+
+def _is_expanded(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(each, Expanded) for each in value))
 
 
 def _is_address(value: object) -> bool:

@@ -122,6 +122,7 @@ def _standing(session: Session, mail: Transaction) -> tuple[Any, ...]:
         mail.release,
         mail.held,
         mail.routes,
+        mail.expanded,
         mail._rewritten,
         mail.queue_id,
         mail.started,
