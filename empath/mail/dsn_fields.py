@@ -63,6 +63,8 @@ def _recipient_fields(now: float, notice: Notice, utf8: bool) -> list[str]:
     if state.reply is not None:
         said = f"{'smtp' if state.host else 'X-Empath'}; {state.reply}"
         fields.append(_folded("Diagnostic-Code", said, utf8))
+    if state.category:
+        fields.append(field("X-Empath-Category", state.category))
     fields.append(field("Last-Attempt-Date", format_date(now)))
     if notice.until is not None:
         fields.append(field("Will-Retry-Until", format_date(notice.until)))

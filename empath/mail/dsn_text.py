@@ -99,6 +99,8 @@ def _event(state: RecipientState) -> str:
         said = f"{_clean(state.host)} said: {reply}"
     else:
         said = f"{'the reply' if state.status is Status.COMPLETED else 'the reason'}: {reply}"
+    if state.status is Status.PENDING and state.reply is None:
+        return "It could not be tried yet."
     if state.status is Status.RETRY:
         return f"At the last attempt, {said}"
     if state.status is Status.EXPIRED and (state.reply is None or state.reply.transient):
