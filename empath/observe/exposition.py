@@ -6,7 +6,7 @@ A gauge that cannot be read is a bug: logged, left out of this page, and the res
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -23,7 +23,7 @@ from empath.observe.families import add, capped, counter, gauge, histogram, hist
 from empath.observe.limits import Circuit, circuit_families, limit_families, remarkable
 from empath.observe.metrics import Metrics
 from empath.observe.module_page import module_families
-from empath.observe.safety import safety_families
+from empath.observe.safety import safety_families, stop_families
 
 log = Logger()
 
@@ -35,7 +35,8 @@ class Gauges:
 
     `connections_active`: sessions open now. `queue_size`: deliveries by status. `queue_oldest`: seconds since the
     oldest live message came, 0.0 without one. `site_connections`: connections we hold, by site. `circuits`: how sites
-    fare, at least those that are in trouble or asked for less. Since the start:
+    fare, at least those that are in trouble or asked for less. `frozen`: the destinations that are frozen, "" for all.
+    `stopped_senders`: how many there are now. Since the start:
     `dns_hits` and `dns_misses` of the DNS cache, and the answers it threw out (`dns_evictions`); content files that
     could not be deleted (`deletion_failures`), and those found without a message (`orphans`); deliveries that the
     watchdog found where they should not be (`strays`), and attempts past their deadline (`overdue_attempts`).
@@ -52,6 +53,8 @@ class Gauges:
     orphans: Callable[[], int]
     strays: Callable[[], int]
     overdue_attempts: Callable[[], int]
+    frozen: Callable[[], Collection[str]]
+    stopped_senders: Callable[[], int]
     circuits: Callable[[], Iterable[Circuit]] = tuple
 
 
@@ -72,6 +75,8 @@ class Readings:
     orphans: int | None
     strays: int | None
     overdue_attempts: int | None
+    frozen: Collection[str] | None
+    stopped_senders: int | None
     circuits: tuple[Circuit, ...] | None
 
 
@@ -115,6 +120,7 @@ class Exposition:
         yield from self._delivery(readings)
         yield from limit_families(self._metrics.limit_counts, self._metrics.domains)
         yield from safety_families(self._metrics.safety)
+        yield from stop_families(readings.frozen, readings.stopped_senders)
         if readings.circuits is not None:
             yield from circuit_families(readings.circuits, self._metrics.domains, self._max_sites)
         yield from self._dns(readings)

@@ -4,7 +4,7 @@ What failed for good, what may have come twice, and what was stopped, by whom: t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, get_args
 
 from prometheus_client.core import Metric
@@ -13,7 +13,7 @@ from empath.config.schema import BounceCategory
 from empath.mail import life
 from empath.mail.message import RecipientState, Status
 from empath.observe.counts import OTHER, Tally
-from empath.observe.families import counter, tally
+from empath.observe.families import counter, gauge, tally
 from empath.observe.life import LifeEvents
 
 FEEDBACK_TYPES: Final = frozenset(  # IANA's registry of RFC 5965 §7.3, and what RFC 6591 and RFC 6650 add
@@ -111,3 +111,13 @@ def safety_families(seen: SafetyCounts) -> Iterator[Metric]:
     yield tally("empath_delivery_complaints_received", "Complaints (ARF).", "kind", seen.complaints_received)
     yield tally("empath_delivery_addresses_suppressed", "Addresses that get no more mail.", "why", seen.suppressed)
     yield counter("empath_smtp_copies_refused", "Messages known by their idempotency key.", seen.copies_refused)
+
+
+def stop_families(frozen: Collection[str] | None, stopped_senders: int | None) -> Iterator[Metric]:
+    """
+    Tell what stands still now; nothing of what could not be read.
+    """
+    if frozen is not None:
+        yield from gauge("empath_delivery_frozen", "1: all delivery is frozen.", float("" in frozen))
+        yield from gauge("empath_delivery_frozen_domains", "Domains that are frozen.", len(set(frozen) - {""}))
+    yield from gauge("empath_delivery_stopped_senders", "Senders that are stopped.", stopped_senders)

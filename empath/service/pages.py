@@ -49,6 +49,8 @@ def gauges_of(service: EmpathService) -> Gauges:
         orphans=lambda: service.spool.orphans,
         strays=lambda: service.queue.watchdog.strays,
         overdue_attempts=lambda: service.queue.watchdog.overdue,
+        frozen=lambda: service.queue.controls.frozen(),
+        stopped_senders=lambda: len(service.safety.senders.stopped()),
         circuits=lambda: service.queue.controls.circuits(),
     )
 

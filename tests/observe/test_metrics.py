@@ -47,6 +47,8 @@ def gauges(**changes: object) -> Gauges:
         "dns_misses": lambda: 7,
         "dns_evictions": lambda: 6,
         "deletion_failures": lambda: 2,
+        "frozen": tuple,
+        "stopped_senders": lambda: 0,
         "orphans": lambda: 1,
         "strays": lambda: 2,
         "overdue_attempts": lambda: 3,
@@ -290,11 +292,11 @@ class ExpositionTests(MetricsCase):
         def broken() -> int:
             raise ZeroDivisionError
 
-        self.gauges = Gauges(*[broken] * 11)  # type: ignore[arg-type]  # each raises before its type matters
+        self.gauges = Gauges(*[broken] * 13)  # type: ignore[arg-type]  # each raises before its type matters
         told = self.samples()
         self.assertEqual(told["smtp_connections_total",], 0)
         self.assertNotIn(("smtp_connections_active",), told)
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 9)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 13)
 
     def test_openmetrics_is_spoken_when_asked_for(self) -> None:
         self.events.emit(made.attempt_ended(made.state()))

@@ -15,7 +15,7 @@ from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
 from empath.observe.logging import make_observer
 from tests.observe import made
-from tests.observe.test_metrics import MetricsCase
+from tests.observe.test_metrics import MetricsCase, gauges
 
 
 class CountTests(MetricsCase):
@@ -70,6 +70,17 @@ class CountTests(MetricsCase):
         self.assertEqual(told["delivery_managed_total", "verb=deleted"], 1)
         self.assertEqual(told["delivery_senders_stopped_total",], 2)
         self.assertEqual(told["smtp_copies_refused_total",], 1)
+
+    def test_what_stands_still_now_is_told(self) -> None:
+        """
+        All delivery, single domains, senders.
+        """
+        self.gauges = gauges(frozen=lambda: {"": 1.0, "dst.test": 2.0, "b.test": 3.0}, stopped_senders=lambda: 4)
+        told = self.samples()
+        self.assertEqual((told["delivery_frozen",], told["delivery_frozen_domains",]), (1, 2))
+        self.assertEqual(told["delivery_stopped_senders",], 4)
+        self.gauges = gauges(frozen=lambda: {"dst.test": 2.0})
+        self.assertEqual(self.samples()["delivery_frozen",], 0)
 
     def test_no_words_of_peers_become_labels(self) -> None:
         """
