@@ -145,7 +145,7 @@ class FileTests(SynchronousTestCase):
             [json_name] = [name for name in self.names() if name.endswith("json")]
             before = os.stat(os.path.join(self.path, json_name)).st_ino
             done: list[str] = []
-            self.patch(file, "sync_folder", recorded(done, "sync", file.sync_folder))
+            self.patch(file, "sync_folder", recorded(done, "sync", durable.sync_folder))
             outcomes = self.successResultOf(self.start(carried))
             self.assertEqual((outcomes[0].reply.lines, done), (("written to a file before",), ["sync"]))
             self.assertEqual(os.stat(os.path.join(self.path, json_name)).st_ino, before)
@@ -178,8 +178,8 @@ class FileTests(SynchronousTestCase):
             done.append(f"rename {os.path.splitext(target)[1]}")
             real(source, target)
 
-        self.patch(durable.os, "fsync", recorded(done, "sync", os.fsync))
-        self.patch(durable.os, "rename", renamed)
+        self.patch(os, "fsync", recorded(done, "sync", os.fsync))
+        self.patch(os, "rename", renamed)
         os.mkdir(self.path)
         self.assertEqual(self.deliver(message()), WRITTEN)
         self.assertEqual(done, ["sync", "rename .eml", "sync", "rename .json", "sync"])
@@ -210,8 +210,8 @@ class FileTests(SynchronousTestCase):
         """
         The mail waits; half of it is in no file.
         """
-        for wrong in ([BODY[:3]], [BODY, b"more"], [BODY[:3], SpoolError("gone")]):
-            self.pieces = list(wrong)
+        wrong: list[list[bytes | Exception]] = [[BODY[:3]], [BODY, b"more"], [BODY[:3], SpoolError("gone")]]
+        for self.pieces in wrong:
             self.assertEqual(self.deliver(LARGE), ["TransientFailure 451 4.3.0"])
             self.assertEqual(self.names(), [])
 

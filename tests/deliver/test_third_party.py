@@ -145,16 +145,21 @@ class ThirdPartyCase(SynchronousTestCase):
         """
         Tell what is wrong with a section.
         """
-        return self.assertRaises(ConfigError, self.agent, self.section(**domains)).problems
+        refusal: ConfigError = self.assertRaises(ConfigError, self.agent, self.section(**domains))
+        return list(refusal.problems)
 
 
 class MakingTests(ThirdPartyCase):
     def test_services_are_what_is_promised(self) -> None:
         self.assertTrue(verifyObject(IStrategyServices, self.services))
         content = self.services.content(message(body=None, size=len(CONTENT)))
-        reader = content.open()
-        first = self.successResultOf(Deferred.fromCoroutine(reader.read()))
-        self.assertEqual((content.length, first), (len(CONTENT), CONTENT))
+
+        async def read() -> bytes:
+            return await content.open().read()
+
+        self.assertEqual(
+            (content.length, self.successResultOf(Deferred.fromCoroutine(read()))), (len(CONTENT), CONTENT)
+        )
 
     def test_one_for_each_table_of_options(self) -> None:
         """

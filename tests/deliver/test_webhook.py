@@ -426,7 +426,8 @@ class AnswerTests(WebhookCase):
         """
         Mail is neither lost nor returned for it: it is tried again.
         """
-        for told in ("yes", 5, None, "354 go on", "550 5.1.1 a\nb", {}):
+        wrong: tuple[Any, ...] = ("yes", 5, None, "354 go on", "550 5.1.1 a\nb", {})
+        for told in wrong:
             body = json.dumps({"recipients": {"b@example.org": told}}).encode()
             self.assertEqual(self.answered(WebAnswer(200, JSON, body)), [f"TransientFailure 451 4.5.0 {HOST}"], told)
         for broken in (b"{", b'{"recipients": []}', b"[" * 60000, b"\xff"):

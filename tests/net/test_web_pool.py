@@ -107,7 +107,7 @@ class Speaker(Factory):
     Makes them; `says` are the answers to requests, None ends the connection. `early`: the body is not waited for.
     """
 
-    protocol = Spoken
+    protocol = Spoken  # type: ignore[assignment]  # mypy takes it for a method
 
     def __init__(self, *says: bytes | None) -> None:
         self.says = list(says)
