@@ -54,7 +54,7 @@ class ReportTextTests(SynchronousTestCase):
         drafts: list[Draft] = []
         notices = (Notice(failed(), Action.FAILED),)
         message = original()
-        header, body = delivery_report(QUEUE_ID, NOW, message, notices, REPORTING, lambda draft: drafts.append(draft))  # type: ignore[func-returns-value]
+        header, body = delivery_report(QUEUE_ID, NOW, message, notices, REPORTING, lambda draft: drafts.append(draft))
         (draft,) = drafts
         self.assertEqual(
             (draft.message, draft.notices, draft.mta, draft.whole), (message, notices, REPORTING.mta, True)
