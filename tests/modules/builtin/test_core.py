@@ -13,7 +13,7 @@ from empath.mail.address import Address, parse_address
 from empath.mail.envelope import Recipient
 from empath.mail.session import Session, Transaction
 from empath.modules.builtin.core import NO_ROOM, STOPPED, TOO_LARGE, TOO_MANY_RECIPIENTS, CoreChecks
-from empath.policy.relay import RELAY_DENIED, relay_policy
+from empath.policy.relay import RELAY_DENIED, ROUTED, UNKNOWN_USER, relay_policy
 from empath.policy.senders import NOT_OWNED, read_senders
 
 SMTP = Smtp(max_message_size=Size(1000), max_recipients=2)
@@ -130,3 +130,21 @@ class CoreTests(SynchronousTestCase):
         recipient = Recipient(parse_address("user@elsewhere.example"))
         self.assertIs(self.core.rcpt_to(session(), transaction(), recipient), RELAY_DENIED)
         self.assertIsNone(self.core.rcpt_to(session(trusted=True), transaction(), recipient))
+
+    def test_addresses_that_another_check_judges(self) -> None:
+        """
+        What is not ours to relay passes where another check answers for the address, and there only; source routes,
+        unknown users and one recipient too many never do.
+        """
+        core = CoreChecks(SMTP, RELAY, lambda _: True, answers=lambda address: address.domain == "srs.example.org")
+
+        def judged(text: str, begun: Transaction) -> object:
+            return core.rcpt_to(session(), begun, Recipient(parse_address(text)))
+
+        self.assertIsNone(judged("SRS0=x@srs.example.org", transaction()))
+        self.assertIs(judged("x@example.net", transaction()), RELAY_DENIED)
+        self.assertIs(judged("x%example.net@srs.example.org", transaction()), ROUTED)
+        self.assertIs(judged("nobody@example.org", transaction()), UNKNOWN_USER)
+        full = transaction()
+        full.accepted = 2
+        self.assertIs(judged("SRS0=x@srs.example.org", full), TOO_MANY_RECIPIENTS)
