@@ -86,6 +86,7 @@ class Reload:
     def _use(self, section: Delivery) -> None:
         outgoing = self.outgoing
         outgoing.sts_fetcher.use(section.address_families, section.allow_private_mx)
+        outgoing.strategies.use(section)
         outgoing.tls_reporting.use(section)
         outgoing.smtp_agent.collect(outgoing.tls_reporting.hears)
         outgoing.reporter.reconfigure(section.dsn)
