@@ -321,12 +321,14 @@ class GroupCommitted:
 @attrs.define(slots=True, eq=False)
 class CleanupGivenUp:
     """
-    A content file could not be deleted in `attempts` tries, first at `first_failure` (seconds since the epoch).
+    A content file could not be deleted in `attempts` tries, first at `first_failure` (seconds since the epoch); `error`
+    is what the last one failed with.
     """
 
     name: str
     attempts: int
     first_failure: float
+    error: str = ""
 
 
 LifeEvent = (

@@ -1,5 +1,6 @@
 """
-Content files that could not be deleted: tried again after 2, 4, 8 … seconds, and given up at last, loudly.
+Content files that could not be deleted: tried again after 2, 4, 8 … seconds, and given up at last, which
+the life event tells whoever logs loudly.
 
 Given up means until the next start, whose sweep finds every file without a message.
 """
@@ -84,14 +85,7 @@ class Cleanup:
 
     def _give_up(self, name: str, failed: _Failed, failure: Exception) -> None:
         self._failed.pop(name, None)
-        log.critical(
-            "{queue_id}: its content cannot be deleted, {attempts} attempts, first failed at {first}: {error}",
-            queue_id=name,
-            attempts=failed.attempts,
-            first=failed.first_failure,
-            error=str(failure),
-        )
-        self._emit(CleanupGivenUp(name, failed.attempts, failed.first_failure))
+        self._emit(CleanupGivenUp(name, failed.attempts, failed.first_failure, str(failure)))
 
     def _run(self, name: str) -> Deferred[None]:
         done: Deferred[None] = self._in_thread(partial(self._delete, name))

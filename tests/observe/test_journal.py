@@ -215,9 +215,9 @@ class OtherEventsTests(JournalTests):
 
     def test_a_cleanup_given_up_is_critical(self) -> None:
         self.assertEqual(
-            self.told(life.CleanupGivenUp("01X.body", 3, 1795255200.0)),
+            self.told(life.CleanupGivenUp("01X.body", 3, 1795255200.0, "[Errno 1] no")),
             ["critical spool: 01X.body: content file could not be deleted in 3 attempts since "
-             "2026-11-21T10:00:00.000Z, given up"],
+             "2026-11-21T10:00:00.000Z, given up: [Errno 1] no"],
         )  # fmt: skip
 
 
