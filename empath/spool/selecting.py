@@ -18,23 +18,27 @@ from empath.mail.origin import Origin, Source
 from empath.policy.selection import Key, Page, Selection
 from empath.spool import rows
 
-SCANNED: Final = 2000  # rows looked at for one page: some ten milliseconds at the most
+SCANNED: Final = 1000  # rows looked at for one page: some ten milliseconds at the most
 BEYOND: Final = "\U0010ffff"  # sorts behind every domain
 
 _COLUMNS: Final = """
     SELECT d.queue_id, d.domain, d.received, d.status, d.attempts, d.next_attempt, d.priority, d.last_error,
         d.recipients, d.held_since
 """
-_ROWS: Final = "SELECT * FROM delivery WHERE (queue_id, domain) > (:queue_id, :domain)"
+_LAST: Final = """
+    SELECT queue_id, domain FROM delivery WHERE (queue_id, domain) > (:queue_id, :domain)
+    ORDER BY queue_id, domain LIMIT 1 OFFSET :scanned - 1
+"""
 _SOURCES: Final = {
     Source.OUTSIDE: "m.origin IS NULL",
     Source.TRUSTED: "m.origin = 'trusted'",
     Source.LOGIN: "m.origin >= 'login:' AND m.origin < 'login;'",
     Source.OWN: "m.origin = 'own'",
 }
-_LOGIN: Final = """
-    SELECT * FROM message INDEXED BY message_login
-    WHERE origin >= 'login:' AND origin < 'login;' AND origin = :origin
+_LOGIN: Final = "origin >= 'login:' AND origin < 'login;' AND origin = :origin"
+_LAST_OF_LOGIN: Final = f"""
+    SELECT queue_id, :beyond FROM message INDEXED BY message_login
+    WHERE {_LOGIN} AND queue_id >= :queue_id ORDER BY queue_id LIMIT 1 OFFSET :scanned - 1
 """
 
 log = Logger()
@@ -44,35 +48,42 @@ def select(selection: Selection, after: Key, limit: int, connection: sqlite3.Con
     """
     As `ISpool.select`.
     """
-    values: dict[str, Any] = {"queue_id": after[0], "domain": after[1], "limit": limit, "scanned": SCANNED}
-    statement, last = _statement(selection, values)
-    found = connection.execute(statement, values).fetchall()
-    if len(found) == limit:
-        following: Key | None = found[-1][:2]
-    else:
-        following = connection.execute(last, values).fetchone()
+    values: dict[str, Any] = {"queue_id": after[0], "domain": after[1], "limit": limit}
+    conditions = ["(d.queue_id, d.domain) > (:queue_id, :domain)", *_conditions(selection, values)]
+    last = _last(selection, values, connection)
+    if last is not None:
+        conditions.append("(d.queue_id, d.domain) <= (:last_queue_id, :last_domain)")
+        values |= {"last_queue_id": last[0], "last_domain": last[1]}
+    where = f"WHERE {' AND '.join(conditions)} ORDER BY d.queue_id, d.domain LIMIT :limit"
+    found = connection.execute(f"{_COLUMNS} {_source(selection)} {where}", values).fetchall()
+    following: Key | None = found[-1][:2] if len(found) == limit else last
     return Page(tuple(readable(found)), following)
 
 
-def _statement(selection: Selection, values: dict[str, Any]) -> tuple[str, str]:
+def _last(selection: Selection, values: dict[str, Any], connection: sqlite3.Connection) -> Key | None:
     """
-    Make what finds a page, and what tells the last key that was looked at, if there may be more behind it.
+    Tell the key up to which one page may look, None if that is the end.
     """
-    conditions = " AND ".join(_conditions(selection, values)) or "TRUE"
+    if selection.queue_id is not None:
+        return None  # a message has no more deliveries than recipients
+    asked = {"queue_id": values["queue_id"], "domain": values["domain"], "scanned": SCANNED}
+    statement = _LAST
     if selection.login is not None:
-        values["beyond"] = BEYOND
-        some = f"{_LOGIN} AND queue_id >= :queue_id ORDER BY queue_id LIMIT :scanned"
-        source = f"({some}) AS m CROSS JOIN delivery AS d USING (queue_id)"
-        conditions += " AND (d.queue_id, d.domain) > (:queue_id, :domain)"
-        last = f"SELECT queue_id, :beyond FROM ({some}) LIMIT 1 OFFSET :scanned - 1"
-    else:
-        one = "" if selection.queue_id is None else "AND queue_id = :wanted"
-        values["wanted"] = selection.queue_id
-        some = f"{_ROWS} {one} ORDER BY queue_id, domain LIMIT :scanned"
-        message = "CROSS JOIN message AS m USING (queue_id)" if selection.needs_message else ""
-        source = f"({some}) AS d {message}"
-        last = f"SELECT queue_id, domain FROM ({some}) LIMIT 1 OFFSET :scanned - 1"
-    return f"{_COLUMNS} FROM {source} WHERE {conditions} ORDER BY d.queue_id, d.domain LIMIT :limit", last
+        statement, asked = _LAST_OF_LOGIN, {**asked, "origin": values["origin"], "beyond": BEYOND}
+        del asked["domain"]
+    last: Key | None = connection.execute(statement, asked).fetchone()
+    return last
+
+
+def _source(selection: Selection) -> str:
+    """
+    Say from which tables, and in which order they are looked through.
+    """
+    if selection.login is not None:
+        return "FROM message AS m INDEXED BY message_login CROSS JOIN delivery AS d USING (queue_id)"
+    if selection.needs_message:
+        return "FROM delivery AS d CROSS JOIN message AS m USING (queue_id)"
+    return "FROM delivery AS d"
 
 
 def _conditions(selection: Selection, values: dict[str, Any]) -> list[str]:
@@ -80,6 +91,9 @@ def _conditions(selection: Selection, values: dict[str, Any]) -> list[str]:
     Say in SQL what fits, in the order of what it costs.
     """
     found = []
+    if selection.queue_id is not None:
+        found.append("d.queue_id = :wanted")
+        values["wanted"] = selection.queue_id
     if selection.status is not None:
         found.append("d.status = :status")
         values["status"] = selection.status.value
@@ -112,10 +126,8 @@ def _of_messages(selection: Selection, values: dict[str, Any]) -> list[str]:
     if selection.source is not None:
         found.append(_SOURCES[selection.source])
     if selection.login is not None:
+        found += [_LOGIN, "m.queue_id >= :queue_id"]
         values["origin"] = str(Origin(Source.LOGIN, selection.login))
-        if selection.queue_id is not None:
-            found.append("d.queue_id = :wanted")
-            values["wanted"] = selection.queue_id
     return found
 
 

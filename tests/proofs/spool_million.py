@@ -10,15 +10,20 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.schema import Spool
 from empath.config.units import Folder
-from empath.mail.message import Status, deliveries_of
+from empath.mail.message import Delivery, Status, deliveries_of
+from empath.mail.settlement import Change
+from empath.policy.selection import Key, Selection
+from empath.queue.slices import SLICE
 from empath.spool import rows, schema
 from empath.spool.sqlite import SqliteSpool
 from tests.spool.support import Post, at_once
@@ -103,13 +108,44 @@ class MillionTests(SynchronousTestCase):
         self.assertEqual((sum(counts.values()), counts[Status.RETRY]), (MESSAGES + 1, MESSAGES // 10))
         hastened = self.timed("hasten the dead one", lambda: spool.hasten(("dead.example",), 1e6))
         self.assertEqual(hastened, MESSAGES // 20)
+        self.manage(spool)
         self.timed("close", lambda: Deferred.fromCoroutine(spool.close()))
         print("\n" + "".join(f"  {name}: {seconds * 1000:.1f} ms\n" for name, seconds in self.took.items()))
         self.assertLess(self.took["ready"], 2.0)
-        for name in ("due", "next due", "load", "store", "expire kept"):
+        for name in ("due", "next due", "load", "store", "expire kept", "select", "hold", "release", "delete"):
             self.assertLess(self.took[name], 0.05, name)
         for name in ("due count", "counts", "due, skipping the dead one"):
             self.assertLess(self.took[name], 1.0, name)
+
+    def manage(self, spool: SqliteSpool) -> None:
+        """
+        Have an operator look for what is rare, page by page, and do something with one slice of what there is.
+        """
+        after: Key | None = ("", "")
+        pages, found = 0, 0
+        while after is not None:
+            before = time.perf_counter()
+            page = self.successResultOf(
+                spool.select(Selection(domain="d7.example", status=Status.PENDING), after, SLICE)
+            )
+            self.took["select"] = max(self.took.get("select", 0.0), time.perf_counter() - before)
+            pages, found, after = pages + 1, found + len(page.deliveries), page.after
+        self.assertEqual(found, MESSAGES // 5000)
+        self.timed("select by sender", lambda: spool.select(Selection(sender="nobody@a.example"), ("", ""), SLICE))
+        slice_ = self.successResultOf(spool.select(Selection(everything=True), ("", ""), SLICE)).deliveries
+        for name, change in (("hold", _held), ("release", _released), ("delete", lambda _: None)):
+            changes = [Change(each, change(each)) for each in slice_]
+            self.assertTrue(all(self.timed(name, partial(spool.manage, changes))), name)
+            slice_ = tuple(each.after for each in changes if each.after is not None)
+        print(f"\n  {pages} pages to look through all for {found}")
+
+
+def _held(delivery: Delivery) -> Delivery:
+    return attrs.evolve(delivery, status=Status.HELD, next_attempt=None, held_since=1e6)
+
+
+def _released(delivery: Delivery) -> Delivery:
+    return attrs.evolve(delivery, status=Status.PENDING, next_attempt=1e6, held_since=None)
 
 
 def _delivery(number: int) -> tuple[str, float, str, int, float]:
