@@ -34,7 +34,7 @@ class ReportTests(SynchronousTestCase):
         """
         path = Path(self.mktemp()).absolute()
         path.write_bytes(pem(ed25519()))
-        signer = Signer(section_of(dkim_key(path, SENDER.domain)), Clock(), lambda call: succeed(call()))
+        signer = Signer(section_of(dkim_key(path, SENDER.domain)), Clock(), lambda call: succeed(cast(Any, call)()))
         made = make_mail(make_report("one.test", MIDNIGHT, [], SUBMITTER), TO, "ID", MIDNIGHT)
         fields = signer.sign(made, cast(Any, None))
         assert isinstance(fields, bytes)
