@@ -12,6 +12,7 @@ import attrs
 from empath.mail.address import parse_address
 from empath.mail.dkim.fields import Field
 
+LONGEST: Final = 16384  # octets of a field; nobody writes one that is longer to be understood
 _TOKEN: Final = re.compile(r'\\.?|["(),<>:;]|[^\\"(),<>:;]+', re.DOTALL)
 
 
@@ -36,7 +37,7 @@ def _mailboxes(fields: tuple[Field, ...], name: bytes) -> list[str] | None:
     Give the addresses in the one field of a name; None if there is not one, or it cannot be read.
     """
     found = [field for field in fields if field.name == name]
-    if len(found) != 1:
+    if len(found) != 1 or len(found[0].raw) > LONGEST:
         return None
     try:
         return addresses_in(found[0].value.decode())

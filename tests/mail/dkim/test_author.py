@@ -4,9 +4,11 @@ Requirements on whose domain a message is of.
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.mail.dkim.author import addresses_in, author_domain
+from empath.mail.dkim.author import LONGEST, addresses_in, author_domain
 from empath.mail.dkim.fields import fields_of
 
 READ = {
@@ -74,6 +76,14 @@ class AuthorTests(SynchronousTestCase):
         }.items():
             self.assertEqual(author_domain(fields_of(f"{value}\r\n".encode()) or ()), domain)
 
+    @settings(max_examples=200)
+    @given(st.text(alphabet='ab@.,:;<>()[]"\\ \u00e9\n', max_size=40))
+    def test_whatever_stands_there_is_read_or_refused(self, value: str) -> None:
+        """
+        Nothing else happens.
+        """
+        author_domain(fields_of(f"From: {value}\r\n".encode()) or ())
+
     def test_where_it_cannot_be_told_for_sure_there_is_none(self) -> None:
         """
         None or two From fields, several authors without a Sender, what cannot be read.
@@ -89,5 +99,6 @@ class AuthorTests(SynchronousTestCase):
             b"From: undisclosed:;\r\n",
             b"From: nobody\r\n",
             b"From:\r\n",
+            b"From: " + b"\\" * LONGEST + b" <a@example.org>\r\n",
         ):
             self.assertIsNone(author_domain(fields_of(block) or ()), block)
