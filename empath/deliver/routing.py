@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -99,6 +100,8 @@ def _fallback(section: Section) -> Route:
 def _looks_up(route: Route) -> bool:
     if route.strategy == LMTP:
         return not all(_known(hop.host) for hop in route.hosts)
+    if route.url:
+        return not _known(urlsplit(route.url).hostname or "")
     return route.strategy == "smtp" and not (route.hosts and all(_known(hop.host) for hop in route.hosts))
 
 

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from empath.config import schema
-from empath.config.units import Folder
+from empath.config.units import Folder, Options
 from empath.deliver.routing import Routing
 from empath.deliver.sites import LONGEST_NAME, Sites, name_of_hops, name_of_hosts
 from empath.interfaces import IResolver, ISites
@@ -54,6 +54,11 @@ class SitesTests(SynchronousTestCase):
         domains = {
             "fixed.example": schema.Domain(mx_override=("b.example", "a.example:25")),
             "box.example": schema.Domain(strategy="maildir", path=Folder("/var/mail")),
+            "hook.example": schema.Domain(strategy="webhook", url="https://hooks.example/mail?token=secret"),
+            "none.example": schema.Domain(strategy="discard"),
+            "one.example": schema.Domain(strategy="mine:Own"),
+            "two.example": schema.Domain(strategy="mine:Own", options=Options({"speed": 2})),
+            "three.example": schema.Domain(strategy="mine:Own", options=Options({"speed": 3})),
         }
         routing = Routing(schema.Delivery(domains=domains))
         self.sites = Sites(routing, self.resolver, self.clock)
@@ -78,6 +83,11 @@ class SitesTests(SynchronousTestCase):
         self.assertEqual(self.sites.site_of("fixed.example"), "(a|b).example:25")
         self.assertEqual(self.sites.site_of("box.example"), "maildir:/var/mail")
         self.assertEqual(self.sites.site_of("[192.0.2.1]"), "[192.0.2.1]")
+        self.assertEqual(self.sites.site_of("hook.example"), "webhook:https://hooks.example/mail")
+        self.assertEqual(self.sites.site_of("none.example"), "discard")
+        names = [str(self.sites.site_of(f"{name}.example")) for name in ("one", "two", "three")]
+        self.assertEqual([name.partition("#")[0] for name in names], ["mine:Own"] * 3)
+        self.assertEqual(len(set(names)), 3)
         self.assertEqual(self.resolver.asked, [])
 
     def test_a_domain_without_mx_is_its_own_host(self) -> None:

@@ -16,6 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from empath.config.schema import Delivery as Section
+from empath.config.schema import Domain
+from empath.deliver.routing import Routing
 from empath.deliver.webhook.agent import LONGEST_HEADER, WebhookAgent
 from empath.deliver.webhook.signing import key_of, signature
 from empath.errors import SpoolError
@@ -221,6 +223,14 @@ class PostingTests(WebhookCase):
         times = section.timeouts
         wanted = (times.connect, times.data_block, times.data_termination)
         self.assertEqual(attrs.astuple(self.web.patience), wanted)
+
+    def test_a_hook_with_a_name_needs_the_dns(self) -> None:
+        """
+        For the readiness that is told.
+        """
+        for url, needed in ((URL, True), ("http://127.0.0.1:8/", False), ("https://localhost/", False)):
+            domain = Domain(strategy="webhook", url=url)
+            self.assertIs(Routing(Section(domains={"*": domain})).needs_dns, needed, url)
 
     def test_without_a_url_mail_waits(self) -> None:
         self.route = Route(strategy="webhook")
