@@ -78,4 +78,8 @@ def doubts(outcomes: tuple[Outcome, ...]) -> int:
     """
     Tell for how many recipients nobody knows whether the host took the mail.
     """
-    return sum([isinstance(outcome, TransientFailure) and outcome.doubtful for outcome in outcomes])
+    found = 0
+    for outcome in outcomes:
+        if isinstance(outcome, TransientFailure) and outcome.doubtful:
+            found += 1
+    return found
