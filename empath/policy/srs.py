@@ -105,7 +105,7 @@ class Srs:
         if match[1] == "1":
             _, host, rest = [*rest[1:].split("=", 2), "", ""][:3]
             host = host.lower()
-        if _HOST.fullmatch(host) is None or rest[:1] not in ("=", "+", "-"):
+        if rest[:1] not in ("=", "+", "-") or not _is_address(f"SRS0{rest}@{host}"):
             return ""
         stamp = day_stamp(now)
         seal = self.seals.seal("srs1", f"{stamp}={host}={rest}")
@@ -129,3 +129,11 @@ class Srs:
         if not (lasting(stamp, now) and self.seals.fits("srsk", f"{stamp}={token}", seal)):
             return None
         return Kept(token.upper())
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
