@@ -28,6 +28,8 @@ from empath.queue.slices import SLICE, START, Tally, Told
 from empath.queue.window import Window
 
 RATE: Final = "rate/"
+LONGEST_DOMAIN: Final = 255
+LONGEST_REASON: Final = 500  # characters
 
 
 @attrs.frozen(slots=True)
@@ -120,13 +122,13 @@ class Controls:
         SpoolError or StorageError where they cannot go on; ends between two slices when it is cancelled. `told` hears
         how far they came.
         """
-        return self._managing.do(Order(Verb.HOLD, why), selection, told)
+        return self._managing.do(_order(Verb.HOLD, why), selection, told)
 
     def release(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
         """
         Let mail go on that an operator, or a module at reception, held.
         """
-        return self._managing.do(Order(Verb.RELEASE, why), selection, told)
+        return self._managing.do(_order(Verb.RELEASE, why), selection, told)
 
     def retry(
         self, selection: Selection, why: str = "", told: Told | None = None, force: bool = False
@@ -136,25 +138,28 @@ class Controls:
         recipients who did not get it. `force` also attempts what is held or is to be released later, and takes the
         sites for working that were left alone.
         """
-        return self._managing.do(Order(Verb.FORCE if force else Verb.RETRY, why), selection, told)
+        return self._managing.do(_order(Verb.FORCE if force else Verb.RETRY, why), selection, told)
 
     def bounce(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
         """
         Give mail up now, with a report to its sender about recipients who did not get it yet.
         """
-        return self._managing.do(Order(Verb.BOUNCE, why), selection, told)
+        return self._managing.do(_order(Verb.BOUNCE, why), selection, told)
 
     def delete(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
         """
         Delete mail, without a report. What is being attempted is deleted when its attempt has ended.
         """
-        return self._managing.do(Order(Verb.DELETE, why), selection, told)
+        return self._managing.do(_order(Verb.DELETE, why), selection, told)
 
     def freeze(self, domain: str = ALL) -> Deferred[bool]:
         """
         Begin no attempt to a destination, or to any, until `unfreeze`: attempts under way go on. Tells False if that
-        was so before. Fires when it is durable; StorageError: it holds, but might not after a restart.
+        was so before. Fires when it is durable; StorageError: it holds, but might not after a restart. ValueError for
+        what cannot be a destination.
         """
+        if len(domain) > LONGEST_DOMAIN or not domain.isprintable():
+            raise ValueError("no destination has such a name")
         return Deferred.fromCoroutine(self._freezing.freeze(domain.lower()))
 
     def unfreeze(self, domain: str = ALL) -> Deferred[bool]:
@@ -237,6 +242,13 @@ class Controls:
         if delivery.next_attempt > now and not (isinstance(hold, Hold) and hold.why is Why.FROZEN):
             return Hold(Why.TIME, delivery.next_attempt, "its next attempt is not due yet")
         return hold
+
+
+def _order(verb: Verb, why: str) -> Order:
+    """
+    Make an order; of its reason as much is kept as can be noted.
+    """
+    return Order(verb, why[:LONGEST_REASON].encode(errors="replace").decode())
 
 
 def _rate(text: str) -> Rate | None:

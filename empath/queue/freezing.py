@@ -97,6 +97,8 @@ class Freezing:
         """
         Make the settlement of an attempt, by clocks that stood still while the destination was frozen.
         """
+        if not self._intervals:
+            return self._decide(entry, message, outcomes)
         before = entry.delivery
         begun = self.begun(before)
         if begun == before.received:

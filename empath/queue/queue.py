@@ -25,7 +25,7 @@ from empath.mail.outcome import Outcome, doubts
 from empath.queue.attempts import Attempts
 from empath.queue.controls import Controls
 from empath.queue.deciding import Deciding, Report
-from empath.queue.delays import Delays
+from empath.queue.delays import Delays, interval
 from empath.queue.entry import Entry
 from empath.queue.freezing import Freezing
 from empath.queue.gates import Gates
@@ -78,7 +78,7 @@ class Queue:
         self.scan = Scan(spool, clock, self.window, self._dispatch)
         self.recovery = Recovery(spool, clock, self.scan.wake)
         kept = (self.window, self._notes, clock, emit)
-        self.freezing = Freezing(*kept, lambda *asked: self._deciding.decide(*asked), self._changed)
+        self.freezing = Freezing(*kept, self._deciding.decide, self._changed)
         told = (self.gates.ended, self.freezing.decide, self._settled)
         self.attempts = Attempts(spool, agent, clock, self.window, *told, self.scan.wake, emit)
         self.overdue = Overdue(
@@ -92,7 +92,7 @@ class Queue:
         self.watchdog = Watchdog(self.window, self.attempts)
         self._due = Periodic("the search for due mail", self.scan.look_and_count, section.process_interval, clock)
         self._expiry = Periodic("the expiry of kept mail", self._expire_kept, section.expiry_interval, clock)
-        self._lateness = Periodic("the reports of delay", self.delays.look, section.expiry_interval, clock)
+        self._lateness = Periodic("the reports of delay", self.delays.look, interval(section.dsn), clock)
         self._cleanup = Periodic("the cleanup", self._retry_cleanup, section.cleanup_interval, clock)
         self._watch = Periodic("the watchdog", self._look_over, WATCH_INTERVAL, clock)
 
@@ -185,7 +185,7 @@ class Queue:
         self._lines.limit_to(section.max_parallel_deliveries)
         self._due.reconfigure(section.process_interval)
         self._expiry.reconfigure(section.expiry_interval)
-        self._lateness.reconfigure(section.expiry_interval)
+        self._lateness.reconfigure(interval(section.dsn))
         self._cleanup.reconfigure(section.cleanup_interval)
         self._changed()
 

@@ -37,6 +37,14 @@ class ManagingCase(QueueCase):
         self.controls = self.queue.controls
         self.queue.start()
 
+    def tearDown(self) -> None:
+        """
+        Whatever was done, the watchdog finds nothing amiss.
+        """
+        self.queue.attempts.overdue()
+        self.assertEqual(self.queue.window.lines.faults(self.queue.window.active.values()), 0)
+        self.assertEqual(self.queue.watchdog.strays, 0)
+
     def get(self, waiting: Deferred[T]) -> T:
         result: T = self.successResultOf(waiting)
         return result
@@ -282,6 +290,16 @@ class WaitingMailTests(ManagingCase):
         self.assertEqual(self.get(waiting), Tally(changed=1))
         self.pass_time(30)
         self.assertEqual((self.agent.calls, self.stored(1).status), ([], Status.HELD))
+
+    def test_a_reason_of_any_kind(self) -> None:
+        """
+        Is told and noted as far as that goes.
+        """
+        self.agent.hanging.add("x.example")
+        self.accept(1, "a@x.example")
+        self.get(self.controls.hold(ALL, "\ud800" + "x" * 100_000))
+        [note] = [text for key, text in self.storage.texts.items() if "order" in key]
+        self.assertEqual(note, "held ?" + "x" * 499)
 
     def test_two_verbs_at_once(self) -> None:
         """
@@ -540,6 +558,13 @@ class FreezingTests(ManagingCase):
         self.pass_time(70)
         self.restart()
         self.assertEqual(list(self.controls.frozen()), ["x.example"])
+
+    def test_what_cannot_be_a_destination(self) -> None:
+        """
+        Cannot be frozen.
+        """
+        for name in ("x" * 300, "a\nb", "\ud800"):
+            self.assertRaises(ValueError, self.controls.freeze, name)
 
     def test_what_cannot_be_read(self) -> None:
         """
