@@ -31,6 +31,9 @@ from empath.queue.freezing import Freezing
 log = Logger()
 
 AT_ONCE: Final = 50
+ROUNDS: Final = 60  # in the time after which a sender is told
+SHORTEST: Final = 1.0
+LONGEST: Final = 300.0
 AGAIN: Final = 900.0  # seconds after which all is looked at again: what was frozen, or released late
 OVERLAP: Final = 300.0  # seconds by which reception may take longer than a round reckons with
 BEGINNING: Final[Key] = ("", "")
@@ -39,6 +42,13 @@ Told = Callable[[Message, Message, tuple[Delivery, ...]], None]
 """
 Hear of a message whose sender is told, and of the report that does so, which is on disk.
 """
+
+
+def interval(dsn: schema.Dsn) -> float:
+    """
+    Tell the seconds between two rounds.
+    """
+    return min(max(dsn.delay_after / ROUNDS, SHORTEST), LONGEST)
 
 
 class Delays:

@@ -7,8 +7,10 @@ from __future__ import annotations
 import re
 import sys
 import unittest
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -182,12 +184,25 @@ class HookPagesTests(SynchronousTestCase):
         mta.advance(1)
         self.assertEqual(list(mta.storages.items["dead-addresses"]), ["gone@example.com"])
 
+    def test_report_text(self) -> None:
+        mta = self.page("report_text")
+        home = mta.peer("example.net")
+        mta.peer("example.com", MockSmtpServer().with_rcpt_to_response(550, "5.1.1 unknown"))
+        mta.client("192.0.2.9").send("a@example.net", ["gone@example.com"], CONTENT)
+        mta.advance(1)
+        (report,) = home.messages
+        read = message_from_bytes(report.content, policy=policy.default)
+        self.assertEqual((read["Subject"], report.sender), ("Unzustellbar", ""))
+        text = cast(EmailMessage, next(iter(read.iter_parts())))
+        self.assertEqual(text["Content-Language"], "de")
+        self.assertIn("gone@example.com: 550 5.1.1 unknown", text.get_content())
+
     def test_every_page_is_tried(self) -> None:
         """
         None is forgotten here.
         """
         pages = {path.stem for path in (DOCS / "hooks").glob("*.md")} - {"index"}
-        self.assertEqual(len(pages), 15)
+        self.assertEqual(len(pages), 16)
         self.assertEqual({f"test_{name}" for name in pages} - set(dir(self)), set())
 
 
