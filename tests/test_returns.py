@@ -78,8 +78,10 @@ class ReturnsCase(SynchronousTestCase):
     example.org is ours, example.net and example.com are others'.
     """
 
+    config = CONFIG
+
     def setUp(self) -> None:
-        self.mta = Mta(config=CONFIG)
+        self.mta = Mta(config=self.config)
         self.addCleanup(self.mta.stop)
         for domain in ("example.net", "example.com"):
             self.mta.peer(domain)
@@ -381,6 +383,37 @@ class NamingTests(ReturnsCase):
         self.assertEqual(self.sent(), "alice@example.org")
         self.send("", path, bounce())
         self.assertEqual(self.told(BounceReceived), [])
+
+
+class VerifyingTests(ReturnsCase):
+    """
+    Where recipients of ours are verified at the next hop.
+    """
+
+    config = CONFIG.replace('recipients = "any"', 'recipients = "verify"')
+
+    def test_a_sender_who_takes_no_mail(self) -> None:
+        """
+        A bounce for a sender that nobody knows is read, and told to nobody; mail for it that is no bounce is refused.
+        """
+        self.mta.peer("example.org", MockSmtpServer().with_rcpt_to_response(550, "5.1.1 who?", "no-reply@example.org"))
+        self.send("no-reply@example.org", "bob@example.net", peer=INSIDE)
+        path = self.left("example.net")[0][0]
+        self.send("", path, bounce())
+        self.assertEqual([str(event.address) for event in self.told(BounceReceived)], ["bob@example.net"])
+        self.assertEqual((self.left("example.org"), self.mta.queue()), ([], []))
+        self.assertTrue(self.rcpt("bob@example.net", path).startswith("550 5.1.1 "))
+
+    def test_everybody_else(self) -> None:
+        """
+        Senders that are known get their bounces, and forwarded senders theirs.
+        """
+        self.send("alice@example.org", "bob@example.net", peer=INSIDE)
+        self.send("eve@example.com", "club@example.org")
+        for path, _ in self.left("example.net"):
+            self.send("", path, bounce())
+        self.assertEqual(self.left("example.org"), [("", ("alice@example.org",))])
+        self.assertEqual(self.left("example.com"), [("", ("eve@example.com",))])
 
 
 class ComplaintTests(ReturnsCase):
