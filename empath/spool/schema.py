@@ -209,7 +209,8 @@ def make_durable(connection: sqlite3.Connection) -> None:
     """
     Set what the writer's connection needs: a commit is on the disk when it returns.
 
-    The first three only matter to a file without tables, and must come in this order.
+    The first three only matter to a file without tables, and must come in this order. Debian builds SQLite to overwrite
+    what is deleted, which writes every page of every message once more: FAST does that only where it costs no writing.
     """
     for pragma in (
         "page_size = 4096",
@@ -220,6 +221,7 @@ def make_durable(connection: sqlite3.Connection) -> None:
         f"journal_size_limit = {8 * 1024 * 1024}",
         "cache_size = -8192",
         "temp_store = MEMORY",
+        "secure_delete = FAST",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
 

@@ -77,14 +77,14 @@ class VersionTests(SynchronousTestCase):
 
     def test_the_writer_syncs_each_commit(self) -> None:
         """
-        synchronous is FULL (2), and autocheckpoint 1000.
+        synchronous is FULL (2), autocheckpoint 1000, and what is deleted is not written once more (secure_delete 2: FAST).
         """
         spool = self.spool()
         spool.open()
         connection = spool._writer._connection
         assert connection is not None
-        found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "wal_autocheckpoint")]
-        self.assertEqual(found, [2, 1000])
+        names = ("synchronous", "wal_autocheckpoint", "secure_delete")
+        self.assertEqual([connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names], [2, 1000, 2])
         self.close(spool)
 
     def test_version_1(self) -> None:
