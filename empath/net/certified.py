@@ -11,11 +11,13 @@ from typing import Any, Final
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
 from service_identity import CertificateError, VerificationError
-from service_identity.hazmat import DNS_ID, verify_service_identity
+from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 from service_identity.pyopenssl import extract_patterns
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
 from zope.interface import implementer
+
+from empath.policy.mx import read_address
 
 _FAULTS: Final[Mapping[int, str]] = MappingProxyType(  # OpenSSL's X509_V_ERR_…
     {
@@ -43,7 +45,7 @@ class CertifiedHosts:
 
     def host(self, name: str) -> CertifiedHost:
         """
-        Give what begins TLS, once, only with the certified host of this ASCII name.
+        Give what begins TLS, once, only with the certified host of this ASCII name, or IP address.
         """
         if self._context is None:
             trust = platformTrust() if self._trust_root is None else self._trust_root
@@ -64,10 +66,11 @@ class CertifiedHost:
 
     def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:  # noqa: N803 Twisted names it
         """
-        Make the connection; the server is told the name (SNI).
+        Make the connection; the server is told the name (SNI), unless it is an address (RFC 6066 §3).
         """
         connection = SSL.Connection(self._context, None)
-        connection.set_tlsext_host_name(self._name.encode("ascii"))
+        if read_address(self._name) is None:
+            connection.set_tlsext_host_name(self._name.encode("ascii"))
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._judge)
         return connection
 
@@ -86,14 +89,15 @@ class CertifiedHost:
 
 def _names(certificate: X509, host: str) -> bool:
     """
-    Tell whether a certificate is for a host, by its DNS-IDs only.
+    Tell whether a certificate is for a host: by its DNS-IDs only, or by the IP-IDs where the host is an address.
     """
+    wanted = DNS_ID(host) if read_address(host) is None else IPAddress_ID(host)
     try:
         patterns = extract_patterns(certificate)
     except Exception:  # a server may show anything, and cryptography has many words for what it cannot read
         return False
     try:
-        verify_service_identity(patterns, [DNS_ID(host)], [])
+        verify_service_identity(patterns, [wanted], [])
     except (VerificationError, CertificateError, ValueError):
         return False
     return True

@@ -77,6 +77,18 @@ class CertifiedTests(SynchronousTestCase):
         self.assertEqual(self.judged(), (True, ""))
         self.assertEqual(self.asked, [NAME.encode(), NAME.encode()])
 
+    def test_an_address(self) -> None:
+        """
+        Proves itself by a certificate on that address, and is told no name (RFC 6066 §3).
+        """
+        for address in ("192.0.2.1", "2001:db8::1"):
+            self.shows(self.ca.issue_cert("192.0.2.1", "2001:db8::1"))
+            self.assertEqual(self.judged(address), (True, ""))
+            for other in ("192.0.2.2", NAME):
+                self.shows(self.ca.issue_cert(other, common_name=address))
+                self.assertEqual(self.judged(address), (False, "the certificate is for another name"))
+        self.assertEqual(set(self.asked), {None})
+
     def test_another_name(self) -> None:
         """
         Neither one above, nor one below, nor a common name counts.
