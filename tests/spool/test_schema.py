@@ -77,7 +77,7 @@ class VersionTests(SynchronousTestCase):
 
     def test_the_writer_syncs_each_commit(self) -> None:
         """
-        synchronous is FULL (2), autocheckpoint 1000, and what is deleted is not written once more (secure_delete 2: FAST).
+        synchronous is FULL (2), autocheckpoint 1000, and secure_delete FAST (2): what is deleted is not written again.
         """
         spool = self.spool()
         spool.open()
