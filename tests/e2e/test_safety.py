@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,7 @@ class IdempotencyTests(SafetyCase):
             heard = self.in_parallel(empath, keyed(key, lines))
             self.assertEqual(len(heard), COPIES)
             self.assertEqual(len({queue_id(each) for each in heard}), 1, heard[:3])
-            wait_until(
-                "delivered",
-                lambda key=key: any(f"Subject: {key}".encode() in (s.content or b"") for s in self.server.stored),
-            )
+            wait_until("delivered", partial(self.has_subject, key))
         empath.kill()
         empath.start()
         self.assertEqual(queue_id(self.attempt(empath, ["you@one.test"], keyed("large", 3000))), queue_id(heard[0]))
@@ -119,6 +117,12 @@ class IdempotencyTests(SafetyCase):
         self.server.start()
         for recipient in ("a@one.test", "b@two.test", "c@one.test"):
             self.arrived(recipient)
+
+    def has_subject(self, subject: str) -> bool:
+        """
+        Tell whether such a message arrived.
+        """
+        return any(f"Subject: {subject}".encode() in (each.content or b"") for each in list(self.server.stored))
 
     def content_files(self, empath: Controlled) -> list[Path]:
         """
