@@ -9,7 +9,7 @@ SpoolFull. Content above the inline limit is kept apart, as if it were in a file
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -18,29 +18,27 @@ from zope.interface import implementer
 from empath.config.schema import Spool
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.interfaces import IBodyReader, IContentWriter, ISpool
-from empath.mail.idempotency import MOST_MESSAGES, Accepted, Claim
+from empath.mail.idempotency import Claim
 from empath.mail.life import Emit, GroupCommitted
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Change, Settlement
-from empath.policy.selection import Key, Page, Selection, page_of
 from empath.spool.body import BodyInMemory, BodyLost
+from empath.spool.memory_questions import MemoryQuestions, moment_of
 from empath.spool.memory_stored import Stored
 from empath.spool.memory_writer import MemoryWriter
 from empath.spool.rows import END, UNFIT, as_stored, message_row
 
-T = TypeVar("T")
-
-MOST_DELAYED: Final = 2000
 CAPACITY: Final = 256 * 1024 * 1024
 
 
 @implementer(ISpool)
-class MemorySpool:
+class MemorySpool(MemoryQuestions):
     """
     A spool of at most `capacity` bytes; `min_free` of the section means nothing here.
     """
 
     def __init__(self, section: Spool, *, emit: Emit, capacity: int = CAPACITY) -> None:
+        MemoryQuestions.__init__(self)
         self.inline_limit: int = section.inline_limit
         self.pending_bytes = 0
         self.deletion_failures = 0
@@ -48,10 +46,7 @@ class MemorySpool:
         self._emit = emit
         self._capacity = capacity
         self._used = 0
-        self._stored: dict[str, Stored] = {}
         self._files: dict[str, bytes] = {}
-        self._claims: list[tuple[str, Claim]] = []
-        self._open = False
 
     def reconfigure(self, section: Spool) -> None:
         """
@@ -126,20 +121,6 @@ class MemorySpool:
             stored.deliveries[delivery.domain] = as_stored(delivery)
         return self._committed(None)
 
-    def due(self, now: float, limit: int, skip: Collection[str]) -> Deferred[list[Delivery]]:
-        """
-        As `ISpool.due`.
-        """
-        found = [each for each in self._deliveries() if each.domain not in skip and _moment(each) <= now]
-        return self._answer(sorted(found, key=_moment)[:limit])
-
-    def next_due(self, after: float) -> Deferred[float | None]:
-        """
-        As `ISpool.next_due`.
-        """
-        moments = [each.next_attempt for each in self._deliveries() if each.next_attempt is not None]
-        return self._answer(min((moment for moment in moments if moment > after), default=None))
-
     def hasten(self, domains: Collection[str], now: float) -> Deferred[int]:
         """
         As `ISpool.hasten`.
@@ -147,18 +128,11 @@ class MemorySpool:
         waiting = [
             each
             for each in self._deliveries()
-            if each.domain in domains and each.status is Status.RETRY and now < _moment(each) < float("inf")
+            if each.domain in domains and each.status is Status.RETRY and now < moment_of(each) < float("inf")
         ]
         for each in waiting:
             self._stored[each.queue_id].deliveries[each.domain] = attrs.evolve(each, next_attempt=now)
         return self._answer(len(waiting))
-
-    def select(self, selection: Selection, after: Key, limit: int) -> Deferred[Page]:
-        """
-        As `ISpool.select`.
-        """
-        found = [each for stored in self._stored.values() for each in stored.chosen(selection, after)]
-        return self._answer(page_of(found, limit))
 
     def manage(self, changes: Sequence[Change]) -> Deferred[list[bool]]:
         """
@@ -182,51 +156,12 @@ class MemorySpool:
             stored.deliveries[before.domain] = after
         return True
 
-    def load(self, queue_id: str) -> Deferred[Message]:
-        """
-        As `ISpool.load`.
-        """
-        stored = self._stored.get(queue_id)
-        if stored is None:
-            return fail(MessageUnknown(f"no message {queue_id} is stored"))
-        return self._answer(stored.message)
-
     def open_body(self, message: Message) -> IBodyReader:
         """
         As `ISpool.open_body`.
         """
         body = message.body if message.body is not None else self._files.get(message.body_file or "")
         return BodyLost("the content cannot be read") if body is None else BodyInMemory(body)
-
-    def counts(self) -> Deferred[dict[Status, int]]:
-        """
-        As `ISpool.counts`; every status is among the keys.
-        """
-        found = dict.fromkeys(Status, 0)
-        for each in self._deliveries():
-            found[each.status] += 1
-        return self._answer(found)
-
-    def due_count(self, now: float, skip: Collection[str] = ()) -> Deferred[int]:
-        """
-        As `ISpool.due_count`.
-        """
-        return self._answer(sum(_moment(each) <= now for each in self._deliveries() if each.domain not in skip))
-
-    def overdue(self, received: float, now: float, domains: Collection[str], limit: int) -> Deferred[list[Delivery]]:
-        """
-        As `ISpool.overdue`.
-        """
-        due = [each for each in self._deliveries() if each.domain in domains and _moment(each) <= now]
-        found = [each for each in due if each.received <= received or self._stored[each.queue_id].is_late(each, now)]
-        return self._answer(sorted(found, key=lambda each: each.queue_id)[:limit])
-
-    def delayed(self, received: float, after: Key) -> Deferred[Page]:
-        """
-        As `ISpool.delayed`.
-        """
-        found = [each for stored in self._stored.values() for each in stored.delayed(received, after)]
-        return self._answer(page_of(found, MOST_DELAYED))
 
     def warn(self, settlement: Settlement) -> Deferred[bool]:
         """
@@ -240,20 +175,6 @@ class MemorySpool:
             stored.warned.discard(delivery.domain)
             return fail(fault)
         return self._answer(True)
-
-    def oldest(self, now: float) -> Deferred[float | None]:
-        """
-        As `ISpool.oldest`.
-        """
-        scheduled = [each.received for each in self._deliveries() if each.next_attempt is not None]
-        return self._answer(min((received for received in scheduled if received <= now), default=None))
-
-    def accepted(self, claim: bytes, now: float) -> Deferred[list[Accepted]]:
-        """
-        As `ISpool.accepted`.
-        """
-        mine = [each for each in self._claims if each[1].digest == claim and each[1].until > now]
-        return self._answer([Accepted(queue_id, each.recipients) for queue_id, each in mine[:MOST_MESSAGES]])
 
     def expire_kept(self, now: float) -> Deferred[int]:
         """
@@ -310,16 +231,6 @@ class MemorySpool:
             self._files.pop(stored.message.body_file or "", None)
             self._used -= stored.message.size
 
-    def _deliveries(self) -> list[Delivery]:
-        return [each for stored in self._stored.values() for each in stored.deliveries.values()]
-
     def _committed(self, fault: SpoolError | None) -> Deferred[None]:
         self._emit(GroupCommitted(1, 0.0))
         return succeed(None) if fault is None else fail(fault)
-
-    def _answer(self, result: T) -> Deferred[T]:
-        return succeed(result) if self._open else fail(SpoolError("the spool is closed"))
-
-
-def _moment(delivery: Delivery) -> float:
-    return float("inf") if delivery.next_attempt is None else delivery.next_attempt
