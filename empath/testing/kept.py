@@ -38,6 +38,7 @@ class KeptSpool(MemorySpool):
                 self._stored[queue_id] = again
             self._files = dict(before._files)
             self._used = before._used
+            self._claims = list(before._claims)
 
     @property
     def deliveries(self) -> list[Delivery]:

@@ -195,6 +195,7 @@ class PlanTests(SynchronousTestCase):
         for name in (
             *("UPDATE_DELIVERY", "DELETE_DELIVERY", "DELETE_EMPTY", "WITHDRAW_DELIVERIES", "WITHDRAW_MESSAGE"),
             *("HASTEN", "KEPT_TOO_LONG", "LOAD", "DUE", "NEXT_DUE", "DUE_COUNT"),
+            *("ACCEPTED", "FORGET_ACCEPTED", "WITHDRAW_ACCEPTED"),
             *("SCHEDULED_COUNT", "RETRY_COUNT", "RESTING_COUNT", "WITH_FILE"),
         ):
             plan = self.plan(getattr(schema, name))

@@ -116,6 +116,22 @@ class ReceptionTests(MtaMixin, SynchronousTestCase):
         mta.restart()
         self.assertEqual(mta.client().login("me@acme.example", "secret")[:9], "235 2.7.0")
 
+    def test_idempotency_keys_outlast_a_restart(self) -> None:
+        """
+        As on a disk: a copy is known afterwards.
+        """
+        mta = self.mta(domains=["example.org"], logins={"me@acme.example": "secret"})
+        heard = []
+        for _ in range(2):
+            client = mta.client()
+            client.login("me@acme.example", "secret")
+            heard.append(client.send("me@acme.example", ["c@example.org"], b"Idempotency-Key: k\r\n" + CONTENT))
+            mta.settle()
+            mta.restart()
+        self.assertEqual(heard[0][:9], "250 2.0.0")
+        self.assertEqual(heard[1], heard[0])
+        self.assertEqual(len(mta.peer("example.org").messages), 1)
+
     def test_messages_of_python(self) -> None:
         """
         They get the line ends of SMTP.
