@@ -18,6 +18,7 @@ from empath.config.schema import (
     Dsn,
     Module,
     RateLimits,
+    SenderBreaker,
     Shaping,
     TlsRpt,
 )
@@ -86,6 +87,31 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual(self.change(rate_limits=RateLimits()), [])
         self.mta.advance(60)
         self.assertEqual(self.arrived(), 3)
+
+    def test_safety(self) -> None:
+        """
+        Keys count, or not, from now on; a sender is stopped by the limits of now, and stays so across a restart.
+        """
+        keyed = b"Idempotency-Key: k\r\n" + CONTENT
+        self.assertEqual(self.change(idempotency_window=seconds(0)), [])
+        for window in (0, 0, 60, 60):
+            self.change(idempotency_window=seconds(window))
+            self.mta.client().send("bob@example.com", ["ann@example.net"], keyed)
+            self.mta.settle()
+        self.assertEqual(self.arrived(), 3)
+        self.change(sender_breaker=SenderBreaker(enabled=True, max_recipients=2))
+        self.send(3)
+        self.mta.settle()
+        self.mta.restart()
+        refused = self.mta.client().send("bob@example.com", ["ann@example.net"], CONTENT)
+        self.assertEqual(refused, "450 4.7.1 mail of this sender is stopped for now")
+        self.assertEqual(self.mta.client().send("eve@example.com", ["ann@example.net"], CONTENT)[:3], "250")
+        released = Deferred.fromCoroutine(self.mta.service.safety.senders.release("bob@example.com"))
+        self.mta.settle()
+        self.assertTrue(self.successResultOf(released))
+        self.send()
+        self.mta.settle()
+        self.assertEqual(self.arrived(), 8)
 
     def test_routes(self) -> None:
         """
