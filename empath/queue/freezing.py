@@ -13,6 +13,7 @@ from math import inf, isfinite
 from typing import Final
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -49,6 +50,8 @@ class Freezing:
         self._decide = decide
         self._changed = changed
         self._intervals: dict[str, Intervals] = {}
+        self._known = False
+        self._waiting: list[Deferred[None]] = []
 
     def since(self, domain: str) -> float | None:
         """
@@ -126,6 +129,7 @@ class Freezing:
         Begin no attempt; tells False where that was so before. It holds at once, StorageError tells that a restart
         might end it.
         """
+        await self._all_known()
         if self._is_frozen(domain):
             return False
         self._intervals[domain] = (*self._intervals.get(domain, ()), Interval(self._clock.seconds()))
@@ -138,6 +142,7 @@ class Freezing:
         Let mail go on; otherwise as `freeze`. What is frozen by itself stays so when all goes on, and the other way
         round.
         """
+        await self._all_known()
         if not self._is_frozen(domain):
             return False
         now = self._clock.seconds()
@@ -148,6 +153,15 @@ class Freezing:
         self._apply()
         self._changed()
         return await self._kept(domain)
+
+    def begin(self) -> None:
+        """
+        Go by what is known: all that was stored has been taken up.
+        """
+        self._known = True
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(None)
 
     def forget(self, expiration: float) -> None:
         """
@@ -182,6 +196,15 @@ class Freezing:
             else:
                 log.error("what was frozen cannot be read: {key}", key=key)
         self._apply()
+
+    async def _all_known(self) -> None:
+        """
+        Wait until what was stored is known: it must not undo what is said now.
+        """
+        if not self._known:
+            known: Deferred[None] = Deferred()
+            self._waiting.append(known)
+            await known
 
     def _of(self, domain: str) -> tuple[Intervals, ...]:
         names = (domain,) if domain == ALL else (domain, ALL)

@@ -152,6 +152,7 @@ class Queue:
         Begin with what the spool holds.
         """
         self.attempts.open = True
+        self.freezing.begin()
         self._due.start(now=True)
         for periodic in (self._expiry, self._lateness, self._cleanup, self._watch):
             periodic.start()

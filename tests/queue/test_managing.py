@@ -559,6 +559,34 @@ class FreezingTests(ManagingCase):
         self.restart()
         self.assertEqual(list(self.controls.frozen()), ["x.example"])
 
+    def test_again_and_again(self) -> None:
+        """
+        What was frozen before can be frozen again, over restarts.
+        """
+        for _ in range(3):
+            self.assertTrue(self.get(self.controls.freeze("x.example")))
+            self.pass_time(5)
+            self.restart()
+            self.assertEqual(list(self.controls.frozen()), ["x.example"])
+            self.assertTrue(self.get(self.controls.unfreeze("x.example")))
+            self.restart()
+            self.assertEqual(list(self.controls.frozen()), [])
+            self.pass_time(5)
+
+    def test_before_what_was_stored_is_known(self) -> None:
+        """
+        A verb waits until it is, so that neither undoes the other.
+        """
+        self.get(self.controls.freeze("x.example"))
+        self.queue = self.make()
+        self.controls = self.queue.controls
+        thaw, freeze = self.controls.unfreeze("x.example"), self.controls.freeze("y.example")
+        self.assertNoResult(thaw)
+        self.successResultOf(Deferred.fromCoroutine(self.queue.restore()))
+        self.queue.start()
+        self.assertEqual((self.get(thaw), self.get(freeze)), (True, True))
+        self.assertEqual(list(self.controls.frozen()), ["y.example"])
+
     def test_what_cannot_be_a_destination(self) -> None:
         """
         Cannot be frozen.
