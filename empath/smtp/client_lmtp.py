@@ -21,6 +21,7 @@ from empath.smtp.client_findings import TOO_LATE
 from empath.smtp.client_offer import Offer
 from empath.smtp.client_transfer import Transfer, unfit
 
+_GOODBYE: Final = 221
 _SHUTTING_DOWN: Final = 421
 
 
@@ -104,6 +105,13 @@ class LmtpSession(ClientSession):
             self._end(findings.garbled(self.state, "content is wanted for nobody"), Trouble.GARBLED)
 
     def _recipient_judged(self, reply: Reply) -> None:
+        """
+        Take an answer to the end of the content. The one to a QUIT that went with it is nobody's: a server that gave
+        too few before leaves the others in doubt.
+        """
+        if reply.code == _GOODBYE:
+            self._end(findings.garbled(self.state, "an answer too few"), Trouble.GARBLED)
+            return
         self._final.judged(reply)
         if not self._final.owed:
             self._dirty = False

@@ -169,6 +169,17 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual([isinstance(o, TransientFailure) and o.doubtful for o in outcomes], [False, False, True])
         self.assertEqual(made.over().trouble, Trouble.LOST)
 
+    def test_too_few_answers_before_goodbye(self) -> None:
+        """
+        What answers the QUIT that went with the dot is nobody's verdict: who has none is in doubt.
+        """
+        for said in (b"250 b\r\n221 2.0.0 bye\r\n", b"250 b\r\n", b"250 b\r\n450 4.2.1 c\r\n221 bye\r\n"):
+            made = driver().opened().begin(consignment(*THREE), last=True).say(GO, said)
+            made.act(made.session.connection_lost())
+            outcomes = made.ended().outcomes
+            self.assertEqual((made.codes()[0], made.codes()[2]), ("Success 250", "TransientFailure 421"), said)
+            self.assertTrue(isinstance(outcomes[2], TransientFailure) and outcomes[2].doubtful, said)
+
     def test_too_many_answers(self) -> None:
         """
         An answer too many ends the session, and changes nothing of the verdicts.
