@@ -48,6 +48,8 @@ class Sharing:
         return mine
 
     def _leave(self, name: Hashable, common: _Common, mine: Deferred[bytes]) -> None:
+        if mine not in common.waiting:
+            return  # it is being told to all
         common.waiting.remove(mine)
         if not common.waiting and common.work is not None:
             self._under_way.pop(name, None)
@@ -58,4 +60,5 @@ class Sharing:
             del self._under_way[name]
         waiting, common.waiting = common.waiting, []
         for each in waiting:
-            each.callback(result)
+            if not each.called:  # who hears of it may give up for another one
+                each.callback(result)

@@ -21,7 +21,7 @@ from empath.errors import SigningFailed, SpoolError
 from empath.interfaces import IBodyReader, InThread, ISigner
 from empath.mail.dkim.author import author_domain
 from empath.mail.dkim.fields import Choice, Field, Selection, fields_of
-from empath.mail.dkim.signature import body_digest, body_of, draft, signatories
+from empath.mail.dkim.signature import Form, body_digest, body_of, draft, signatories
 from empath.mail.message import Message
 from empath.sign.batches import Batches
 from empath.sign.keys import Keys, SigningKey
@@ -32,6 +32,7 @@ REMEMBERED: Final = 4096  # messages
 
 OpenBody = Callable[[Message], IBodyReader]
 Name = tuple[str, int, bool]
+K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -59,7 +60,7 @@ class Signer:
         self._keys = Keys(clock)
         self._sharing = Sharing()
         self._made: OrderedDict[Name, _Made] = OrderedDict()
-        self._bodies: OrderedDict[Name, bytes] = OrderedDict()
+        self._bodies: OrderedDict[tuple[Name, Form], bytes] = OrderedDict()
         self.prepare(section)()
 
     @property
@@ -135,7 +136,7 @@ class Signer:
         made = self._made.get(name)
         if made is not None and made.keys == keys and 0.0 <= self._clock.seconds() - made.at < self._reused:
             return made.fields
-        return self._sharing.join(name, lambda: self._make(name, message, open_body, keys, selection))
+        return self._sharing.join((name, keys), lambda: self._make(name, message, open_body, keys, selection))
 
     @property
     def _reused(self) -> float:
@@ -144,10 +145,11 @@ class Signer:
     async def _make(
         self, name: Name, message: Message, open_body: OpenBody, keys: tuple[SigningKey, ...], selection: Selection
     ) -> bytes:
-        body = self._bodies.get(name)
+        form = keys[0].signatory.body_form
+        body = self._bodies.get((name, form))
         if body is None:
-            body = await self._body_digest(message, open_body, keys[0])
-            _remember(self._bodies, name, body)
+            body = await self._body_digest(message, open_body, form)
+            _remember(self._bodies, (name, form), body)
         begun = self._clock.seconds()
         signed = self._signed(keys, selection, body)
         fields = signed if isinstance(signed, bytes) else await signed
@@ -155,11 +157,10 @@ class Signer:
             _remember(self._made, name, _Made(keys, begun, fields))
         return fields
 
-    async def _body_digest(self, message: Message, open_body: OpenBody, key: SigningKey) -> bytes:
+    async def _body_digest(self, message: Message, open_body: OpenBody, form: Form) -> bytes:
         """
         Hash a body, from its file piece by piece.
         """
-        form = key.signatory.body_form
         if message.body is not None:
             return body_digest(message.body, form)
         body, begin = body_of(form), b""
@@ -177,7 +178,7 @@ class Signer:
         return body.digest()
 
 
-def _remember(known: OrderedDict[Name, V], name: Name, value: V) -> None:
+def _remember(known: OrderedDict[K, V], name: K, value: V) -> None:
     """
     Keep something of a message, as long as there are not too many others.
     """

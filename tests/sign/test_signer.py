@@ -276,6 +276,39 @@ class SignerTests(SynchronousTestCase):
         signer.prepare(section_of(self.rsa))()
         self.assertNoResult(self.later(signer, carried))
 
+    def test_what_was_begun_before_a_reload_is_not_taken_for_what_the_new_section_wants(self) -> None:
+        """
+        Neither the hash of a body in another form nor a signature by keys that are not the newest.
+        """
+        body = b"\r\nhello  there \r\n"
+        carried = message(HEADER, None, "a@one.example", "b@two.example", size=len(HEADER + body))
+        signer = self.signer(self.ed, canonicalization="simple/simple")
+        self.reader = Pieces(slow=True)
+        before = self.later(signer, carried)
+        signer.prepare(section_of(self.ed, canonicalization="relaxed/relaxed"))()
+        meanwhile = self.later(signer, carried)
+        for piece in (body, b"", b""):
+            for waiting in self.reader.waiting[:]:
+                self.reader.waiting.remove(waiting)
+                waiting.callback(piece)
+        for fields, form in ((self.successResultOf(before), b"simple"), (self.successResultOf(meanwhile), b"relaxed")):
+            self.assertIn(b"c=%b/%b" % (form, form), fields)
+            self.assertTrue(self.verifies(fields + HEADER + body))
+        self.assertTrue(self.verifies(self.signed(signer, carried) + HEADER + body))
+
+    def test_one_who_gives_up_as_he_hears_of_another_does_no_harm(self) -> None:
+        """
+        The others still have their signatures.
+        """
+        signer = self.signer(self.ed)
+        self.reader = Pieces(slow=True)
+        one, two, three = (self.later(signer, message(body=None, size=100)) for _ in range(3))
+        one.addCallback(lambda _: two.cancel())
+        for waiting in [0, 1]:
+            self.reader.waiting[waiting].callback(b"")
+        self.failureResultOf(two, CancelledError)
+        self.assertTrue(self.successResultOf(three))
+
     def test_who_gives_up_does_not_take_the_signature_from_others(self) -> None:
         """
         The last one who does ends the work.
@@ -364,7 +397,7 @@ class SignerTests(SynchronousTestCase):
         """
         signer = self.signer(self.ed)
         for number in range(REMEMBERED + 1):
-            signer._bodies[(str(number), 0, False)] = b""
+            signer._bodies[(str(number), 0, False), "relaxed"] = b""
         self.signed(signer, message(HEADER, BODY, "a@one.example", "b@two.example"))
         self.assertLessEqual(len(signer._bodies), REMEMBERED + 1)
-        self.assertNotIn(("0", 0, False), signer._bodies)
+        self.assertNotIn((("0", 0, False), "relaxed"), signer._bodies)
