@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final, Protocol
 
-from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
+from empath.mail.outcome import Failure, Outcome, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
 
 IGNORE: Final = -1.0  # in place of a pause: the reply says nothing of the site
@@ -152,7 +152,7 @@ class Patterns:
         """
         worst = NOTHING
         for outcome in outcomes:
-            if type(outcome) is Success:
+            if isinstance(outcome, Success):
                 if worst[0] is not Told.SLOW_DOWN:
                     worst = ACCEPTED
                 continue
@@ -161,7 +161,7 @@ class Patterns:
                 worst = found
         return worst
 
-    def _of_failure(self, outcome: Outcome) -> Judgement:
+    def _of_failure(self, outcome: Failure) -> Judgement:
         """
         Judge one failure.
         """
@@ -216,5 +216,5 @@ def _wish(rule: Rule) -> float:
             return 0.0
 
 
-def _reaches_far(outcome: TransientFailure | PermanentFailure) -> bool:
+def _reaches_far(outcome: Failure) -> bool:
     return outcome.scope in (Scope.SESSION, Scope.HOST)
