@@ -10,12 +10,16 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from empath.config.schema import Config, Feedback, Srs, Suppression, Verp
 from empath.config.units import Secret
 from empath.errors import ConfigError, StorageError
 from empath.mail.address import parse_address
 from empath.mail.life import AddressSuppressed, BounceReceived, ComplaintReceived
+from empath.modules import IModule, Session, Transaction
+from empath.policy import srs
+from empath.policy.seal import Seals
 from empath.report.suppression import Suppressed
 from empath.testing import Client, MockSmtpServer, Mta
 
@@ -195,6 +199,20 @@ class ForwardingTests(ReturnsCase):
         self.mta.advance(hours=1)
         self.assertTrue(self.rcpt("", path).startswith("250 "))
 
+    def test_mail_that_comes_by_twice(self) -> None:
+        """
+        What another forwarder sends back here, and goes on from here again, bounces to its sender all the same.
+        """
+        other = srs.Srs("srs.example.com", Seals(("theirs",)))
+        self.forwarded()
+        once = parse_address(self.left("example.net")[0][0])
+        again = other.forward(once, self.mta.world.seconds())
+        assert again is not None
+        self.send(again.text, "club@example.org")
+        path = self.left("example.net")[1][0]
+        self.send("", path, bounce())
+        self.assertEqual(self.left("example.com"), [("", ("eve@example.com",))])
+
     def test_the_postmaster(self) -> None:
         """
         The domain has one, who is ours.
@@ -330,6 +348,19 @@ class NamingTests(ReturnsCase):
         for peer in (INSIDE, OUTSIDE):
             self.assertTrue(self.rcpt("", "complaint@empath-reports", peer).startswith("550 "))
 
+    def test_nobody_is_there_to_be_written_to(self) -> None:
+        """
+        No mail claims to come from that place: reports about it would be read there, as bounces about whomever it
+        names.
+        """
+        place = '"bounce/victim@example.com"@Empath-Reports'
+        for peer in (INSIDE, OUTSIDE):
+            client = self.mta.client(peer)
+            client.connect()
+            client.command("EHLO client.example")
+            self.assertTrue(client.command(f"MAIL FROM:<{place}>").startswith("550 5.1.8 "))
+            client.close()
+
     def test_a_long_recipient(self) -> None:
         """
         A recipient that does not fit is remembered.
@@ -383,6 +414,60 @@ class NamingTests(ReturnsCase):
         self.assertEqual(self.sent(), "alice@example.org")
         self.send("", path, bounce())
         self.assertEqual(self.told(BounceReceived), [])
+
+
+@implementer(IModule)
+class Elsewhere:
+    """
+    A module that has all mail delivered by another route, and made out to be from the place where reports are read.
+    """
+
+    name = "elsewhere"
+
+    def mail_from(self, session: Session, transaction: Transaction) -> None:
+        """
+        Redirect all of it.
+        """
+        transaction.redirect("filter.example")
+        if transaction.reverse_path is not None and transaction.reverse_path.local == "claims":
+            transaction.reverse_path = parse_address('"bounce/victim@example.com"@empath-reports')
+
+
+class ModuleTests(ReturnsCase):
+    """
+    Where a module changes what it can.
+    """
+
+    config = CONFIG.replace("[[modules]]", '[[modules]]\nfactory = "tests.test_returns:Elsewhere"\n[[modules]]')
+
+    def test_all_mail_goes_elsewhere(self) -> None:
+        """
+        The sender's copy of a bounce does; it is read here.
+        """
+        self.mta.peer("filter.example")
+        self.send("alice@example.org", "bob@example.net", peer=INSIDE)
+        self.send("", self.left("filter.example")[0][0], bounce())
+        self.assertEqual([str(event.address) for event in self.told(BounceReceived)], ["bob@example.net"])
+        self.assertEqual(self.left("filter.example")[1:], [("", ("alice@example.org",))])
+
+    def test_reports_of_our_own(self) -> None:
+        """
+        They are never read: what they say, we know, and of whom, the sender chose.
+        """
+        self.mta.peer("filter.example", MockSmtpServer().with_rcpt_to_response(550, "5.1.1 no such user"))
+        self.send("claims@example.com", "alice@example.org")
+        self.mta.advance(1)
+        self.assertEqual((self.told(BounceReceived), self.listed(), self.mta.queue()), ([], [], []))
+
+    def test_forwarded_mail(self) -> None:
+        """
+        What comes back to it does not lead there.
+        """
+        self.mta.peer("filter.example")
+        self.send("claims@example.com", "club@example.org")
+        path = self.left("filter.example")[0][0]
+        self.assertTrue(path.startswith("SRSK="))
+        self.assertTrue(self.rcpt("", path).startswith("550 5.1.1 "))
 
 
 class VerifyingTests(ReturnsCase):

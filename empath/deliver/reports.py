@@ -21,6 +21,7 @@ from empath.mail.address import Address, parse_address
 from empath.mail.incoming_report import MOST_READ, Bounce, Complaint, Told, read_report
 from empath.mail.life import Attempt, BounceReceived, ComplaintReceived, Emit
 from empath.mail.message import Delivery, Message
+from empath.mail.origin import Source
 from empath.mail.outcome import Custody, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
 from empath.policy.incoming import Incoming, Reading, read_place
@@ -73,8 +74,10 @@ class ReportReader:
 
     async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
         """
-        See `IAgent`.
+        See `IAgent`. Reports of our own are not read: of whom they are, the sender chose who made them come here.
         """
+        if message.origin.source is Source.OWN:
+            return (NO_PLACE,) * len(delivery.open_recipients)
         try:
             report = read_report(message.header, await self._beginning(message), self._hostname)
         except SpoolError as error:

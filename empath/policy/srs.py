@@ -117,12 +117,16 @@ class Srs:
             return None
         return parse_address(f"{local}@{domain}")
 
-    def _of_again(self, rest: str, now: float) -> Address | None:
+    def _of_again(self, rest: str, now: float) -> Address | Kept | None:
+        """
+        Read the address of the first forwarder; were that we, mail came by here twice, and it tells the sender.
+        """
         sealed, host, rest = rest.split("=", 2)
         stamp, seal = sealed[:2], sealed[2:]
         if not (lasting(stamp, now) and self.seals.fits("srs1", f"{stamp}={host}={rest}", seal)):
             return None
-        return parse_address(f"SRS0{rest}@{host}")
+        found = parse_address(f"SRS0{rest}@{host}")
+        return self.back(found, now) if found.domain == self.domain else found
 
     def _of_kept(self, rest: str, now: float) -> Kept | None:
         seal, stamp, token = rest.split("=", 2)

@@ -164,6 +164,15 @@ class ChainTests(SynchronousTestCase):
         self.assertEqual(len(last.local), len(second.local))
         self.assertEqual(third.back(last, NOW), first)
 
+    def test_back_to_ourselves(self) -> None:
+        """
+        Where we are the first forwarder, and a later one, too, it leads to the sender; not if we never made the first.
+        """
+        again = forwarded(SRS, forwarded(OTHER, forwarded(SRS, "bob@example.org").text).text)
+        self.assertEqual(str(SRS.back(again, NOW)), "bob@example.org")
+        forged = forwarded(SRS, f"SRS1=x={SRS.domain}==AAAAAAAA=AA=example.org=bob@fwd.example.com")
+        self.assertIsNone(SRS.back(forged, NOW))
+
     def test_other_separators(self) -> None:
         """
         Other forwarders write "+" or "-" behind the tag; their address comes back as they made it.

@@ -30,6 +30,7 @@ PERIOD: Final = 3600.0  # seconds
 _DAEMONS: Final = frozenset({"mailer-daemon", "postmaster"})
 FORGED: Final = Verdict(Action.REFUSE, Reply.of("550 5.1.1 no such address, or not any more"), NAME)
 UNKNOWN: Final = Verdict(Action.REFUSE, Reply.of("550 5.1.1 no such user here"), NAME)
+NO_SENDER: Final = Verdict(Action.REFUSE, Reply.of("550 5.1.8 nobody sends from there"), NAME)
 NO_BOUNCE: Final = Verdict(Action.REFUSE, Reply.of("550 5.7.1 this address takes bounces only"), NAME)
 TOO_OFTEN: Final = Verdict(Action.REFUSE, Reply.of("450 4.7.1 too many bounces to this address"), NAME)
 NO_STORAGE: Final = Verdict(Action.REFUSE, Reply.of("451 4.3.0 local error, try again later"), NAME)
@@ -67,6 +68,13 @@ class Returns:
         Tell whether we judge an address, even where its domain is not ours.
         """
         return not self._off and self._incoming.answers(address, self._clock.seconds())
+
+    def mail_from(self, session: Session, transaction: Transaction) -> MaybeVerdict:
+        """
+        Refuse mail from where reports are read: what came back to it would be read as if we had sent it there.
+        """
+        path = transaction.reverse_path
+        return NO_SENDER if path is not None and path.domain == PLACE else None
 
     def rcpt_to(
         self, session: Session, transaction: Transaction, recipient: Recipient
@@ -144,7 +152,7 @@ class Returns:
         elif isinstance(about.recipient, Kept):
             return Deferred.fromCoroutine(self._returned_kept(transaction, recipient, about.sender, about.recipient))
         else:
-            transaction.rewrite(recipient, about.sender, Reading(about.recipient).address)
+            self._read(transaction, recipient, Reading(about.recipient), about.sender)
         return None
 
     async def _returned_kept(
@@ -153,17 +161,26 @@ class Returns:
         found = await self._find(kept)
         if found is NO_STORAGE:
             return found
-        read = () if isinstance(found, Verdict) else (Reading(found).address,)
-        transaction.rewrite(recipient, sender, *read)
+        if isinstance(found, Verdict):
+            transaction.rewrite(recipient, sender)
+        else:
+            self._read(transaction, recipient, Reading(found), sender)
         return None
 
     def _complained(self, session: Session, transaction: Transaction, recipient: Recipient) -> None:
         """
         Read what comes to an address for complaints, beside whoever gets it there.
         """
-        place = Reading(None, session.trusted).address
         own = (recipient.address,) if recipient.address.domain in self._incoming.ours else ()
-        transaction.rewrite(recipient, *own, place)
+        self._read(transaction, recipient, Reading(None, session.trusted), *own)
+
+    def _read(self, transaction: Transaction, recipient: Recipient, reading: Reading, *others: Address) -> None:
+        """
+        Have mail read, beside what others get: here, even where a module has all mail delivered another way.
+        """
+        place = reading.address
+        transaction.rewrite(recipient, *others, place)
+        transaction.redirect(PLACE, Recipient(place))
 
     async def _find(self, kept: Kept) -> Address | Verdict:
         """
@@ -174,6 +191,7 @@ class Returns:
         except StorageError:
             return NO_STORAGE
         try:
-            return parse_address(text or "", utf8=True)
+            found = parse_address(text or "", utf8=True)
         except ValueError:
             return FORGED
+        return FORGED if found.domain == PLACE else found
