@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from empath.mail.idempotency import Accepted, Claim
@@ -17,6 +17,20 @@ Take = Callable[[list[Accepted]], "Awaitable[None] | None"]
 """
 Store what is left of a message, given what was accepted before; the next one's turn begins when that is done.
 """
+
+
+class _Turns:
+    """
+    Who waits for a turn, in the order in which they came. `taken`: it is somebody's turn; `passing`: the next one is
+    being found, further out.
+    """
+
+    __slots__ = ("passing", "taken", "waiting")
+
+    def __init__(self) -> None:
+        self.taken = True
+        self.passing = False
+        self.waiting: dict[Deferred[None], None] = {}
 
 
 class Idempotency:
@@ -31,7 +45,7 @@ class Idempotency:
         self.window = window
         self._accepted = accepted
         self._clock = clock
-        self._turns: dict[bytes, DeferredLock] = {}
+        self._turns: dict[bytes, _Turns] = {}
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -49,13 +63,32 @@ class Idempotency:
         """
         turns = self._turns.get(digest)
         if turns is None:
-            turns = self._turns[digest] = DeferredLock()
-        await turns.acquire()
+            turns = self._turns[digest] = _Turns()
+        else:
+            turn: Deferred[None] = Deferred(turns.waiting.pop)
+            turns.waiting[turn] = None
+            await turn
         try:
             taking = take(await self._accepted(digest, self._clock.seconds()))
             if taking is not None:
                 await taking
         finally:
-            turns.release()
-            if not turns.locked and self._turns.get(digest) is turns:  # who came next may be through already
-                del self._turns[digest]
+            self._pass_on(digest, turns)
+
+    def _pass_on(self, digest: bytes, turns: _Turns) -> None:
+        """
+        Begin the next turn. Those that end at once follow one another here, not each inside the one before: a thousand
+        may wait.
+        """
+        turns.taken = False
+        if turns.passing:
+            return
+        turns.passing = True
+        while turns.waiting and not turns.taken:
+            turn = next(iter(turns.waiting))
+            del turns.waiting[turn]
+            turns.taken = True
+            turn.callback(None)
+        turns.passing = False
+        if not turns.taken:
+            del self._turns[digest]

@@ -32,6 +32,7 @@ class Incoming:
         "_around",
         "_eight",
         "_header",
+        "_hops",
         "_session",
         "_size",
         "_terms",
@@ -47,6 +48,7 @@ class Incoming:
         self._transaction = transaction
         self._writer = around.begin(transaction.queue_id)
         self._header = b""
+        self._hops = 0
         self._size = 0
         self._eight: bool | None = None  # whether the body is not ASCII; None: as the whole content
         self.refusal: Reply | None = None
@@ -71,6 +73,7 @@ class Incoming:
             return self.write(b"\r\n" + event.data)
         else:
             self._header = header = event.data
+            self._hops = event.hops
             self._measure(len(header))
             if not header.isascii():
                 self._eight = False

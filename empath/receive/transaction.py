@@ -83,7 +83,7 @@ class Intake(Incoming):
         if event.bare_newline:
             self._refuse(BARE_NEWLINE)
         once = self._around.idempotency
-        if once is not None and once.window and self._session.trusted:
+        if once is not None and once.window and self._session.trusted and not self._hops:
             self._take_key()
         if self.refusal is not None:
             self._answer(self.refusal)
@@ -159,8 +159,8 @@ class Intake(Incoming):
 
     def _take_key(self) -> None:
         """
-        Take out of the header block under which key the message comes (what clients that nobody vouches for say there
-        is nothing to us).
+        Take out of the header block under which key the message comes. What clients say there that nobody vouches for
+        is nothing to us, nor what has travelled: a relay vouches for its mail, but anybody may have written it.
         """
         try:
             self._header, self._key = take_key(self._header)

@@ -15,6 +15,7 @@ from empath.mail.life import CopyRefused, MessageReceived
 from empath.mail.message import Status
 from empath.mail.session import Transaction
 from empath.policy.verdict import discard
+from empath.receive.idempotent import Idempotency
 from tests.receive.support import Client, World
 
 QUEUED = b"250 2.0.0 Ok: queued as "
@@ -132,6 +133,15 @@ class IdempotencyTests(SynchronousTestCase):
         self.assertEqual(len(self.world.stored), 2)
         self.assertIn(b"\r\nIdempotency-Key: a b\r\n", self.world.stored[0][0].header)
 
+    def test_what_has_travelled_has_no_key(self) -> None:
+        """
+        A relay that is trusted hands on what others wrote: their keys make nobody lose mail.
+        """
+        for number in range(2):
+            self.send(f"a b\r\nReceived: from outside by relay; nr. {number}")
+        self.assertEqual((len(self.world.stored), self.copies()), (2, []))
+        self.assertIn(b"\r\nIdempotency-Key: a b\r\n", self.world.stored[1][0].header)
+
     def test_bad_keys(self) -> None:
         """
         They are refused for good; the session goes on.
@@ -172,6 +182,34 @@ class IdempotencyTests(SynchronousTestCase):
         for client in clients:
             self.assertEqual(client.heard(), QUEUED + message.queue_id.encode() + b"\r\n")
         self.assertEqual((len(self.world.spool.committed), len(self.world.idempotency)), (1, 0))
+
+    def test_a_thousand_wait(self) -> None:
+        """
+        Each gets its turn, though none takes any time: whether the first one was stored, or the spool tells no more.
+        """
+        for trouble in (None, SpoolError("the disk is away")):
+            self.assertEqual(self.turns(1000, trouble), 0 if trouble else 1000)
+
+    def turns(self, waiting: int, trouble: SpoolError | None) -> int:
+        """
+        Have so many wait for one, and the spool fail, or not, when that is done; tells how many took anything.
+        """
+        first: Deferred[None] = Deferred()
+        took: list[None] = []
+        once = Idempotency(self.world.spool.accepted, self.world.clock, 60.0)
+        self.world.spool.unreadable = None
+        storing = Deferred.fromCoroutine(once.in_turn(b"k", lambda _: first))
+        others = [Deferred.fromCoroutine(once.in_turn(b"k", lambda _: took.append(None))) for _ in range(waiting)]
+        self.world.spool.unreadable = trouble
+        first.callback(None)
+        self.successResultOf(storing)
+        for other in others:
+            if trouble is None:
+                self.successResultOf(other)
+            else:
+                self.failureResultOf(other, SpoolError)
+        self.assertEqual(len(once), 0)
+        return len(took)
 
     def test_a_first_one_that_fails_lets_the_next_one_in(self) -> None:
         """
