@@ -11,6 +11,8 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
 
 LARGEST: Final = 64 * 1024  # octets of a body that are kept
 
@@ -30,7 +32,7 @@ class Patience:
 class WebAnswer:
     """
     What came of a request: the status `code`, the fields (names in lower case, of each the first) and the `body`, which
-    is cut at LARGEST octets, and may be cut where the connection was lost. Where there was no answer `code` is 0 and
+    is cut at LARGEST octets, and may be cut where the connection was lost: then it is not `whole`. Where there was no answer `code` is 0 and
     `trouble` says why; `doubtful` then tells that the server may have got the whole request. `address` is the server's,
     "" where none was reached.
     """
@@ -38,6 +40,7 @@ class WebAnswer:
     code: int = 0
     fields: dict[str, str] = attrs.field(factory=dict)
     body: bytes = b""
+    whole: bool = True
     trouble: str = ""
     doubtful: bool = False
     address: str = ""
@@ -63,13 +66,13 @@ def fields_of(response: Any) -> dict[str, str]:
 
 class Reading(Protocol):
     """
-    Reads the body of a response; `whole` fires with what came of it, at its end or when there is too much of it. `cut`
-    breaks the connection.
+    Reads the body of a response; `told` fires with what came of it, and whether that is all, at its end or when there is
+    too much of it. `cut` breaks the connection.
     """
 
     def __init__(self, cut: Callable[[], None]) -> None:
         self._cut = cut
-        self.whole: Deferred[bytes] = Deferred(lambda _: self.end())
+        self.told: Deferred[tuple[bytes, bool]] = Deferred(lambda _: self.end())
         self._pieces: list[bytes] = []
         self._room = LARGEST
 
@@ -85,17 +88,17 @@ class Reading(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        That was all.
+        That was all, unless a length or a last chunk was promised, and did not come.
         """
-        self._finish()
+        self._finish(reason.check(ResponseDone, PotentialDataLoss) is not None)
 
     def end(self) -> None:
         """
         Read no more, and break the connection.
         """
         self._cut()
-        self._finish()
+        self._finish(False)
 
-    def _finish(self) -> None:
-        if not self.whole.called:
-            self.whole.callback(b"".join(self._pieces))
+    def _finish(self, whole: bool) -> None:
+        if not self.told.called:
+            self.told.callback((b"".join(self._pieces), whole))

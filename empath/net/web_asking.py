@@ -72,9 +72,12 @@ class Asking:
             response = await self._waited
             self._deadline.set(self._patience.answer)
             reading = Reading(self._cut)
-            self._waited = reading.whole
+            self._waited = reading.told
             response.deliverBody(reading)
-            return WebAnswer(response.code, fields_of(response), await reading.whole, address=self._address)
+            content, whole = await reading.told
+            if response.code // 100 == 2 and self._body is not None and not self._body.finished:
+                return self._none(f"it answered {response.code} before it had the whole request")
+            return WebAnswer(response.code, fields_of(response), content, whole, address=self._address)
         except RequestGenerationFailed as failure:
             return self._late_or_raise(failure)
         except TROUBLE as trouble:

@@ -127,9 +127,13 @@ class Produced:
             self._writing.cancel()
 
     async def _write(self, consumer: IConsumer) -> None:
-        reader = self._body.open()
+        """
+        Write as much as was promised: the last octet is the end, an answer may come before the reader tells of it.
+        """
+        reader, left = self._body.open(), self.length
         try:
-            while piece := await reader.read():
+            while left > 0 and (piece := await reader.read()):
+                left -= len(piece)
                 if self._room is not None:
                     await self._room
                 consumer.write(piece)

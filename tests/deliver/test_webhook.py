@@ -443,6 +443,34 @@ class AnswerTests(WebhookCase):
         for broken in (b"{", b'{"recipients": []}', b"[" * 60000, b"\xff"):
             self.assertEqual(self.answered(WebAnswer(200, JSON, broken)), [f"TransientFailure 451 4.5.0 {HOST}"])
 
+    def test_verdicts_are_told_in_characters_that_can_be_stored(self) -> None:
+        """
+        Half a pair of UTF-16, and what would break a line of a log, is not repeated.
+        """
+        body = b'{"recipients": {"b@example.org": "550 5.1.1 a\\ud800b\\u2028c"}}'
+        self.web.answers = [WebAnswer(200, JSON, body)]
+        [outcome] = self.outcomes(message())
+        self.assertEqual(str(outcome.reply), "550 5.1.1 a?b?c")
+
+    def test_a_hook_may_write_addresses_in_its_own_case(self) -> None:
+        """
+        Else it would have refused somebody, and we had taken the mail for delivered.
+        """
+        verdicts = {"B@Example.ORG": "550 5.1.1 no such user", "C@example.org": "550 no", "c@example.org": "250 ok"}
+        body = json.dumps({"recipients": verdicts}).encode()
+        self.assertEqual(
+            self.answered(WebAnswer(200, JSON, body), to=("b@example.org", "c@example.org")),
+            [f"PermanentFailure 550 5.1.1 {HOST}", f"Success 250 2.0.0 {HOST}"],
+        )
+
+    def test_verdicts_that_are_missing_since_the_answer_was_cut(self) -> None:
+        """
+        Who was to be told of is not known: the mail waits. What is no JSON has no verdicts to lose.
+        """
+        cut = WebAnswer(200, JSON, b"", whole=False)
+        self.assertEqual(self.answered(cut), [f"TransientFailure 451 4.5.0 {HOST}"])
+        self.assertEqual(self.answered(WebAnswer(200, {}, b"", whole=False)), [f"Success 250 2.0.0 {HOST}"])
+
     def test_other_json_says_nothing(self) -> None:
         for other in (b"", b"{}", b"[]", b'"ok"', b'{"recipients": null}', b'{"recipients": {"x@y": "550 no"}}'):
             self.assertEqual(self.answered(WebAnswer(200, JSON, other)), [f"Success 250 2.0.0 {HOST}"], other)

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web._newclient import WrongBodyLength
 from zope.interface import implementer
 
 from empath.interfaces import IBodyReader, IResolver
@@ -224,7 +225,7 @@ class AskingTests(WebPoolCase):
         """
         server = self.serve(Speaker(ok(b"x" * (LARGEST + 50000))))
         answer = self.answer(b"x")
-        self.assertEqual((answer.code, len(answer.body)), (200, LARGEST))
+        self.assertEqual((answer.code, len(answer.body), answer.whole), (200, LARGEST, False))
         self.assertEqual(server.lost, 1)
 
     def test_endless_fields_are_not_collected(self) -> None:
@@ -242,7 +243,18 @@ class AskingTests(WebPoolCase):
         server.lines[0].transport.loseConnection()
         self.world.settle()
         answer = self.successResultOf(asked)
-        self.assertEqual((answer.code, answer.body), (200, b"half"))
+        self.assertEqual((answer.code, answer.body, answer.whole), (200, b"half", False))
+
+    def test_an_answer_of_no_length_ends_with_its_connection(self) -> None:
+        """
+        As servers of HTTP/1.0 have it.
+        """
+        server = self.serve(Speaker(b"HTTP/1.0 200 OK\r\n\r\nall"))
+        asked = self.ask(b"x")
+        server.lines[0].transport.loseConnection()
+        self.world.settle()
+        answer = self.successResultOf(asked)
+        self.assertEqual((answer.code, answer.body, answer.whole), (200, b"all", True))
 
 
 class KeepingTests(WebPoolCase):
@@ -326,7 +338,7 @@ class PatienceTests(WebPoolCase):
         asked = self.ask(b"x")
         self.world.advance(21)
         answer = self.successResultOf(asked)
-        self.assertEqual((answer.code, answer.body), (503, b"x"))
+        self.assertEqual((answer.code, answer.body, answer.whole), (503, b"x", False))
 
     def test_every_piece_has_its_time(self) -> None:
         """
@@ -399,6 +411,41 @@ class BodyTests(WebPoolCase):
         body.give(b"a")
         self.world.settle()
         self.assertEqual(self.successResultOf(asked).code, 413)
+        self.assertEqual((server.lost, body.closed), (1, 1))
+
+    def test_thanks_before_the_end_are_none(self) -> None:
+        """
+        A server that answers 200 before the body was written cannot have it: nothing is delivered, and nothing doubtful.
+        """
+        server, body = self.serve(Speaker(ok(b"thanks"))), Slowly(4)
+        server.early = True
+        asked = self.ask(body)
+        body.give(b"abc")
+        self.world.settle()
+        answer = self.successResultOf(asked)
+        self.assertEqual((answer.code, answer.doubtful), (0, False))
+        self.assertEqual(answer.trouble, "it answered 200 before it had the whole request")
+        self.assertEqual((server.lost, body.closed), (1, 1))
+
+    def test_the_last_octet_is_the_end(self) -> None:
+        """
+        An answer may come before the reader has told that there is no more; the connection is kept.
+        """
+        server, body = self.serve(Speaker(ok(b"a"), ok(b"b"))), Slowly(4)
+        asked = self.ask(body)
+        body.give(b"abcd")
+        self.world.settle()
+        answer = self.successResultOf(asked)
+        self.assertEqual((answer.code, answer.body, body.closed), (200, b"a", 1))
+        self.assertEqual([self.answer(b"x").body, len(server.lines)], [b"b", 1])
+
+    def test_a_body_that_is_shorter_than_it_said(self) -> None:
+        server, body = self.serve(Speaker()), Slowly(4)
+        asked = self.ask(body)
+        body.give(b"abc")
+        body.give(b"")
+        self.failureResultOf(asked, WrongBodyLength)
+        self.world.settle()
         self.assertEqual((server.lost, body.closed), (1, 1))
 
     def test_a_server_that_does_not_read_is_not_drowned(self) -> None:

@@ -31,6 +31,7 @@ _LATER: Final = MappingProxyType(  # of 4yz those that pass, and of 5yz those th
     }
 )
 _NEVER: Final = MappingProxyType({403: (550, "5.7.1"), 413: (552, "5.3.4"), 415: (554, "5.6.1"), 422: (554, "5.6.0")})
+_NONE: Final = object()  # no verdict; JSON's null would be one that cannot be read
 UNREADABLE: Final = "the hook's answer cannot be read"
 
 
@@ -66,7 +67,7 @@ def _accepted(answer: WebAnswer, recipients: Sequence[Recipient], host: str) -> 
     Read the verdicts on single recipients, if there are any; whoever has none has the mail.
     """
     success = Success(_reply(250, "2.0.0", _told(answer)), host, Custody.DELIVERED)
-    if answer.media_type != "application/json" or not answer.body.strip():
+    if answer.media_type != "application/json" or (answer.whole and not answer.body.strip()):
         return (success,) * len(recipients)
     try:
         told = json.loads(answer.body)
@@ -77,8 +78,10 @@ def _accepted(answer: WebAnswer, recipients: Sequence[Recipient], host: str) -> 
         return (success,) * len(recipients)
     if not isinstance(verdicts, dict):
         return (_unread(host, Scope.MESSAGE),) * len(recipients)
+    folded = {text.casefold(): told for text, told in verdicts.items()}
     texts = [each.address.text for each in recipients]
-    return tuple([_verdict(verdicts[text], host) if text in verdicts else success for text in texts])
+    told_of = [verdicts.get(text, folded.get(text.casefold(), _NONE)) for text in texts]
+    return tuple([success if told is _NONE else _verdict(told, host) for told in told_of])
 
 
 def _verdict(told: Any, host: str) -> Outcome:
@@ -86,7 +89,8 @@ def _verdict(told: Any, host: str) -> Outcome:
     Read the verdict on one recipient: a reply as SMTP has it.
     """
     try:
-        reply = Reply.of(told)
+        said = Reply.of(told)
+        reply = _reply(said.code, said.enhanced, said.lines[0])
     except (ValueError, TypeError):
         return _unread(host, Scope.RECIPIENT)
     match reply.code // 100:
@@ -117,7 +121,7 @@ def _told(answer: WebAnswer) -> str:
     return f"{text}: {said}" if said else text
 
 
-def _reply(code: int, enhanced: str, text: str) -> Reply:
+def _reply(code: int, enhanced: str | None, text: str) -> Reply:
     """
     Make a reply of what a server said, or may have said.
     """
