@@ -398,6 +398,17 @@ class NamingTests(ReturnsCase):
         self.mta.advance(minutes=2)
         self.assertEqual([each.address for each in self.listed()], ["bob@example.net"])
 
+    def test_what_cannot_be_read(self) -> None:
+        """
+        Whoever brought it hears neither of the delay nor of the end: where it was to be read is nobody's address.
+        """
+        path = self.sent()
+        self.patch(self.mta.service.outgoing.returning.suppression, "_storage", Broken())
+        self.send("mailer-daemon@example.com", path, bounce())
+        self.mta.advance(days=6)
+        self.assertEqual(self.left("example.org"), [("mailer-daemon@example.com", ("alice@example.org",))])
+        self.assertEqual((self.left("example.com"), self.mta.queue("retry")), ([], []))
+
     def test_large_bounces(self) -> None:
         """
         A bounce that lies in a file is read as far as it takes.

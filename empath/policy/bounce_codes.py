@@ -99,10 +99,11 @@ _CODE: Final = {
 
 def category_of_status(enhanced: str, by_peer: bool) -> str | None:
     """
-    Tell what an enhanced status code says that means one thing; of our own findings all of security are about TLS.
+    Tell what an enhanced status code says that means one thing; of our own findings all of security are about TLS, but
+    X.7.1, by which we do not want to.
     """
     subject = enhanced.partition(".")[2]
-    if not by_peer and subject.startswith("7."):
+    if not by_peer and subject.startswith("7.") and subject != "7.1":
         return "tls"
     return _STATUS.get(subject)
 

@@ -19,6 +19,7 @@ from empath.mail.notice import Action, Notice
 from empath.mail.origin import OWN
 from empath.mail.queue_id import new_queue_id
 from empath.mail.wish import REQUIRE_TLS
+from empath.policy.incoming import PLACE
 
 
 class Reporter:
@@ -50,14 +51,15 @@ class Reporter:
         """
         Make the one report that tells of all these, not stored yet; None if there is to be none.
 
-        There is none for a null reverse-path (RFC 5321 §4.5.5), and where reports are disabled. A report is as urgent
-        as what it is about.
+        There is none for a null reverse-path (RFC 5321 §4.5.5), of mail that we were to read ourselves, and where
+        reports are disabled. A report is as urgent as what it is about.
         """
         sender = message.envelope.reverse_path
         if sender is None:
             if any(notice.action is Action.FAILED for notice in notices):
                 self._emit(ReportDropped(message, "the reverse-path is null: nobody is told"))
             return None
+        notices = tuple([notice for notice in notices if notice.state.address.domain != PLACE])
         if not (self._enabled and notices):
             return None
         now = self._clock.seconds()

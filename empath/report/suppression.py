@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from empath.config import schema
@@ -21,14 +21,16 @@ from empath.errors import StorageError
 from empath.interfaces import IStorage
 from empath.mail.address import Address
 from empath.mail.life import AddressSuppressed, AttemptEnded, BounceReceived, ComplaintReceived, Emit
-from empath.mail.message import Status
+from empath.mail.message import RecipientState, Status
 from empath.mail.origin import Source
 from empath.policy.bloom import Bloom
 from empath.policy.mailbox import key_of
+from empath.policy.suppressed import is_refusal
 
 COMPLAINT: Final = "complaint"
 LONGEST: Final = 500  # characters of a detail
 _ROOM: Final = 10_000  # addresses that the first filter holds
+_AGAIN: Final = 60.0  # seconds after which a list that could not be read is read again
 
 log = Logger()
 
@@ -50,15 +52,25 @@ class Suppression:
     """
     The list, kept in `storage`; the section says what puts addresses on it, and for how long.
 
-    `start` gets to know in the background what is on it; until then each look at it goes to the storage.
+    `start` gets to know in the background what is on it; until then each look at it goes to the storage. Failures in
+    `ours`, the domains that we are responsible for, put nobody on it: who has no mailbox there may get one.
     """
 
-    def __init__(self, section: schema.Suppression, storage: IStorage, clock: IReactorTime, emit: Emit) -> None:
+    def __init__(
+        self,
+        section: schema.Suppression,
+        storage: IStorage,
+        clock: IReactorTime,
+        emit: Emit,
+        ours: frozenset[str] = frozenset(),
+    ) -> None:
+        self._ours = ours
         self._storage = storage
         self._clock = clock
         self._emit = emit
         self._known: Bloom | None = None
-        self._added: list[str] = []  # while the filter is made
+        self._added: list[str] | None = None  # while the filter is made
+        self._again: IDelayedCall | None = None
         self._under_way: set[Deferred[None]] = set()
         self._adding: set[str] = set()
         self._stopped = False
@@ -83,6 +95,8 @@ class Suppression:
         Finish what is being written.
         """
         self._stopped = True
+        if self._again is not None:
+            self._again.cancel()
         for each in tuple(self._under_way):
             await each
 
@@ -150,7 +164,7 @@ class Suppression:
         if event.message.origin.source not in (Source.LOGIN, Source.TRUSTED):
             return
         for state in event.results:
-            if state.status is Status.FAILED and state.category in self._categories:
+            if state.status is Status.FAILED and state.category in self._categories and self._tells(state):
                 self._in_background(self._add(state.address, state.category, str(state.reply)))
 
     async def heard(self, event: BounceReceived | ComplaintReceived) -> None:
@@ -166,6 +180,13 @@ class Suppression:
             case ComplaintReceived():
                 if self._section.complaints and event.kind != "not-spam":
                     await self.add(event.address, COMPLAINT, f"{event.kind} {event.reporter}".strip())
+
+    def _tells(self, state: RecipientState) -> bool:
+        """
+        Tell whether a failure says anything about an address: that we would not try because of this very list does not,
+        as it may have been taken off meanwhile.
+        """
+        return state.address.domain not in self._ours and (bool(state.host) or not is_refusal(state.reply))
 
     async def _add(self, address: Address, why: str, detail: str) -> None:
         try:
@@ -186,7 +207,8 @@ class Suppression:
         """
         known = self._known
         if known is None:
-            self._added.append(key)
+            if self._added is not None:
+                self._added.append(key)
             return
         known.add(key)
         if known.count > known.room and not self._stopped:
@@ -198,6 +220,7 @@ class Suppression:
         Make the filter of what is stored.
         """
         known, after = Bloom(room), ""
+        self._added, self._again = [], None
         try:
             while not self._stopped and (page := await self._storage.items(after)):
                 after = page[-1][0]
@@ -207,10 +230,13 @@ class Suppression:
                     known, after = Bloom(4 * known.room), ""
         except StorageError as error:
             log.warn("the suppression list cannot be read whole, each look takes longer: {error}", error=error)
+            self._added = None
+            if not self._stopped:
+                self._again = self._clock.callLater(_AGAIN, self.start)
             return
         for key in self._added:
             known.add(key)
-        self._known, self._added = known, []
+        self._known, self._added = (None if self._stopped else known), None
 
     def _in_background(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
         running = Deferred.fromCoroutine(work)

@@ -86,7 +86,7 @@ def make_returning(config: Config, clock: Any, spool: ISpool, storages: Any, emi
     ours = frozenset(canonical_domain(each) for each in config.relay.domains)
     paths, incoming, classify = _read(config.delivery, ours)
     storage = storages.of(".returns")
-    suppression = Suppression(config.delivery.suppression, storages.of(".suppression"), clock, emit)
+    suppression = Suppression(config.delivery.suppression, storages.of(".suppression"), clock, emit, ours)
     reader = ReportReader(incoming, config.hostname, spool.open_body, storage, clock, classify, suppression.heard, emit)
     return Returning(
         ours,

@@ -13,6 +13,8 @@ from empath.config.schema.delivery import BounceCategory
 from empath.mail.reply import Reply
 from empath.policy import bounce_codes, bounce_words
 from empath.policy.bounce import Category, Classifier
+from empath.policy.suppressed import refusal_of
+from empath.policy.verbs import BOUNCED
 
 PEER = "mx.example.net"
 
@@ -77,7 +79,8 @@ class CategoryTests(SynchronousTestCase):
 
     def test_our_own_findings_go_by_their_codes(self) -> None:
         """
-        What no peer said is told by its code: of security, it is about TLS; words do not mislead.
+        What no peer said is told by its code: of security, it is about TLS, unless we did not want to; words do not
+        mislead.
         """
         classifier = Classifier()
         for text, wanted in (
@@ -93,6 +96,9 @@ class CategoryTests(SynchronousTestCase):
             ("552 5.3.4 larger than the next hop takes", "message-size"),
             ("554 5.6.3 conversion is not possible", "protocol"),
             ("451 4.3.5 no maildir is configured", "connection"),
+            (str(refusal_of("complaint")), "policy"),
+            (str(refusal_of("bad-mailbox")), "bad-mailbox"),
+            (str(BOUNCED.reply), "policy"),
         ):
             self.assertEqual((classifier.category_of(heard(text)), text), (wanted, text))
 

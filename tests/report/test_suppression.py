@@ -19,6 +19,7 @@ from empath.mail.life import AddressSuppressed, Attempt, AttemptEnded, BounceRec
 from empath.mail.message import Delivery, Message, RecipientState, Status
 from empath.mail.origin import OUTSIDE, OWN, TRUSTED, Origin
 from empath.mail.reply import Reply
+from empath.policy.suppressed import refusal_of
 from empath.report.suppression import Suppressed, Suppression
 from empath.testing.kept import KeptStorages
 
@@ -89,7 +90,8 @@ class SuppressionTests(SynchronousTestCase):
         """
         Make the list, as after a start.
         """
-        made = Suppression(Section(True, **section), self.storage, self.clock, self.events.append)  # type: ignore[arg-type]  # as the test says
+        wanted = Section(True, **section)  # type: ignore[arg-type]  # as the test says
+        made = Suppression(wanted, self.storage, self.clock, self.events.append, frozenset({"example.org"}))
         made.start()
         return made
 
@@ -202,6 +204,58 @@ class SuppressionTests(SynchronousTestCase):
         (told,) = self.events
         assert isinstance(told, AddressSuppressed)
         self.assertEqual((told.address, told.suppressed, told.why), ("bob@example.net", True, "bad-mailbox"))
+
+    def test_refused_by_the_list(self) -> None:
+        """
+        Who is taken off it while an attempt is under way is not put there again since the list refused him; what a host
+        says counts, even if it says the same.
+        """
+        said = refusal_of("bad-mailbox")
+        event = ended(Status.FAILED, "bad-mailbox")
+        (state,) = event.results
+        self.list.attempt_ended(attrs.evolve(event, results=(attrs.evolve(state, reply=said, host=""),)))
+        self.assertIsNone(self.look())
+        self.list.attempt_ended(attrs.evolve(event, results=(attrs.evolve(state, reply=said),)))
+        self.assertIsNotNone(self.look())
+
+    def test_our_own_people(self) -> None:
+        """
+        No failure puts a mailbox of ours on the list: it may be there tomorrow, and no receiver minds.
+        """
+        event = ended(Status.FAILED, "bad-mailbox")
+        postmaster = Recipient(parse_address("postmaster@example.org"))
+        self.list.attempt_ended(attrs.evolve(event, results=(attrs.evolve(event.results[0], recipient=postmaster),)))
+        self.assertIsNone(self.look(postmaster.address))
+
+    def test_read_again(self) -> None:
+        """
+        A list that cannot be read is read again later; a stop ends that.
+        """
+        self.storage.broken = True
+        self.list = self.make()
+        self.storage.broken = False
+        self.successResultOf(self.add())
+        self.assertIsInstance(self.list.suppressed(parse_address("ben@example.net")), Deferred)
+        self.clock.advance(60)
+        self.assertIsNone(self.list.suppressed(parse_address("ben@example.net")))
+        self.assertIsNotNone(self.look())
+        self.storage.broken = True
+        self.list = self.make()
+        self.successResultOf(Deferred.fromCoroutine(self.list.stop()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_stop_while_it_is_read(self) -> None:
+        """
+        What is known in part is not taken for the whole.
+        """
+        self.successResultOf(self.add())
+        self.storage.slow = True
+        self.list = self.make()
+        stopping: Deferred[None] = Deferred.fromCoroutine(self.list.stop())
+        self.storage.go_on()
+        self.successResultOf(stopping)
+        self.storage.slow = False
+        self.assertIsNotNone(self.look())
 
     def test_twice_at_a_time(self) -> None:
         """
