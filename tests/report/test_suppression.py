@@ -91,7 +91,7 @@ class SuppressionTests(SynchronousTestCase):
         Make the list, as after a start.
         """
         wanted = Section(True, **section)  # type: ignore[arg-type]  # as the test says
-        made = Suppression(wanted, self.storage, self.clock, self.events.append, frozenset({"example.org"}))
+        made = Suppression(wanted, self.storage, self.clock, self.events.append, frozenset({"example.org"}))  # type: ignore[arg-type]  # the fake
         made.start()
         return made
 
