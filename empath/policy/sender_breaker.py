@@ -15,9 +15,10 @@ from empath.mail.address import Address
 from empath.mail.message import RecipientState, Status
 from empath.mail.origin import Origin, Source
 from empath.policy.selection import Selection, folded
+from empath.policy.verbs import BOUNCED
 
 SLICES: Final = 12  # of a window: what is older than that goes slice by slice
-MOST_SENDERS: Final = 10_000  # counted at a time; beyond that, whoever was quiet for longest is forgotten
+MOST_SENDERS: Final = 10_000  # logins, and addresses, counted at a time; beyond, the longest quiet ones are forgotten
 _LOGIN: Final = "login:"
 
 
@@ -37,10 +38,11 @@ def mail_of(sender: str) -> Selection:
     """
     Select the mail of a sender; ValueError for what names none.
     """
-    if not sender.removeprefix(_LOGIN):
-        raise ValueError("no sender is named")
-    if sender.startswith(_LOGIN):
-        return Selection(login=sender.removeprefix(_LOGIN))
+    login = sender.removeprefix(_LOGIN)
+    if sender.startswith(_LOGIN) and login:
+        return Selection(login=login)
+    if "@" not in sender:
+        raise ValueError(f"a sender is {_LOGIN}{login or '<login>'}, or an address")
     return Selection(sender=sender, source=Source.TRUSTED)
 
 
@@ -67,13 +69,15 @@ def canonical_sender(text: str) -> str:
 
 def failed_and_ended(results: Sequence[RecipientState]) -> tuple[int, int]:
     """
-    Count the recipients that failed for good, and those that came to any end.
+    Count the recipients that failed for good, and those that came to any end; not those that an operator bounced, which
+    is no fault of their sender.
     """
     failed = ended = 0
     for state in results:
         if state.status is Status.FAILED:
-            failed += 1
-            ended += 1
+            if state.reply != BOUNCED.reply:
+                failed += 1
+                ended += 1
         elif state.status is Status.COMPLETED or state.status is Status.EXPIRED:
             ended += 1
     return failed, ended
@@ -109,9 +113,13 @@ class _Counted:
 
     def at(self, number: int) -> _Slice:
         """
-        Give the slice of this number, or of the last one where the clock went back, without what is too old.
+        Give the slice of this number, or of the last one where the clock went back, without what is too old, or was
+        counted when the clock was wrong by more than a window.
         """
         slices = self.slices
+        if slices and slices[-1].number > number + SLICES:
+            slices.clear()
+            self.sent = self.ended = self.failed = 0
         while slices and slices[0].number <= number - SLICES:
             old = slices.popleft()
             self.sent -= old.sent
@@ -124,23 +132,26 @@ class _Counted:
 
 class SenderBreaker:
     """
-    Counts by sender, in sliding windows; of at most `most` of them.
+    Counts by sender, in sliding windows; of at most `most` logins and as many addresses: those anybody in a trusted
+    network can make up, and logins must not be forgotten for it.
     """
 
     def __init__(self, limits: Limits, most: int = MOST_SENDERS) -> None:
         self._limits = limits
         self._most = most
-        self._senders: dict[str, _Counted] = {}
+        self._logins: dict[str, _Counted] = {}
+        self._addresses: dict[str, _Counted] = {}
 
     def __len__(self) -> int:
-        return len(self._senders)
+        return len(self._logins) + len(self._addresses)
 
     def reconfigure(self, limits: Limits) -> None:
         """
         Go by other limits; what was counted in another window is forgotten.
         """
         if limits.window != self._limits.window:
-            self._senders.clear()
+            self._logins.clear()
+            self._addresses.clear()
         self._limits = limits
 
     def sent(self, sender: str, recipients: int, now: float) -> str:
@@ -175,10 +186,13 @@ class SenderBreaker:
         """
         Begin anew with a sender.
         """
-        self._senders.pop(sender, None)
+        self._those_like(sender).pop(sender, None)
+
+    def _those_like(self, sender: str) -> dict[str, _Counted]:
+        return self._logins if sender.startswith(_LOGIN) else self._addresses
 
     def _counted(self, sender: str, now: float) -> tuple[_Counted, _Slice]:
-        senders = self._senders
+        senders = self._those_like(sender)
         counted = senders.pop(sender, None)
         if counted is None:
             counted = _Counted()

@@ -23,6 +23,7 @@ from empath.policy.sender_breaker import (
     sender_of,
     to_release,
 )
+from empath.policy.verbs import BOUNCED
 
 ANN = parse_address("Ann@Example.org")
 LOGIN = Origin(Source.LOGIN, "ann")
@@ -56,7 +57,7 @@ class SenderTests(SynchronousTestCase):
         """
         self.assertEqual(mail_of("login:ann"), Selection(login="ann"))
         self.assertEqual(mail_of("a@b.example"), Selection(sender="a@b.example", source=Source.TRUSTED))
-        for nobody in ("", "login:"):
+        for nobody in ("", "login:", "ann"):
             self.assertRaises(ValueError, mail_of, nobody)
 
     def test_what_goes_on(self) -> None:
@@ -75,6 +76,13 @@ class SenderTests(SynchronousTestCase):
         state = RecipientState(Recipient(ANN))
         states = [attrs.evolve(state, status=status) for status in Status]
         self.assertEqual(failed_and_ended(states), (1, 3))
+
+    def test_what_operators_bounce(self) -> None:
+        """
+        Counts for nothing.
+        """
+        failed = RecipientState(Recipient(ANN), Status.FAILED)
+        self.assertEqual(failed_and_ended([attrs.evolve(failed, reply=BOUNCED.reply)]), (0, 0))
 
 
 class SenderBreakerTests(SynchronousTestCase):
@@ -134,6 +142,24 @@ class SenderBreakerTests(SynchronousTestCase):
         self.assertEqual(len(self.breaker), 3)
         self.assertNotEqual(self.breaker.sent("a", 1, 0.0), "")
         self.assertEqual(self.breaker.sent("b", 1, 0.0), "")
+
+    def test_addresses_do_not_make_logins_be_forgotten(self) -> None:
+        """
+        However many a client makes up.
+        """
+        self.breaker.sent("login:ann", 100, 0.0)
+        for number in range(10):
+            self.breaker.sent(f"{number}@x.example", 1, 0.0)
+        self.assertEqual(len(self.breaker), 4)
+        self.assertNotEqual(self.breaker.sent("login:ann", 1, 0.0), "")
+
+    def test_a_clock_that_was_wrong(self) -> None:
+        """
+        Once it is put right, counts begin anew: else nothing would get too old until that time.
+        """
+        self.breaker.sent("a", 100, 1e9)
+        self.assertEqual(self.breaker.sent("a", 100, 5000.0), "")
+        self.assertEqual(self.breaker.sent("a", 100, 9000.0), "")
 
     def test_to_begin_anew(self) -> None:
         """
