@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -32,9 +32,10 @@ class Patience:
 class WebAnswer:
     """
     What came of a request: the status `code`, the fields (names in lower case, of each the first) and the `body`, which
-    is cut at LARGEST octets, and may be cut where the connection was lost: then it is not `whole`. Where there was no answer `code` is 0 and
-    `trouble` says why; `doubtful` then tells that the server may have got the whole request. `address` is the server's,
-    "" where none was reached.
+    is cut at LARGEST octets, and may be cut where the connection was lost: then it is not `whole`.
+
+    Where there was no answer `code` is 0 and `trouble` says why; `doubtful` then tells that the server may have got the
+    whole request. `address` is the server's, "" where none was reached.
     """
 
     code: int = 0
@@ -53,6 +54,16 @@ class WebAnswer:
         return self.fields.get("content-type", "").partition(";")[0].strip(" \t").lower()
 
 
+class GivenUp(CancelledError):
+    """
+    A request that was cancelled; `doubtful` tells that the server may have got the whole of it.
+    """
+
+    def __init__(self, doubtful: bool) -> None:
+        super().__init__()
+        self.doubtful = doubtful
+
+
 def fields_of(response: Any) -> dict[str, str]:
     """
     Read the fields of a response.
@@ -66,8 +77,8 @@ def fields_of(response: Any) -> dict[str, str]:
 
 class Reading(Protocol):
     """
-    Reads the body of a response; `told` fires with what came of it, and whether that is all, at its end or when there is
-    too much of it. `cut` breaks the connection.
+    Reads the body of a response; `told` fires with what came of it, and whether that is all, at its end or when there
+    is too much of it. `cut` breaks the connection.
     """
 
     def __init__(self, cut: Callable[[], None]) -> None:

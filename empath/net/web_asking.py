@@ -20,7 +20,7 @@ from twisted.web.client import (
 from twisted.web.http_headers import Headers
 
 from empath.net.deadline import Deadline
-from empath.net.web_answer import Patience, Reading, WebAnswer, fields_of
+from empath.net.web_answer import GivenUp, Patience, Reading, WebAnswer, fields_of
 from empath.net.web_body import Body, Produced
 from empath.net.web_line import TROUBLE, Line
 
@@ -82,10 +82,10 @@ class Asking:
             return self._late_or_raise(failure)
         except TROUBLE as trouble:
             self._wordless = isinstance(trouble, (ResponseNeverReceived, RequestTransmissionFailed))
-            return self._none(self._late or self._line.trouble(trouble))
+            return self._none(self._late or self._said(trouble))
         except (CancelledError, ConnectingCancelledError) as cancelled:
             if not self._late:
-                raise CancelledError from cancelled
+                raise GivenUp(self._in_doubt) from cancelled
             return self._none(self._late)
         finally:
             self._deadline.stop()
@@ -119,13 +119,25 @@ class Asking:
         if self._waited is not None:
             self._waited.cancel()
 
+    def _said(self, trouble: Exception) -> str:
+        try:
+            return self._line.trouble(trouble)
+        except CancelledError as cancelled:
+            raise GivenUp(self._in_doubt) from cancelled
+
     def _none(self, trouble: str) -> WebAnswer:
         """
         Say why there is no answer.
         """
+        return WebAnswer(trouble=trouble, doubtful=self._in_doubt, address=self._address)
+
+    @property
+    def _in_doubt(self) -> bool:
+        """
+        Whether the server may have the whole request.
+        """
         went = self._connection is not None and (self._line.ready or not self._line.connected)
-        doubtful = went and (self._body is None or self._body.finished)
-        return WebAnswer(trouble=trouble, doubtful=doubtful, address=self._address)
+        return went and (self._body is None or self._body.finished)
 
     def _late_or_raise(self, failure: RequestGenerationFailed) -> WebAnswer:
         """

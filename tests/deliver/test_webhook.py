@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -26,7 +26,7 @@ from empath.mail.envelope import Envelope, Recipient
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Custody, Outcome, TransientFailure
-from empath.net.web_answer import WebAnswer
+from empath.net.web_answer import GivenUp, WebAnswer
 from empath.net.web_body import Body, Held
 from empath.policy.route import Route
 from tests.deliver.world import CONTENT, Reader, address, message, one_delivery, spell
@@ -58,6 +58,7 @@ class Web:
         self.answers = list(answers or [WebAnswer(200)])
         self.posted: list[Posted] = []
         self.patience: Any = None
+        self.until_cancelled: Exception | None = None  # what the request fails with that comes when none is left
 
     def request(
         self, method: str, url: str, fields: Iterable[tuple[str, str]], body: Body, patience: Any
@@ -69,6 +70,13 @@ class Web:
         content = await read(body)
         assert len(content) == body.length, "not of the length that was told"
         self.posted.append(Posted(method, url, fields, content))
+        if self.until_cancelled is not None:
+            if self.answers:
+                return self.answers.pop(0)
+            try:
+                await Deferred[None]()
+            except CancelledError:
+                raise self.until_cancelled from None
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -312,6 +320,31 @@ class BatchTests(WebhookCase):
         self.agent = self.made(Section(max_recipients_per_transaction=2))
         self.outcomes(message("a@example.org", "b@example.org", "c@example.org"))
         self.assertEqual([len(json.loads(each.body)["envelope"]["recipients"]) for each in self.web.posted], [2, 1])
+
+    def test_giving_up_forgets_neither_what_was_taken_nor_what_may_have_been(self) -> None:
+        """
+        At the stop, and when an attempt takes too long: who has the mail gets no second one, and a request whose answer
+        was not waited for is a possible duplicate. Where nothing went out there is nothing to tell.
+        """
+        self.agent = self.made(Section(max_recipients_per_transaction=1))
+        for answers, doubtful, told in (
+            ([WebAnswer(200)], True, ["Success", "TransientFailure doubtful", "TransientFailure"]),
+            ([WebAnswer(200)], False, ["Success", "TransientFailure", "TransientFailure"]),
+            ([], True, ["TransientFailure doubtful", "TransientFailure", "TransientFailure"]),
+            ([], False, []),
+        ):
+            self.web.until_cancelled = GivenUp(doubtful)
+            self.web.answers = answers
+            carried = message("a@example.org", "b@example.org", "c@example.org")
+            running = Deferred.fromCoroutine(self.agent.deliver(carried, one_delivery(carried), self.attempt))
+            self.assertNoResult(running)
+            running.cancel()
+            if not told:
+                self.failureResultOf(running, CancelledError)
+                continue
+            outcomes = self.successResultOf(running)
+            doubts = [" doubtful" * getattr(each, "doubtful", False) for each in outcomes]
+            self.assertEqual([type(o).__name__ + d for o, d in zip(outcomes, doubts, strict=True)], told)
 
     def test_trouble_with_the_server_speaks_for_the_rest(self) -> None:
         """

@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from empath.interfaces import IBodyReader, IResolver
 from empath.mail.answer import Answer, Found
-from empath.net.web_answer import LARGEST, Patience, WebAnswer
+from empath.net.web_answer import LARGEST, GivenUp, Patience, WebAnswer
 from empath.net.web_pool import KEPT, WebPool
 from empath.testing.reactor import FakeReactor
 from empath.testing.web import WebRequest, WebServer
@@ -377,12 +377,17 @@ class PatienceTests(WebPoolCase):
         first.cancel()
         self.failureResultOf(first, CancelledError)
         self.world.settle()
+        heard = self.ask(b"x")
+        heard.cancel()
+        self.assertEqual(self.successResultOf(heard).code, 200)
+        server.says = []
         second = self.ask(b"x")
         second.cancel()
-        server.says = []
+        self.assertTrue(self.failureResultOf(second, GivenUp).value.doubtful)
         third = self.ask(body)
         third.cancel()
-        self.failureResultOf(third, CancelledError)
+        self.assertFalse(self.failureResultOf(third, GivenUp).value.doubtful)
+        self.assertTrue(issubclass(GivenUp, CancelledError))
         self.world.settle()
         self.assertEqual((len(server.lines) - server.lost, body.closed), (0, 1))
 
@@ -415,7 +420,7 @@ class BodyTests(WebPoolCase):
 
     def test_thanks_before_the_end_are_none(self) -> None:
         """
-        A server that answers 200 before the body was written cannot have it: nothing is delivered, and nothing doubtful.
+        A server that answers 200 before the body was written cannot have it: it is not delivered, and not in doubt.
         """
         server, body = self.serve(Speaker(ok(b"thanks"))), Slowly(4)
         server.early = True

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -18,6 +19,7 @@ from zope.interface import implementer
 from empath.config.schema import Delivery as Section
 from empath.deliver.described import compact, delivery_id, description, envelope_text
 from empath.deliver.streaming import UNREADABLE, OpenBody
+from empath.deliver.visits import CUT_IN_DOUBT, CUT_SHORT
 from empath.deliver.webhook.answering import outcomes_of
 from empath.deliver.webhook.payload import InJson
 from empath.deliver.webhook.signing import key_of, signature
@@ -29,7 +31,7 @@ from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome, Scope, TransientFailure
 from empath.mail.reply import Reply
-from empath.net.web_answer import Patience
+from empath.net.web_answer import GivenUp, Patience
 from empath.net.web_body import Body
 from empath.net.web_pool import PORTS, WebPool
 from empath.policy.route import Route
@@ -76,7 +78,8 @@ class WebhookAgent:
 
     async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
         """
-        See `IAgent`. A failure that is the server's speaks for what was not posted yet.
+        See `IAgent`. A failure that is the server's speaks for what was not posted yet. Once anybody has the mail, or
+        may have it, a cancelled delivery tells so.
         """
         route = self._find_route(delivery.domain)
         recipients = [state.recipient for state in delivery.open_recipients]
@@ -87,11 +90,17 @@ class WebhookAgent:
         attempt.security = "verified" if parts.scheme == "https" else ""
         outcomes: list[Outcome] = []
         for batch in self._batches(message, recipients, route):
-            outcomes += await self._post(route, message, delivery, batch, attempt)
-            last = outcomes[-1]
-            if isinstance(last, TransientFailure) and (last.scope is Scope.HOST or last is UNREADABLE):
-                outcomes += [last] * (len(recipients) - len(outcomes))
+            if _over(outcomes):
                 break
+            try:
+                outcomes += await self._post(route, message, delivery, batch, attempt)
+            except CancelledError as cancelled:
+                doubtful = isinstance(cancelled, GivenUp) and cancelled.doubtful
+                if not (outcomes or doubtful):
+                    raise
+                outcomes += [CUT_IN_DOUBT if doubtful else CUT_SHORT] * len(batch)
+                outcomes += [CUT_SHORT] * (len(recipients) - len(outcomes))
+        outcomes += outcomes[-1:] * (len(recipients) - len(outcomes))
         attempt.ended = self._clock.seconds()
         return tuple(outcomes)
 
@@ -152,6 +161,14 @@ class WebhookAgent:
             ("x-empath-queue-id", message.queue_id),
             ("x-empath-attempt", str(attempt.number)),
         ]
+
+
+def _over(outcomes: list[Outcome]) -> bool:
+    """
+    Tell whether the last failure speaks for the rest.
+    """
+    last = outcomes[-1] if outcomes else None
+    return isinstance(last, TransientFailure) and (last.scope is Scope.HOST or last is UNREADABLE or last is CUT_SHORT)
 
 
 def _in_json(raw: Whole, delivery: Delivery, envelope: str, attempt: int) -> Body:
