@@ -2,19 +2,20 @@
 Senders that are stopped: their mail is held, and no more is taken from them, until they are released. A restart changes
 nothing.
 
-Retried: what the spool or the storage does not take now; meanwhile nothing new comes in all the same. Fatal: nothing.
-Ignored, but told: a note that cannot be read.
+Retried: what the spool or the storage does not take now; meanwhile nothing new comes in all the same. So is reading who
+was stopped: until that is known, mail of all is taken. Fatal: nothing. Ignored, but told: a note that cannot be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from empath.config import schema
@@ -24,7 +25,6 @@ from empath.mail.address import Address
 from empath.mail.life import AttemptEnded, Emit, MessageReceived, SenderStopped
 from empath.mail.message import Message
 from empath.mail.origin import Origin, origin_of
-from empath.policy.selection import Selection
 from empath.policy.sender_breaker import (
     Limits,
     SenderBreaker,
@@ -34,29 +34,14 @@ from empath.policy.sender_breaker import (
     sender_of,
     to_release,
 )
-from empath.queue.errands import Errands, followed
+from empath.queue.errands import FIRST_PAUSE, Errands, followed
 from empath.queue.sender_notes import StopNotes, StoppedSender
+from empath.queue.under_way import HELD_FOR, RELEASED, UnderWay, Verbs
 
-HELD_FOR: Final = "the sender is stopped"
+NOTES: Final = "the notes of who is stopped"
 LONGEST_DETAIL: Final = 500  # characters
 
 log = Logger()
-
-
-class Verbs(Protocol):
-    """
-    What the queue's controls do with what is selected, telling why.
-    """
-
-    def hold(self, selection: Selection, why: str) -> Awaitable[object]:
-        """
-        Hold it all, what is being attempted after its attempt.
-        """
-
-    def release(self, selection: Selection, why: str) -> Awaitable[object]:
-        """
-        Let go on what of it is held, or is to be.
-        """
 
 
 Subscribe = Callable[[Any, Callable[[Any], None]], Callable[[], None]]
@@ -87,6 +72,7 @@ class Senders:
         self._subscribe = subscribe
         self._stopped: dict[str, StoppedSender] = {}
         self._errands = Errands(clock)
+        self._under_way = UnderWay(verbs, self._errands)
         self._unsubscribe: tuple[Callable[[], None], ...] = ()
         self._enabled = section.enabled
         self._exempt: frozenset[str] = frozenset()
@@ -114,7 +100,10 @@ class Senders:
         """
         Tell why a message that is to be stored now is to be held, "" if it is not.
         """
-        return HELD_FOR if self._stopped and self._is_stopped(message.origin, message.envelope.reverse_path) else ""
+        if not self._stopped or not self._is_stopped(message.origin, message.envelope.reverse_path):
+            return ""
+        self._under_way.add(message.queue_id)
+        return HELD_FOR
 
     # -- what operators do
 
@@ -158,12 +147,23 @@ class Senders:
         Take up who was stopped, and go on with what was under way.
         """
         try:
-            noted = await self._notes.read()
+            await self._read()
         except StorageError as error:
-            log.error("who is stopped cannot be read, mail of all senders is taken: {error}", error=error)
-            return
-        self._stopped.update({each.sender: each for each in noted})
-        for each in noted:
+            log.error("who is stopped cannot be read, mail of all senders is taken meanwhile: {error}", error=error)
+            self._errands.begin(NOTES, self._restore_later())
+
+    async def _restore_later(self) -> None:
+        await deferLater(self._clock, FIRST_PAUSE)
+        await self._errands.insist(NOTES, self._read)
+
+    async def _read(self) -> None:
+        """
+        Go on where the last process was, but with those who were stopped meanwhile.
+        """
+        for each in await self._notes.read():
+            if each.sender in self._stopped:
+                continue
+            self._stopped[each.sender] = each
             if each.released or not each.held:
                 work = self._release(each.sender) if each.released else self._hold(each.sender)
                 self._errands.begin(each.sender, work)
@@ -176,7 +176,10 @@ class Senders:
         self._errands.close()
 
     def _is_stopped(self, origin: Origin, reverse_path: Address | None) -> bool:
-        stopped = self._stopped.get(sender_of(origin, reverse_path))
+        return self._stands(sender_of(origin, reverse_path))
+
+    def _stands(self, sender: str) -> bool:
+        stopped = self._stopped.get(sender)
         return stopped is not None and not stopped.released
 
     # -- events
@@ -185,7 +188,7 @@ class Senders:
         """
         Hear of mail only while that is of use.
         """
-        wanted = self._enabled or bool(self._stopped)
+        wanted = self._enabled or bool(self._stopped) or bool(self._under_way)
         if wanted and not self._unsubscribe:
             self._unsubscribe = (
                 self._subscribe(MessageReceived, self._received),
@@ -201,11 +204,13 @@ class Senders:
         sender = sender_of(message.origin, message.envelope.reverse_path)
         if not sender:
             return
-        stopped = self._stopped.get(sender)
-        if stopped is not None:
-            if not stopped.released:  # it may have been on its way to the disk when all others were held
-                self._errands.begin(message.queue_id, self._hold_one(message.queue_id))
-        elif self._enabled and sender not in self._exempt:
+        if self._under_way and self._under_way.arrived(message.queue_id):
+            if not self._stands(sender):
+                self._under_way.release(message.queue_id)
+                self._listen()
+        elif self._stands(sender):
+            self._under_way.hold(message.queue_id, partial(self._stands, sender))
+        elif sender not in self._stopped and self._enabled and sender not in self._exempt:
             why = self._breaker.sent(sender, len(message.envelope.recipients), self._clock.seconds())
             if why:
                 self._stop(sender, why)
@@ -235,13 +240,23 @@ class Senders:
 
     async def _hold(self, sender: str) -> None:
         """
-        Note that a sender is stopped, and hold its mail.
+        Note that a sender is stopped, and hold its mail. If the clock goes back meanwhile, it is stopped since then.
         """
         insist = partial(self._errands.insist, sender)
+        self._stop_since(sender, self._clock.seconds())
         await insist(lambda: self._notes.put(self._stopped[sender]))
         await insist(lambda: self._verbs.hold(mail_of(sender), HELD_FOR))
+        self._stop_since(sender, self._clock.seconds())
         self._stopped[sender] = attrs.evolve(self._stopped[sender], held=True)
         await insist(lambda: self._notes.put(self._stopped[sender]))
+
+    def _stop_since(self, sender: str, now: float) -> None:
+        """
+        Let what is held now be what is released with its sender.
+        """
+        stopped = self._stopped[sender]
+        if now < stopped.since:
+            self._stopped[sender] = attrs.evolve(stopped, since=now)
 
     async def _release(self, sender: str) -> None:
         """
@@ -250,16 +265,10 @@ class Senders:
         insist = partial(self._errands.insist, sender)
         await insist(lambda: self._notes.put(self._stopped[sender]))
         for selection in to_release(sender, self._stopped[sender].since, HELD_FOR):
-            await insist(partial(self._verbs.release, selection, "its sender was released"))
+            await insist(partial(self._verbs.release, selection, RELEASED))
         await insist(lambda: self._notes.forget(sender))
         del self._stopped[sender]
         self._listen()
-
-    async def _hold_one(self, queue_id: str) -> None:
-        """
-        Hold a message that was stored while its sender was stopped.
-        """
-        await self._errands.insist(queue_id, lambda: self._verbs.hold(Selection(queue_id=queue_id), HELD_FOR))
 
 
 def _limits(section: schema.SenderBreaker) -> Limits:

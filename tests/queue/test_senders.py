@@ -21,7 +21,8 @@ from empath.mail.origin import OUTSIDE, TRUSTED, Origin, Source
 from empath.observe.life import LifeEvents
 from empath.policy.selection import Selection
 from empath.queue.sender_notes import StoppedSender
-from empath.queue.senders import HELD_FOR, Senders
+from empath.queue.senders import Senders
+from empath.queue.under_way import HELD_FOR, MOST
 from tests.queue.fakes import FakeStorage, address, mail
 
 ANN = Origin(Source.LOGIN, "ann")
@@ -162,6 +163,43 @@ class BreakerTests(SendersCase):
         self.receive()
         self.assertEqual(self.verbs.did, [("hold", Selection(queue_id=f"{1:026}"), HELD_FOR)])
 
+    def test_released_while_it_was_under_way(self) -> None:
+        """
+        What was to be stored as held, and is only after all others were released, goes on, too.
+        """
+        self.senders.reconfigure(schema.SenderBreaker())
+        for released in (True, False):
+            self.successResultOf(Deferred.fromCoroutine(self.senders.stop("login:ann")))
+            self.assertEqual(self.senders.held(self.mail()), HELD_FOR)
+            if released:
+                self.successResultOf(Deferred.fromCoroutine(self.senders.release("login:ann")))
+            self.verbs.did = []
+            self.receive()
+            wanted = [("release", Selection(queue_id=f"{1:026}", held_for=HELD_FOR), "its sender was released")]
+            self.assertEqual(self.verbs.did, wanted if released else [])
+            self.assertEqual(MessageReceived in self.events._listeners, not released)
+
+    def test_those_that_are_never_stored(self) -> None:
+        """
+        Are forgotten.
+        """
+        self.successResultOf(Deferred.fromCoroutine(self.senders.stop("login:ann")))
+        for number in range(MOST + 5):
+            self.senders.held(attrs.evolve(self.mail(), queue_id=f"{number:026}"))
+        self.assertEqual(len(self.senders._under_way), MOST)
+
+    def test_a_hold_that_comes_too_late(self) -> None:
+        """
+        Is not done: nobody would release that message.
+        """
+        self.receive(recipients=11)
+        self.verbs.faults = [SpoolError("full")]
+        self.receive()
+        self.successResultOf(Deferred.fromCoroutine(self.senders.release("login:ann")))
+        self.verbs_done()
+        self.clock.advance(1.0)
+        self.assertEqual(self.verbs_done(), [])
+
     def test_switched_off(self) -> None:
         """
         Nothing is counted, or even listened to; that may change while we run.
@@ -233,6 +271,19 @@ class OperatorTests(SendersCase):
         self.assertTrue(self.successResultOf(done))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual(self.verbs_done(), ["hold"] * 3)
+
+    def test_a_clock_that_goes_back(self) -> None:
+        """
+        While mail is held: what is held then is released with the rest.
+        """
+        slow = self.verbs.slow = Deferred()
+        stopping = Deferred.fromCoroutine(self.senders.stop("login:ann"))
+        self.clock.rightNow = 900.0
+        slow.callback(None)
+        self.successResultOf(stopping)
+        self.assertEqual(self.senders.stopped()[0].since, 900.0)
+        self.assertTrue(self.do(self.senders.release, "login:ann"))
+        self.assertIn(900.0, [selection.held_from for _, selection, _ in self.verbs.did])
 
     def test_a_release_while_it_is_being_stopped(self) -> None:
         """
@@ -315,5 +366,28 @@ class RestartTests(SendersCase):
         self.successResultOf(Deferred.fromCoroutine(self.senders.stop("login:ann")))
         self.storage.texts.update({"a": "nonsense", "b": "[1]", "c": "7"})
         self.assertEqual(len(self.restarted().stopped()), 1)
+
+    def test_notes_that_cannot_be_read_now(self) -> None:
+        """
+        The start does not wait for them; they are read later, and who was stopped meanwhile stays so.
+        """
+        for sender in ("login:ann", "login:bob"):
+            self.successResultOf(Deferred.fromCoroutine(self.senders.stop(sender, "before")))
+        self.storage.faults = [StorageError("away")] * 2
+        senders = self.restarted()
+        self.assertFalse(senders.refuses("ann", None))
+        self.clock.advance(1.0)
+        self.assertEqual(senders.stopped(), ())
+        self.successResultOf(Deferred.fromCoroutine(senders.stop("login:bob", "meanwhile")))
+        self.clock.advance(1.0)
+        details = [(each.sender, each.detail) for each in senders.stopped()]
+        self.assertEqual(details, [("login:ann", "before"), ("login:bob", "meanwhile")])
+        self.assertTrue(senders.refuses("ann", None))
+
+    def test_a_stop_ends_that(self) -> None:
+        """
+        Nothing is left to be done.
+        """
         self.storage.faults = [StorageError("away")]
-        self.assertEqual(self.restarted().stopped(), ())
+        self.restarted().close()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
