@@ -14,11 +14,16 @@ from typing import Final
 
 from empath.mail.reply import Reply
 from empath.policy.bounce_codes import category_of_code, category_of_status
-from empath.policy.bounce_words import plain_words, vague_words
+from empath.policy.bounce_words import plain_words, speaks_of_sender, vague_words
 
 _PATH: Final = re.compile(r"(?<=//)([^/\s]*)/\S*")  # of a URL
 _MOST: Final = 1000  # characters that are looked at
 _KEPT: Final = 1000  # answers
+_OF_SENDERS: Final = {  # what it is if it is not the recipient whom nobody knows
+    "bad-mailbox": "authentication",
+    "bad-domain": "authentication",
+    "inactive-mailbox": "policy",
+}
 
 
 class Category(Enum):
@@ -83,13 +88,14 @@ class Classifier:
         for pattern, category in self._patterns:
             if pattern.search(said):
                 return category
+        status = None if reply.enhanced is None else category_of_status(reply.enhanced, by_peer)
+        if not by_peer:
+            return status or category_of_code(reply.code, reply.enhanced)
         text = _wording(reply)
-        return (
-            (self._plain.find(text) if by_peer else None)
-            or (None if reply.enhanced is None else category_of_status(reply.enhanced, by_peer))
-            or self._vague.find(text)
-            or category_of_code(reply.code, reply.enhanced)
-        )
+        plain = self._plain.find(text)
+        if plain in _OF_SENDERS and status not in _OF_SENDERS and speaks_of_sender(text):
+            plain = _OF_SENDERS[plain]
+        return plain or status or self._vague.find(text) or category_of_code(reply.code, reply.enhanced)
 
 
 def _wording(reply: Reply) -> str:

@@ -17,10 +17,13 @@ _STATUS: Final = {  # by subject and detail
     "1.7": "authentication",
     "1.8": "authentication",
     "1.10": "bad-domain",
+    "1.20": "content",  # Microsoft: several From addresses
     "2.1": "inactive-mailbox",
     "2.2": "quota",
     "2.3": "message-size",
     "2.4": "policy",
+    "2.121": "rate",  # Microsoft: the recipient's limit for one sender
+    "2.122": "rate",  # Microsoft: the recipient's limit
     "3.0": "connection",
     "3.1": "connection",
     "3.2": "connection",
@@ -70,6 +73,7 @@ _STATUS: Final = {  # by subject and detail
     "7.29": "authentication",
     "7.30": "tls",
 }
+_OUR_TROUBLE: Final = frozenset({"3.0", "3.1", "3.2", "3.5"})
 _SUBJECT: Final = {"3": "connection", "4": "connection", "5": "protocol", "6": "content", "7": "policy"}
 _CODE: Final = {
     421: "connection",
@@ -100,11 +104,13 @@ _CODE: Final = {
 def category_of_status(enhanced: str, by_peer: bool) -> str | None:
     """
     Tell what an enhanced status code says that means one thing; of our own findings all of security are about TLS, but
-    X.7.1, by which we do not want to.
+    X.7.1, by which we do not want to. Trouble of our own system is no other host's.
     """
     subject = enhanced.partition(".")[2]
     if not by_peer and subject.startswith("7.") and subject != "7.1":
         return "tls"
+    if not by_peer and subject in _OUR_TROUBLE:
+        return "other"
     return _STATUS.get(subject)
 
 

@@ -15,15 +15,18 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     ("authentication", "because it is unauthenticated"),
     ("content", "its content presents | not rfc 5322 | not rfc 2822"),
     ("bad-domain", "dns domain*does not exist"),
-    ("dns", "dns query failed"),
+    ("dns", "dns query failed | host not found, try again | name server reply"),
+    ("policy", "blocked by the recipient"),
+    ("connection", "connection terminated | session terminated"),
     ("inactive-mailbox", "due to inactivity"),
-    ("quota", "user has too many messages"),
+    ("quota", "user has too many messages | mail file size exceeds"),
     ("spam", "spam or virus | spam/virus | virus or spam"),
     (
         "loop",
         """
         mail loop | routing loop | forwarding loop | mail is looping | too many hops | hop count | loops back |
-        too many received | delivery loop | loop detected | message looping
+        too many received | delivery loop | loop detected | message looping |
+        loop was found
         """,
     ),
     (
@@ -52,7 +55,7 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         disk quota | mailbox would exceed | maildir over | would be over | mailbox exceeds | mailbox limit |
         not enough storage space for this user | user has too many messages | casilla llena | casella*piena |
         exceeding*quota | does not have enough space | full mailbox | quota usage exceed | over the allowed quota |
-        quota violation | space has been used up | not enough storage space in
+        quota violation | space has been used up | not enough storage space in | mailbox exceeded
         """,
     ),
     (
@@ -103,7 +106,7 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         hl:reb | your ip | sending ip | ip address*bad | host rejected | client host rejected |
         access from ip address | connection refused from | not accept*ip | poor sender | untrusted sender |
         blocked mail from | refused to talk to me | [cs01] | [ip01] |
-        dynamic ip | bad ip | blocked for abuse
+        dynamic ip | bad ip | blocked for abuse | not accept mail from
         """,
     ),
     (
@@ -154,11 +157,14 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         "inactive-mailbox",
         """
         account*disabled | mailbox*disabled | user*disabled | recipient*disabled | address*disabled | inactiv |
-        suspended | deactivated | no longer active | no longer valid | no longer available | account expired |
+        suspended | deactivated | no longer active | no longer valid | account expired |
+        account*no longer available | address*no longer available | mailbox*no longer available |
+        recipient*no longer available | user*no longer available |
         no longer with | no longer in use | no longer works | no longer accept | account*closed | dormant |
-        terminated | not been active | account is locked | mailbox is locked | mailbox locked | retired |
+        account*terminated | mailbox*terminated | user*terminated | not been active | account is locked | mailbox is locked | mailbox locked | retired |
         account has been blocked | user is blocked | mailbox blocked | mailbox for*is blocked | gesperrt |
-        not active | user has moved | has left | abandoned | mailbox temporarily disabled | on hold |
+        not active | user has moved | has left | abandoned | mailbox temporarily disabled |
+        account*on hold | mailbox*on hold | user*on hold |
         mailbox is frozen | temporary locked | archived recipient | suspend the service | archivee
         """,
     ),
@@ -198,6 +204,13 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
 )
 _VAGUE: Final[tuple[tuple[str, str], ...]] = (
     (
+        "expired",
+        """
+        message expired | delivery expired | time expired | retry timeout exceeded | retry time not reached |
+        long failure period | in the queue too long | in queue too long | giving up
+        """,
+    ),
+    (
         "dns",
         """
         dns | name server | nameserver | lookup fail | servfail | mx record | unable to resolve
@@ -209,7 +222,8 @@ _VAGUE: Final[tuple[tuple[str, str], ...]] = (
         timed out | timeout | connection refused | unreachable | no route | broken pipe | lost connection |
         connection reset | shutting down | service unavailable | service not available | local error |
         temporary failure | temporarily unavailable | internal error | system error | insufficient system |
-        connection dropped | connection closed | unavailable | out of memory | local problem | i/o error
+        connection dropped | connection closed | unavailable | out of memory | local problem | i/o error |
+        configuration error | config error | mail system full | queue file
         """,
     ),
     (
@@ -228,6 +242,10 @@ _VAGUE: Final[tuple[tuple[str, str], ...]] = (
         not welcome | go away | reject | decline | unwanted
         """,
     ),
+)
+_SENDER: Final = (
+    *("sender", "helo", "mail from", "outgoing", "originat"),
+    *("your account", "your domain", "your host", "your address", "your name", "your server"),
 )
 
 
@@ -268,6 +286,13 @@ def _in_order(parts: tuple[str, ...], text: str) -> bool:
             return False
         at += len(part)
     return True
+
+
+def speaks_of_sender(text: str) -> bool:
+    """
+    Tell whether a text may be about who sends: then who is unknown, or suspended, is not the recipient.
+    """
+    return any([word in text for word in _SENDER])
 
 
 def plain_words() -> Words:

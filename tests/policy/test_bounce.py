@@ -79,8 +79,8 @@ class CategoryTests(SynchronousTestCase):
 
     def test_our_own_findings_go_by_their_codes(self) -> None:
         """
-        What no peer said is told by its code: of security, it is about TLS, unless we did not want to; words do not
-        mislead.
+        What no peer said is told by its code: of security, it is about TLS, unless we did not want to, and trouble
+        with our own disks and settings is no other host's; words do not mislead.
         """
         classifier = Classifier()
         for text, wanted in (
@@ -95,9 +95,13 @@ class CategoryTests(SynchronousTestCase):
             ("421 4.4.1 cannot connect", "connection"),
             ("552 5.3.4 larger than the next hop takes", "message-size"),
             ("554 5.6.3 conversion is not possible", "protocol"),
-            ("451 4.3.5 no maildir is configured", "connection"),
+            ("451 4.3.5 no maildir is configured", "other"),
+            ("451 4.3.5 the message cannot be signed now", "other"),
+            ("451 4.3.0 Temporary local problem, delivery is tried again", "other"),
+            ("452 4.3.1 no room in the folder", "other"),
             (str(refusal_of("complaint")), "policy"),
             (str(refusal_of("bad-mailbox")), "bad-mailbox"),
+            (str(refusal_of("lost connection")), "policy"),
             (str(BOUNCED.reply), "policy"),
         ):
             self.assertEqual((classifier.category_of(heard(text)), text), (wanted, text))
