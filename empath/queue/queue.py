@@ -2,8 +2,9 @@
 The queue: what is active, in which order it is attempted, and what becomes of it.
 
 Fresh mail goes straight from its commit into its destination's line; everything else is found in the spool when it is
-due. Fatal: nothing. Retried: deliveries by their schedule, settlements and look-ups until the spool works again.
-Ignored: what is held, and what has no room in the window: it stays in the spool, which is the whole truth.
+due. Fatal: at `restore`, what an operator set and cannot be read. Retried: deliveries by their schedule, settlements
+and look-ups until the spool works again. Ignored: what is held, and what has no room in the window: it stays in the
+spool, which is the whole truth.
 """
 
 from __future__ import annotations
@@ -12,11 +13,9 @@ import random
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from empath.config import schema
-from empath.errors import StorageError
 from empath.interfaces import IAgent, IComponent, ISites, ISpool, IStorage
 from empath.mail.life import Attempt, AttemptEnded, Emit, MessageReceived, ReportQueued
 from empath.mail.message import Delivery, Message, Status
@@ -41,8 +40,6 @@ from empath.queue.settle import Decided, site_accepted
 from empath.queue.slices import Slices
 from empath.queue.watchdog import Watchdog
 from empath.queue.window import Window
-
-log = Logger()
 
 WATCH_INTERVAL: Final = 60.0
 
@@ -137,13 +134,10 @@ class Queue:
 
     async def restore(self) -> None:
         """
-        Take up how sites fared before, and what an operator had set.
+        Take up how sites fared before, and what an operator had set. StorageError if that cannot be read: mail would go
+        out that is frozen.
         """
-        try:
-            kept = await self._notes.read()
-        except StorageError as error:
-            log.warn("how sites fared before cannot be read: {error}", error=error)
-            return
+        kept = await self._notes.read()
         self.gates.restore(kept)
         self.controls.restore(kept)
 

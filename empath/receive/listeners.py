@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from typing import Any, Final
 
 import attrs
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -76,7 +77,8 @@ class Reception:
 
     def bind(self) -> None:
         """
-        Read the certificates and bind every listener, or none: raises what the first that cannot be says.
+        Read the certificates and bind every listener, or none: raises what the first that cannot be says. Until `start`
+        clients wait: what judges their mail may not know yet what it knew before.
         """
         for gate in self._gates:
             if gate.tls is not None:
@@ -85,14 +87,17 @@ class Reception:
             for gate in self._gates:
                 self.ports.append(listen(self._reactor, gate.listener.endpoint, gate.factory))
                 _refuse_lmtp(gate, self.ports[-1])
+                _accept(self.ports[-1], False)
         except BaseException:
             self._stop_ports()
             raise
 
     def start(self) -> None:
         """
-        Nothing is left to do once the ports are bound: the reactor accepts when it runs.
+        Accept who waits at the ports.
         """
+        for port in self.ports:
+            _accept(port, True)
 
     def reconfigure(self, section: object) -> None:
         """
@@ -167,6 +172,14 @@ def _distrusting(terms: Terms) -> Terms:
     Give the terms of those who have no address of their own: nothing is theirs because of where they come from.
     """
     return attrs.evolve(terms, excluded=nobody, xclient=nobody)
+
+
+def _accept(port: IListeningPort, accepting: bool) -> None:
+    """
+    Have the reactor accept connections of a port, or leave them to the kernel's queue.
+    """
+    if isinstance(port, FileDescriptor):
+        (port.startReading if accepting else port.stopReading)()  # type: ignore[no-untyped-call]  # Twisted's
 
 
 def _refuse_lmtp(gate: _Gate, port: IListeningPort) -> None:

@@ -215,15 +215,15 @@ class RateTests(LimitCase):
     def restored(self) -> None:
         self.successResultOf(Deferred.fromCoroutine(self.queue.restore()))
 
-    def test_what_cannot_be_read_from_storage_is_no_reason_not_to_begin(self) -> None:
+    def test_nonsense_in_storage_is_no_reason_not_to_begin(self) -> None:
         """
-        Neither nonsense nor a broken storage.
+        A broken storage is: what an operator froze would go out.
         """
         self.storage.texts = {"rate/a": "{", "rate/b": "[-1, 1]", "rate/c": "[1]", "rate/d": "[2, 1]", "site/q": "?"}
         self.restored()
         self.assertEqual([each.domain for each in self.queue.controls.rate_limits()], ["d", "x.example"])
         self.storage.faults.append(StorageError("broken"))
-        self.restored()
+        self.failureResultOf(Deferred.fromCoroutine(self.queue.restore()), StorageError)
 
 
 class LookUpTests(LimitCase):

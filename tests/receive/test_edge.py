@@ -49,12 +49,25 @@ class SecureListenerTests(RealSockets):
         )
         self.world = World()
 
+    def test_clients_wait_until_all_is_known_that_was_before(self) -> None:
+        """
+        Between the binding of a port and the start nobody is greeted, and nobody refused.
+        """
+        accepting = self.reactor.getReaders()
+        reception = Reception(self.reactor, Smtp(listeners=(self.listener,)), self.world.around, 1.0)
+        reception.bind()
+        self.addCleanup(lambda: Deferred.fromCoroutine(reception.stop()))
+        self.assertEqual(self.reactor.getReaders(), accepting)
+        reception.start()
+        self.assertEqual(len(self.reactor.getReaders()), len(accepting) + 1)
+
     def begin(self, smtp: Smtp) -> int:
         """
         Bind the listener; tell its port.
         """
         reception = Reception(self.reactor, attrs.evolve(smtp, listeners=(self.listener,)), self.world.around, 1.0)
         reception.bind()
+        reception.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(reception.stop()))
         self.assertEqual(list(reception.certificates_expire), [LOOPBACK])
         address = reception.ports[0].getHost()
