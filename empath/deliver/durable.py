@@ -11,6 +11,7 @@ import os
 from typing import Final
 
 _FILE_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -23,6 +24,19 @@ def sync_folder(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: str, mode: int = _FOLDER_MODE) -> None:
+    """
+    Make a folder that lasts, and those above it, where they are missing; `mode` is its own, as far as the umask goes.
+    """
+    missing, above = [], os.path.abspath(path)
+    while not os.path.isdir(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    for each in reversed(missing):
+        os.makedirs(each, mode if each == missing[0] else 0o777, exist_ok=True)
+        sync_folder(os.path.dirname(each))
 
 
 class TmpFile:

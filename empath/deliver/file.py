@@ -8,8 +8,9 @@ Fatal: nothing. Retried: whatever the disk refuses (452 4.3.1 when it is full, e
 from __future__ import annotations
 
 import errno
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
@@ -21,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.deliver.described import compact, description, envelope_text, iso_time
-from empath.deliver.durable import TmpFile, sync_folder
+from empath.deliver.durable import TmpFile, make_folder, sync_folder
 from empath.deliver.streaming import UNREADABLE, OpenBody
 from empath.deliver.whole import Whole
 from empath.errors import SpoolError
@@ -36,7 +37,6 @@ log = Logger()
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _DIGITS: Final = 12
-_MODE: Final = 0o700
 WRITTEN: Final = Success(Reply(250, "2.0.0", ("written to a file",)), custody=Custody.DELIVERED)
 ALREADY: Final = Success(Reply(250, "2.0.0", ("written to a file before",)), custody=Custody.DELIVERED)
 DISK_FULL: Final = TransientFailure(Reply(452, "4.3.1", ("no room in the folder",)), Scope.HOST)
@@ -68,15 +68,16 @@ class FileAgent:
         """
         path = self._find_route(delivery.domain).path
         attempt.resolved = attempt.ended = self._clock.seconds()
-        wanted = len(delivery.open_recipients)
+        wanted = [state.recipient.address.text for state in delivery.open_recipients]
         if not path:
-            return (NO_PATH,) * wanted
+            return (NO_PATH,) * len(wanted)
         base = os.path.join(path, file_name(message, delivery))
         while base in self._writing:
             await _end_of(self._writing[base])
-        outcome = await _end_of(self._begin(base, message, self._description(message, delivery, attempt)))
+        text = self._description(message, delivery, attempt)
+        outcome = await _end_of(self._begin(base, wanted, message, text))
         attempt.sent = attempt.ended = self._clock.seconds()
-        return (outcome,) * wanted
+        return (outcome,) * len(wanted)
 
     def stop(self) -> Deferred[None] | None:
         """
@@ -88,10 +89,10 @@ class FileAgent:
         for writing in list(self._writing.values()):
             await _end_of(writing)
 
-    def _begin(self, base: str, message: Message, text: bytes) -> Deferred[Outcome]:
+    def _begin(self, base: str, wanted: list[str], message: Message, text: bytes) -> Deferred[Outcome]:
         written: Deferred[Outcome] = Deferred()
         self._writing[base] = written
-        writing = Deferred.fromCoroutine(self._write(Pair(base), message, text))
+        writing = Deferred.fromCoroutine(self._write(Pair(base, wanted), message, text))
         writing.addBoth(self._written, base, message.queue_id)
         return written
 
@@ -141,11 +142,13 @@ class FileAgent:
 
 class Pair:
     """
-    The two files of one delivery, "<base>.eml" and then "<base>.json". Blocking: runs in a thread.
+    The two files of one delivery to those that are `wanted`, "<base>.eml" and then "<base>.json"; "<base>-2" where the
+    first are for others. Blocking: runs in a thread.
     """
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, wanted: Iterable[str]) -> None:
         self._base = base
+        self._wanted = frozenset(wanted)
         self._files: list[TmpFile] = []
 
     def __str__(self) -> str:
@@ -153,15 +156,19 @@ class Pair:
 
     def begin(self) -> bool:
         """
-        Open the first one; False if both are there already, and durable.
+        Open the first one; False if all who are wanted have theirs already, and durable.
         """
-        folder = os.path.dirname(self._base)
-        if os.path.lexists(f"{self._base}.eml") and os.path.lexists(f"{self._base}.json"):
+        folder, name = os.path.split(self._base)
+        done: set[str] = set()
+        nth = 1
+        while (written := _written_for(self._base)) is not None:
+            done |= written
+            nth += 1
+            self._base = os.path.join(folder, f"{name}-{nth}")
+        if done >= self._wanted:
             sync_folder(folder)
             return False
-        if not os.path.isdir(folder):
-            os.makedirs(folder, mode=_MODE, exist_ok=True)
-            sync_folder(os.path.dirname(os.path.abspath(folder)))
+        make_folder(folder)
         self._open("eml")
         return True
 
@@ -204,6 +211,19 @@ class Pair:
     def _open(self, kind: str) -> None:
         folder, name = os.path.split(self._base)
         self._files.append(TmpFile(os.path.join(folder, f".{name}.{kind}.tmp"), f"{self._base}.{kind}"))
+
+
+def _written_for(base: str) -> set[str] | None:
+    """
+    Tell for whom a pair of files was written; None where there is none, or half of one.
+    """
+    try:
+        os.lstat(f"{base}.eml")
+        with open(f"{base}.json", "rb") as file:
+            told = json.load(file)
+        return {each["address"] for each in told["envelope"]["recipients"]}
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        return None
 
 
 def file_name(message: Message, delivery: Delivery) -> str:

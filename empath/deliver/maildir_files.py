@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from empath.deliver.durable import sync_folder
+from empath.deliver.durable import make_folder, sync_folder
 
 _FOLDERS: Final = ("tmp", "new", "cur")
 _FOLDER_MODE: Final = 0o700
@@ -21,10 +21,10 @@ def make_maildir(path: str) -> None:
     Create the maildir and its three folders where they are missing; what is there stays as it is.
     """
     if not all(os.path.isdir(os.path.join(path, folder)) for folder in _FOLDERS):
+        make_folder(path, 0o777)
         for folder in _FOLDERS:
             os.makedirs(os.path.join(path, folder), mode=_FOLDER_MODE, exist_ok=True)
         sync_folder(path)
-        sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
 def delivered(path: str, names: Iterable[str], *, thorough: bool) -> set[str]:

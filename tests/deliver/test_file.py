@@ -22,7 +22,7 @@ from empath.deliver.file import FileAgent, file_name
 from empath.errors import SpoolError
 from empath.interfaces import IAgent
 from empath.mail.life import Attempt
-from empath.mail.message import Message
+from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Custody, Outcome
 from empath.policy.route import Route
 from tests.deliver.maildir_case import recorded
@@ -157,6 +157,50 @@ class FileTests(SynchronousTestCase):
             for name in self.names():
                 os.unlink(os.path.join(self.path, name))
             self.pieces = [BODY]
+
+    def test_who_was_not_written_for_before_is(self) -> None:
+        """
+        Mail that failed for one recipient, and is tried again for him later, is no repetition of what others have.
+        """
+        both = message("a@example.org", "b@example.org")
+        delivery = one_delivery(both)
+        first = attrs.evolve(delivery, recipients=delivery.recipients[:1])
+        second = attrs.evolve(delivery, recipients=delivery.recipients[1:])
+
+        def told(each: Delivery) -> str:
+            running = Deferred.fromCoroutine(self.agent.deliver(both, each, Attempt(1, 2000.0)))
+            [outcome] = self.successResultOf(running)
+            return str(outcome.reply)
+
+        self.assertEqual(told(first), "250 2.0.0 written to a file")
+        self.assertEqual(told(second), "250 2.0.0 written to a file")
+        self.assertEqual([told(each) for each in (first, second)], ["250 2.0.0 written to a file before"] * 2)
+        self.assertEqual(len(self.names()), 4)
+        for name in self.names():
+            self.assertTrue(name.startswith(file_name(both, delivery)), name)
+
+    def test_a_description_that_nobody_can_read_is_written_anew(self) -> None:
+        carried = message()
+        self.deliver(carried)
+        name = file_name(carried, one_delivery(carried))
+        for broken in (b"", b"{}", b"[]", b'{"envelope": {"recipients": [5]}}', b"\xff"):
+            with open(os.path.join(self.path, name + ".json"), "wb") as file:
+                file.write(broken)
+            self.assertEqual(self.deliver(carried), WRITTEN)
+            self.assertEqual(json.loads(self.read("json"))["queue_id"], carried.queue_id)
+
+    def test_folders_that_were_made_last(self) -> None:
+        """
+        Each of them is in its own folder for good.
+        """
+        synced: list[str] = []
+        self.patch(durable, "sync_folder", synced.append)
+        durable.make_folder(os.path.join(self.folder, "a", "b", "c"))
+        self.assertEqual(synced, [self.folder, os.path.join(self.folder, "a"), os.path.join(self.folder, "a", "b")])
+        self.assertEqual(os.stat(os.path.join(self.folder, "a", "b", "c")).st_mode & 0o777, 0o700)
+        synced.clear()
+        durable.make_folder(os.path.join(self.folder, "a", "b"))
+        self.assertEqual(synced, [])
 
     def test_what_a_crash_left_half_written_is_written_over(self) -> None:
         base = file_name(message(), one_delivery(message()))
