@@ -10,6 +10,7 @@ from typing import Final
 
 import attrs
 from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
 
 from empath.deliver import tls_report
 from empath.deliver.cargo import Cargo, Load
@@ -35,6 +36,8 @@ NO_WAY: Final = TransientFailure(
 )
 CUT_SHORT: Final = TransientFailure(Reply(451, "4.3.2", ("the attempt was cut short",)), Scope.MESSAGE)
 CUT_IN_DOUBT: Final = doubtful(CUT_SHORT.reply)
+
+log = Logger()
 
 
 class After(Enum):
@@ -79,7 +82,7 @@ class Pass(Tally):
         """
         Visit the hosts in turn; tells an outcome for each recipient of the cargo.
 
-        Cancelled once somebody has the mail, or may have it, it tells that too: they must not get it again unseen.
+        Cut short, or by a bug, once somebody has the mail or may have it, it tells that too: never again, or unseen.
         """
         if isinstance(found, (TransientFailure, PermanentFailure)):
             self.fail(found)
@@ -95,9 +98,11 @@ class Pass(Tally):
             found = self._pool.slow.last(found)
         try:
             await self._visit_all(found)
-        except CancelledError:
+        except Exception as cause:
             if not self.had:
                 raise
+            if not isinstance(cause, CancelledError):
+                log.failure("{queue_id}: a bug, after part of it went", queue_id=self._cargo.message.queue_id)
             self.fail(CUT_SHORT)
         return self.told()
 

@@ -65,6 +65,17 @@ class Paths:
         return address("+".join(["back", *(each.address.local for each in recipients)]) + "@example.net")
 
 
+class Faulty(Paths):
+    """
+    Fails for a recipient.
+    """
+
+    def return_path(self, carried: Message, delivery: Delivery, recipients: tuple[Recipient, ...]) -> Address | None:
+        if recipients[0].address.local == "bad":
+            raise ZeroDivisionError
+        return super().return_path(carried, delivery, recipients)
+
+
 def world_of(signer: Signer, **answers: Any) -> World:
     """
     Make a world where mail is signed.
@@ -257,6 +268,18 @@ class ReturnPathTests(SynchronousTestCase):
             ],
         )
         self.assertEqual((world.mx1.contents, len(world.mx1.transports)), ([CONTENT, CONTENT], 1))
+
+    def test_a_fault_takes_nobody_s_mail_back(self) -> None:
+        """
+        Who has the mail when something of ours fails never gets it again; before that the failure is the whole one.
+        """
+        world = World()
+        world.agent.return_paths = Faulty(alone=True)
+        told = world.deliver(message("b@example.org", "bad@example.org", "c@example.org"))
+        self.assertEqual(told, [*SENT, *["TransientFailure 451 4.3.2"] * 2])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.failureResultOf(world.start(message("bad@example.org", "c@example.org")), ZeroDivisionError)
+        self.assertEqual(len(world.mx1.contents), 1)
 
     def test_null(self) -> None:
         """
