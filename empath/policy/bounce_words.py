@@ -8,8 +8,9 @@ they mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
+
+from empath.policy.phrases import Words
 
 _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     ("authentication", "because it is unauthenticated"),
@@ -161,7 +162,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
         account*no longer available | address*no longer available | mailbox*no longer available |
         recipient*no longer available | user*no longer available |
         no longer with | no longer in use | no longer works | no longer accept | account*closed | dormant |
-        account*terminated | mailbox*terminated | user*terminated | not been active | account is locked | mailbox is locked | mailbox locked | retired |
+        account*terminated | mailbox*terminated | user*terminated | not been active | account is locked |
+        mailbox is locked | mailbox locked | retired |
         account has been blocked | user is blocked | mailbox blocked | mailbox for*is blocked | gesperrt |
         not active | user has moved | has left | abandoned | mailbox temporarily disabled |
         account*on hold | mailbox*on hold | user*on hold |
@@ -249,50 +251,11 @@ _SENDER: Final = (
 )
 
 
-class Words:
-    """
-    Finds the first kind of which any phrase is in a text.
-    """
-
-    __slots__ = ("_kinds",)
-
-    def __init__(self, kinds: Iterable[tuple[str, str]]) -> None:
-        self._kinds = []
-        for kind, text in kinds:
-            phrases = [phrase.strip().replace("~", " ") for phrase in text.split("|")]
-            whole = tuple([phrase for phrase in phrases if "*" not in phrase])
-            parted = tuple([tuple(phrase.split("*")) for phrase in phrases if "*" in phrase])
-            self._kinds.append((kind, whole, parted))
-
-    def find(self, text: str) -> str | None:
-        """
-        Tell the kind of a text in lower case, None if none of the phrases is in it.
-        """
-        for kind, phrases, parted in self._kinds:
-            for phrase in phrases:
-                if phrase in text:
-                    return kind
-            for parts in parted:
-                if _in_order(parts, text):
-                    return kind
-        return None
-
-
-def _in_order(parts: tuple[str, ...], text: str) -> bool:
-    at = 0
-    for part in parts:
-        at = text.find(part, at)
-        if at < 0:
-            return False
-        at += len(part)
-    return True
-
-
 def speaks_of_sender(text: str) -> bool:
     """
     Tell whether a text may be about who sends: then who is unknown, or suspended, is not the recipient.
     """
-    return any([word in text for word in _SENDER])
+    return any(word in text for word in _SENDER)
 
 
 def plain_words() -> Words:

@@ -13,6 +13,7 @@ from empath.config.schema.delivery import BounceCategory
 from empath.mail.reply import Reply
 from empath.policy import bounce_codes, bounce_words
 from empath.policy.bounce import Category, Classifier
+from empath.policy.phrases import Words
 from empath.policy.suppressed import refusal_of
 from empath.policy.verbs import BOUNCED
 
@@ -121,7 +122,7 @@ class CategoryTests(SynchronousTestCase):
         """
         The parts of a phrase count in their order only.
         """
-        words = bounce_words.Words([("quota", "box*full | ~b~ ")])
+        words = Words([("quota", "box*full | ~b~ ")])
         self.assertEqual([words.find(text) for text in ("box is full", "full box", "box")], ["quota", None, None])
         self.assertEqual([words.find(text) for text in ("a b c", "abc")], ["quota", None])
 
