@@ -4,6 +4,8 @@ What each way to deliver needs of a domain's table, and what means nothing to it
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -33,6 +35,7 @@ _NEEDS_FOLDER: Final = {"maildir": "the path of the maildir", "file": "the folde
 _SECRET: Final = frozenset({"secret", "headers", "options"})  # never shown, or tables
 _DEFAULTS: Final = Domain()
 LEAST_SECRET: Final = 16  # characters
+KEY_FOLLOWS: Final = "whsec_"  # as Standard Webhooks has it
 
 
 def of_strategy(path: str, domain: Domain) -> Iterator[Problem]:
@@ -98,7 +101,25 @@ def _of_lmtp(path: str, domain: Domain) -> Iterator[Problem]:
 def _of_webhook(path: str, domain: Domain) -> Iterator[Problem]:
     if not domain.url:
         yield unusable(f"{path}.url", "nothing", 'where mail is posted to, as strategy = "webhook" needs one')
-    yield from too_short(f"{path}.secret", domain.secret)
+    yield from _of_secret(f"{path}.secret", domain.secret)
+
+
+def _of_secret(path: str, secret: str) -> Iterator[Problem]:
+    """
+    The key is the text, or stands behind "whsec_" in base64, as signature libraries have it: half of it would do
+    neither way.
+    """
+    if not secret.startswith(KEY_FOLLOWS):
+        yield from too_short(path, secret)
+        return
+    try:
+        key = b64decode(secret.removeprefix(KEY_FOLLOWS), validate=True)
+    except binascii.Error:
+        allowed = f"base64 behind {KEY_FOLLOWS}, or a text that begins otherwise"
+        yield unusable(path, f"{KEY_FOLLOWS} with something else behind it", allowed)
+    else:
+        if len(key) < LEAST_SECRET:
+            yield unusable(path, f"a key of {len(key)} octets", f"one of at least {LEAST_SECRET}")
 
 
 def _port(host: str) -> int:

@@ -14,7 +14,11 @@ from empath.config.values import Refused, Surroundings, secret
 
 _FIELD_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,76}")  # RFC 9110 §5.1, narrower than RFC 5322 §2.2
 _LONGEST_URL: Final = 2000
-_SET_BY_US: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-type", "te"})
+_SET_BY_US: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "content-type", "te", "trailer", "upgrade", "expect"}
+    | {"accept-encoding", "content-encoding", "webhook-id", "webhook-timestamp", "webhook-signature"}
+    | {"x-empath-envelope", "x-empath-queue-id", "x-empath-attempt"}
+)
 
 
 def hook_url(value: object, _: Surroundings) -> str:
@@ -63,7 +67,7 @@ def request_header(value: object, _: Surroundings) -> str:
     Read the name of an HTTP header field that requests may be given; it comes out in lower case.
     """
     if not isinstance(value, str) or not _FIELD_NAME.fullmatch(value) or value.lower() in _SET_BY_US:
-        raise Refused('the name of a header field that is not about the connection, such as "Authorization"')
+        raise Refused('the name of a header field that we do not set ourselves, such as "Authorization"')
     return value.lower()
 
 

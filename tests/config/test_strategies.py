@@ -5,6 +5,7 @@ Requirements on how a domain's table says that its mail is delivered.
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -175,6 +176,16 @@ class StrategyTests(SynchronousTestCase):
         )
         self.assertEqual(domain.headers, {"authorization": "Bearer hunter2", "x-a": "b"})
         self.assertNotIn("hunter2", repr(domain))
+        ours = (
+            "Webhook-Signature",
+            "webhook-id",
+            "webhook-timestamp",
+            "X-Empath-Envelope",
+            "Expect",
+            "Accept-Encoding",
+        )
+        for name in ours:
+            self.assertEqual(self.keys(f'{HOOK}headers = {{ {name} = "a" }}'), [f"headers.{name}"])
         for wrong in ('a = "b\\r\\nc: d"', '"a b" = "c"', '"" = "c"', 'Host = "h"', 'content-length = "3"', 'a = "ü"'):
             (key,) = self.keys(f"{HOOK}headers = {{ {wrong} }}")
             self.assertTrue(key.startswith("headers."), key)
@@ -188,5 +199,11 @@ class StrategyTests(SynchronousTestCase):
         (line,) = problems(f'[delivery.domains."*"]\n{HOOK}secret = "hunter2"')
         self.assertIn("found a secret of 7 characters", line)
         self.assertNotIn("hunter2", line)
+        key = b64encode(SECRET.encode()).decode()
+        self.assertEqual(self.keys(f'{HOOK}secret = "whsec_{key}"'), [])
+        self.assertEqual(self.keys(f'{HOOK}secret = "whsec_{key[:-4]}"'), ["secret"])
+        (line,) = problems(f'[delivery.domains."*"]\n{HOOK}secret = "whsec_{key[:-1]}"')
+        self.assertIn("whsec_ with something else behind it; allowed: base64 behind whsec_", line)
+        self.assertNotIn(key[:8], line)
         self.assertNotIn(SECRET, repr(self.domain(f'{HOOK}secret = "{SECRET}"')))
         self.assertNotIn(SECRET, str(problems(f'[delivery.domains."*"]\nsecret = "{SECRET}"')))
