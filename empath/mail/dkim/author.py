@@ -13,6 +13,7 @@ from empath.mail.address import parse_address
 from empath.mail.dkim.fields import Field
 
 LONGEST: Final = 16384  # octets of a field; nobody writes one that is longer to be understood
+_ODD: Final = "surrogateescape"  # what is no UTF-8 may stand in a name
 _TOKEN: Final = re.compile(r'\\.?|["(),<>:;]|[^\\"(),<>:;]+', re.DOTALL)
 
 
@@ -27,8 +28,8 @@ def author_domain(fields: tuple[Field, ...]) -> str | None:
     if authors is None or len(authors) != 1:
         return None
     try:
-        return parse_address(authors[0], utf8=True).domain
-    except ValueError:
+        return parse_address(authors[0].encode(errors=_ODD).decode(), utf8=True).domain
+    except ValueError:  # as UnicodeDecodeError is, too
         return None
 
 
@@ -40,8 +41,8 @@ def _mailboxes(fields: tuple[Field, ...], name: bytes) -> list[str] | None:
     if len(found) != 1 or len(found[0].raw) > LONGEST:
         return None
     try:
-        return addresses_in(found[0].value.decode())
-    except ValueError:  # as UnicodeDecodeError is, too
+        return addresses_in(found[0].value.decode(errors=_ODD))
+    except ValueError:
         return None
 
 

@@ -76,6 +76,14 @@ class AuthorTests(SynchronousTestCase):
         }.items():
             self.assertEqual(author_domain(fields_of(f"{value}\r\n".encode()) or ()), domain)
 
+    def test_a_name_in_another_charset_hides_no_address(self) -> None:
+        """
+        Old programs write names as they like, and everybody reads the same address behind them.
+        """
+        for block in (b"From: J\xfcrgen <a@example.org>\r\n", b"From: a@example.org (\x93\xfa\x96{)\r\n"):
+            self.assertEqual(author_domain(fields_of(block) or ()), "example.org", block)
+        self.assertIsNone(author_domain(fields_of(b"From: J <\xfc@example.org>\r\n") or ()))
+
     @settings(max_examples=200)
     @given(st.text(alphabet='ab@.,:;<>()[]"\\ \u00e9\n', max_size=40))
     def test_whatever_stands_there_is_read_or_refused(self, value: str) -> None:
