@@ -28,6 +28,7 @@ from empath.policy.mailbox import key_of
 from empath.policy.suppressed import is_refusal
 
 COMPLAINT: Final = "complaint"
+BAD_DOMAIN: Final = "bad-domain"
 LONGEST: Final = 500  # characters of a detail
 _ROOM: Final = 10_000  # addresses that the first filter holds
 _AGAIN: Final = 60.0  # seconds after which a list that could not be read is read again
@@ -183,10 +184,13 @@ class Suppression:
 
     def _tells(self, state: RecipientState) -> bool:
         """
-        Tell whether a failure says anything about an address: that we would not try because of this very list does not,
-        as it may have been taken off meanwhile.
+        Tell whether a failure says anything about an address. What no host said does not if it is that the list itself
+        refused him, who may be off it by now, or that there is no such domain: it would be so for all domains at a
+        resolver that lies for an hour, and is over when somebody has renewed one.
         """
-        return state.address.domain not in self._ours and (bool(state.host) or not is_refusal(state.reply))
+        if state.address.domain in self._ours:
+            return False
+        return bool(state.host) or not (state.category == BAD_DOMAIN or is_refusal(state.reply))
 
     async def _add(self, address: Address, why: str, detail: str) -> None:
         try:

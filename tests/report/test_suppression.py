@@ -218,6 +218,17 @@ class SuppressionTests(SynchronousTestCase):
         self.list.attempt_ended(attrs.evolve(event, results=(attrs.evolve(state, reply=said),)))
         self.assertIsNotNone(self.look())
 
+    def test_domains_that_are_not_found(self) -> None:
+        """
+        That our own look-up finds no domain puts nobody on the list; that a host says so does.
+        """
+        event = ended(Status.FAILED, "bad-domain")
+        (state,) = event.results
+        self.list.attempt_ended(attrs.evolve(event, results=(attrs.evolve(state, host=""),)))
+        self.assertIsNone(self.look())
+        self.list.attempt_ended(event)
+        self.assertIsNotNone(self.look())
+
     def test_our_own_people(self) -> None:
         """
         No failure puts a mailbox of ours on the list: it may be there tomorrow, and no receiver minds.
