@@ -142,11 +142,13 @@ class ISpool(Interface):
         and whose sender was not told of a delay. Otherwise as `select`.
         """
 
-    def warn(settlement: Settlement) -> Deferred[bool]:
+    def warn(
+        late: Sequence[Delivery], report: Message | None = None, report_deliveries: tuple[Delivery, ...] = ()
+    ) -> Deferred[bool]:
         """
-        Note that the sender of a delivery was told of its delay, and store the report, both or neither; False, and
-        nothing is done, where that was noted before, the delivery is not scheduled any more, or its status or attempts
-        are others.
+        Note that the sender of deliveries of one message was told of their delay, and store the report, all or nothing;
+        False, and nothing is done, where that was noted before of any, or it is not scheduled any more, or its status
+        or attempts are others.
         """
 
     def hasten(domains: Collection[str], now: float) -> Deferred[int]:

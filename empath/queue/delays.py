@@ -3,34 +3,36 @@ Mail that takes long: its sender is told once that it is late, and that we go on
 
 No attempt is needed for that: it holds for what waits at a site that is left alone, or for a rate or a slot, too. That
 he was told is stored with the report, apart from what attempts store: neither can undo the other. Retried: what the
-spool cannot tell or store now, in the next round. Ignored: held mail, and frozen as long as it is. Fatal: nothing.
+spool cannot tell or store now, in a later round; a message that it never can keeps no other waiting. Ignored: held
+mail, and frozen as long as it is. Fatal: nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
-from typing import Final
+from itertools import groupby, islice
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from empath.config import schema
-from empath.errors import MessageUnknown
+from empath.errors import MessageUnknown, SpoolError
 from empath.interfaces import ISpool
 from empath.mail.deliver_by import deliver_by
 from empath.mail.message import Delivery, Message
 from empath.mail.notice import Action, Notice, wanted
 from empath.mail.queue_id import queue_id_at
-from empath.mail.settlement import Settlement
 from empath.policy.selection import Key
 from empath.queue.deciding import Report
 from empath.queue.freezing import Freezing
 
 log = Logger()
 
-AT_ONCE: Final = 50
+AT_ONCE: Final = 50  # messages
+MOST_TROUBLE: Final = 20  # messages of a round that the spool cannot read or note: then it is the spool
 ROUNDS: Final = 60  # in the time after which a sender is told
 SHORTEST: Final = 1.0
 LONGEST: Final = 300.0
@@ -89,60 +91,77 @@ class Delays:
         dsn, now = self._section.dsn, self._clock.seconds()
         if not (dsn.enabled and dsn.delay_after):
             return
-        if now - self._whole >= AGAIN:
+        if not 0.0 <= now - self._whole < AGAIN:  # or the clock was put back
             self._after, self._whole = BEGINNING, now
         then = now - dsn.delay_after
+        trouble: list[SpoolError] = []
         while True:
             page = await self._spool.delayed(then, self._after)
-            late = iter(page.deliveries)
+            groups = groupby(page.deliveries, lambda each: each.queue_id)
+            late = iter([tuple(deliveries) for _, deliveries in groups])
             while some := list(islice(late, AT_ONCE)):
-                await self._tell_all(some, then)
+                trouble += await self._tell_all(some, then)
+                if len(trouble) > MOST_TROUBLE:
+                    raise trouble[0]
             if page.after is None:
                 break
             self._after = page.after
         self._after = max(self._after, (queue_id_at(max(0.0, then - OVERLAP)), ""))
 
-    async def _tell_all(self, late: list[Delivery], then: float) -> None:
+    async def _tell_all(self, late: list[tuple[Delivery, ...]], then: float) -> list[SpoolError]:
         """
-        Tell the senders of these, and then of the first trouble that there was.
+        Tell the senders of these messages; gives what trouble the spool has with single ones, which is logged.
         """
-        telling = [Deferred.fromCoroutine(self._tell(delivery, then)) for delivery in late]
-        for done, result in await DeferredList(telling, consumeErrors=True):
-            if not done:
-                result.raiseException()  # type: ignore[attr-defined]  # then it is a Failure
+        telling = [Deferred.fromCoroutine(self._tell(deliveries, then)) for deliveries in late]
+        trouble = []
+        for deliveries, (done, result) in zip(late, await DeferredList(telling, consumeErrors=True), strict=True):
+            if done:
+                continue
+            failure = cast(Failure, result)
+            failure.trap(SpoolError)
+            queue_id, error = deliveries[0].queue_id, failure.value
+            log.warn("{queue_id}: nobody is told of its delay yet: {error}", queue_id=queue_id, error=error)
+            trouble.append(cast(SpoolError, failure.value))
+        return trouble
 
-    async def _tell(self, delivery: Delivery, then: float) -> None:
+    async def _tell(self, deliveries: tuple[Delivery, ...], then: float) -> None:
+        """
+        Tell the sender of those deliveries of a message that are late, once; where one of them has just changed, of
+        each by itself.
+        """
         freezing = self._freezing
-        if freezing.since(delivery.domain) is not None or freezing.begun(delivery) > then:
+        late = [each for each in deliveries if freezing.since(each.domain) is None and freezing.begun(each) <= then]
+        if not late:
             return
-        settlement, message = Settlement(delivery), None
-        if any(wanted(state, Action.DELAYED) for state in delivery.open_recipients):
+        report, message = None, None
+        if any(wanted(state, Action.DELAYED) for each in late for state in each.open_recipients):
             try:
-                message = await self._spool.load(delivery.queue_id)
+                message = await self._spool.load(late[0].queue_id)
             except MessageUnknown:
                 return  # it has just ended
-            settlement = self._settlement(delivery, message)
-        if await self._spool.warn(settlement) and message is not None and settlement.report is not None:
-            self._told(message, settlement.report, settlement.report_deliveries)
+            report = self._report_on(message, late)
+        noted = await self._spool.warn(late, *(report or ()))
+        if noted and message is not None and report is not None:
+            self._told(message, *report)
+        elif not noted and len(late) > 1:
+            for each in late:
+                await self._tell((each,), then)
 
-    def _settlement(self, delivery: Delivery, message: Message) -> Settlement:
+    def _report_on(self, message: Message, late: list[Delivery]) -> tuple[Message, tuple[Delivery, ...]] | None:
         """
         Make the report, if there is to be one; where it cannot be made, none is ever sent.
         """
-        until = self._freezing.begun(delivery) + self._section.message_expiration
         by = deliver_by(message) if "BY" in message.envelope.parameters else None
-        if by is not None and by.returned:
-            until = min(until, by.deadline)
-        notices = tuple(
-            [
-                Notice(state, Action.DELAYED, until)
-                for state in delivery.open_recipients
-                if wanted(state, Action.DELAYED) and not state.late
-            ]
-        )
+        notices = []
+        for delivery in late:
+            until = self._freezing.begun(delivery) + self._section.message_expiration
+            if by is not None and by.returned:
+                until = min(until, by.deadline)
+            for state in delivery.open_recipients:
+                if wanted(state, Action.DELAYED) and not state.late:
+                    notices.append(Notice(state, Action.DELAYED, until))
         try:
-            report = self._report(message, notices) if notices else None
+            return self._report(message, tuple(notices)) if notices else None
         except Exception:  # the mail is tried all the same
             log.failure("{queue_id}: no report of its delay could be made", queue_id=message.queue_id)
-            report = None
-        return Settlement(delivery) if report is None else Settlement(delivery, *report)
+            return None

@@ -31,13 +31,15 @@ def delayed(received: float, after: Key, connection: sqlite3.Connection) -> Page
 
 
 def warn(
-    standing: rows.Row, message: rows.Row | None, deliveries: Sequence[rows.Row], connection: sqlite3.Connection
+    late: Sequence[rows.Row], message: rows.Row | None, deliveries: Sequence[rows.Row], connection: sqlite3.Connection
 ) -> bool:
     """
-    Note that a sender was told, and store what tells him; False where the delivery does not stand so any more.
+    Note that a sender was told, and store what tells him; False where one of the deliveries does not stand so any more.
     """
-    if not connection.execute(schema.WARN, standing).rowcount:
-        return False
+    for standing in late:
+        if connection.execute(schema.LATE_STILL, standing).fetchone() is None:
+            return False
+    connection.executemany(schema.WARN, [standing[:2] for standing in late])
     if message is not None:
         connection.execute(schema.INSERT_MESSAGE, message)
         connection.executemany(schema.INSERT_DELIVERY, deliveries)

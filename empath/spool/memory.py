@@ -163,17 +163,18 @@ class MemorySpool(MemoryQuestions):
         body = message.body if message.body is not None else self._files.get(message.body_file or "")
         return BodyLost("the content cannot be read") if body is None else BodyInMemory(body)
 
-    def warn(self, settlement: Settlement) -> Deferred[bool]:
+    def warn(
+        self, late: Sequence[Delivery], report: Message | None = None, report_deliveries: tuple[Delivery, ...] = ()
+    ) -> Deferred[bool]:
         """
         As `ISpool.warn`.
         """
-        delivery, report = settlement.delivery, settlement.report
-        stored = self._stored.get(delivery.queue_id)
-        if stored is None or not stored.warn(delivery):
+        stored = self._stored.get(late[0].queue_id)
+        if stored is None or not all(map(stored.is_untold, late)):
             return self._answer(False)
-        if report is not None and (fault := self._put(report, settlement.report_deliveries, report.body)):
-            stored.warned.discard(delivery.domain)
+        if report is not None and (fault := self._put(report, report_deliveries, report.body)):
             return fail(fault)
+        stored.warned.update([each.domain for each in late])
         return self._answer(True)
 
     def expire_kept(self, now: float) -> Deferred[int]:

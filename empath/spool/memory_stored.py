@@ -53,14 +53,11 @@ class Stored:
             if (each.queue_id, each.domain) > after
         ]
 
-    def warn(self, delivery: Delivery) -> bool:
+    def is_untold(self, delivery: Delivery) -> bool:
         """
-        Note that a sender was told; False where that was so before, or the delivery does not stand so any more.
+        Tell whether a delivery stands so, is scheduled, and no sender was told of its delay.
         """
-        if not (self.stands(delivery) and any(each.domain == delivery.domain for each in self.delayed(inf, ("", "")))):
-            return False
-        self.warned.add(delivery.domain)
-        return True
+        return self.stands(delivery) and any(each.domain == delivery.domain for each in self.delayed(inf, ("", "")))
 
     def stands(self, delivery: Delivery) -> bool:
         """

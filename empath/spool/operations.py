@@ -65,15 +65,16 @@ def managing(changes: Sequence[Change]) -> Operation:
     return Operation(work=partial(manage, wanted, stands), urgent=True)
 
 
-def warning(number: int, settlement: Settlement) -> Operation:
+def warning(
+    number: int, late: Sequence[Delivery], report: Message | None, deliveries: tuple[Delivery, ...]
+) -> Operation:
     """
     Note that the sender was told of a delay, and store the report under this number; SpoolError for what cannot be
     stored.
     """
-    report, deliveries = settlement.report, settlement.report_deliveries
     try:
         row = None if report is None else _new_row(number, report, deliveries)
-        work = partial(warn, standing(settlement.delivery), row, [delivery_row(each) for each in deliveries])
+        work = partial(warn, [standing(each) for each in late], row, [delivery_row(each) for each in deliveries])
     except UNFIT as failure:
         raise SpoolError(f"the report cannot be stored: {failure}") from failure
     return Operation(work=work, urgent=True, size=0 if report is None else size_inline(report))

@@ -170,10 +170,11 @@ DELAYED: Final = """
         AND next_attempt IS NOT NULL AND received <= ?
     ORDER BY queue_id, domain
 """
-WARN: Final = """
-    UPDATE delivery SET warned = 1
+LATE_STILL: Final = """
+    SELECT 1 FROM delivery
     WHERE queue_id = ? AND domain = ? AND status = ? AND attempts = ? AND warned IS NULL AND next_attempt IS NOT NULL
 """
+WARN: Final = "UPDATE delivery SET warned = 1 WHERE queue_id = ? AND domain = ?"
 OLDEST: Final = """
     SELECT min(received) FROM (
         SELECT received FROM delivery WHERE next_attempt IS NOT NULL AND received <= ? ORDER BY queue_id LIMIT 100)

@@ -177,12 +177,14 @@ class SqliteSpool(Questions):
         except SpoolError as failure:
             return fail(failure)
 
-    def warn(self, settlement: Settlement) -> Deferred[bool]:
+    def warn(
+        self, late: Sequence[Delivery], report: Message | None = None, report_deliveries: tuple[Delivery, ...] = ()
+    ) -> Deferred[bool]:
         """
         As `ISpool.warn`. It stands even if the Deferred is cancelled.
         """
         try:
-            return self._commits.submit(warning(next(self._numbers), settlement))
+            return self._commits.submit(warning(next(self._numbers), late, report, report_deliveries))
         except SpoolError as failure:
             return fail(failure)
 

@@ -162,15 +162,17 @@ class FakeSpool:
         found = [d for d in scheduled if d.received <= received and (d.queue_id, d.domain) not in self.warned]
         return succeed(page_of(found, self.page))
 
-    def warn(self, settlement: Settlement) -> Deferred[bool]:
+    def warn(
+        self, late: Sequence[Delivery], report: Message | None = None, report_deliveries: tuple[Delivery, ...] = ()
+    ) -> Deferred[bool]:
         if fault := self._fault("warn"):
             return fail(fault)
-        key = (settlement.delivery.queue_id, settlement.delivery.domain)
-        if key in self.warned or key not in self.deliveries:
+        keys = [(each.queue_id, each.domain) for each in late]
+        if any(key in self.warned or self.deliveries.get(key) != each for key, each in zip(keys, late, strict=True)):
             return succeed(False)
-        self.warned.add(key)
-        if settlement.report is not None:
-            self.put(settlement.report, settlement.report_deliveries)
+        self.warned.update(keys)
+        if report is not None:
+            self.put(report, report_deliveries)
         return succeed(True)
 
     def hasten(self, domains: Collection[str], now: float) -> Deferred[int]:

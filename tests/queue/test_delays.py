@@ -5,6 +5,7 @@ Mail that takes long: who is told of that, when, and how often.
 from __future__ import annotations
 
 import attrs
+from twisted.internet.defer import fail, succeed
 
 from empath.config import schema
 from empath.config.units import seconds
@@ -162,7 +163,7 @@ class DelayTests(QueueCase):
             self.sent(f"{name}@x.example")
             self.pass_time(10)
         self.pass_time(HOUR + 30, 1.0)
-        self.pass_time(400, 10.0)
+        self.pass_time(1000, 10.0)
         self.assertEqual(len([event for event in self.events if isinstance(event, ReportQueued)]), 3)
         gone = self.sent("d@x.example")
         del self.spool.messages[gone.queue_id]
@@ -170,6 +171,69 @@ class DelayTests(QueueCase):
         self.pass_time(HOUR + 100, 10.0)
         self.assertEqual(len(self.reports), before)
         self.flushLoggedErrors(MessageUnknown)
+
+    def test_a_message_that_cannot_be_told_of(self) -> None:
+        """
+        One that cannot be read, ever, is logged, and keeps no later one from being told; it is looked at again.
+        """
+        self.down()
+        bad = self.sent("a@x.example")
+        self.pass_time(10)
+        self.sent("b@x.example")
+        load, damaged = self.spool.load, [bad.queue_id]
+        self.spool.load = lambda queue_id: (  # type: ignore[method-assign]
+            fail(SpoolError("damaged")) if queue_id in damaged else load(queue_id)
+        )
+        self.pass_time(HOUR + 61, 1.0)
+        self.assertEqual(self.told(), [(Action.DELAYED, "b@x.example")])
+        damaged.clear()
+        self.pass_time(1000, 10.0)
+        self.assertEqual(self.told()[1:], [(Action.DELAYED, "a@x.example")])
+
+    def test_a_spool_that_fails_is_not_asked_on_and_on(self) -> None:
+        """
+        Where many cannot be noted it is not the messages: the round ends, and the next one begins there.
+        """
+        self.queue.attempts.open = False
+        for number in range(200):
+            self.hold(number, f"{number}@x.example")
+        self.spool.faults["warn"] = [SpoolError("away")] * 60
+        self.pass_time(HOUR + 901, 60.0)
+        self.assertEqual(len({address for _, address in self.told()}), 200)
+        self.assertEqual(self.spool.faults["warn"], [])
+
+    def test_one_report_for_a_message(self) -> None:
+        """
+        Who wrote to people at many destinations is told of all that are late at once; where one of them has just
+        changed, of each by itself, and of none twice.
+        """
+        self.down("x.example")
+        self.down("y.example")
+        self.sent("a@x.example", "b@y.example", "c@y.example")
+        self.pass_time(HOUR + 61, 1.0)
+        ((_, notices),) = self.reports
+        self.assertEqual({notice.state.address.local for notice in notices}, set("abc"))
+        self.sent("d@x.example", "e@y.example")
+        warn = self.spool.warn
+        self.spool.warn = lambda late, *report: (  # type: ignore[method-assign]
+            succeed(False) if len(late) > 1 else warn(late, *report)
+        )
+        self.pass_time(HOUR + 61, 1.0)
+        queued = [event for event in self.events if isinstance(event, ReportQueued)]
+        self.assertEqual(len(queued), 3)
+        self.assertEqual(len(self.spool.warned), 4)
+
+    def test_a_clock_that_was_put_back(self) -> None:
+        """
+        What comes after a clock was put right is told in its time, whatever the clock had said before.
+        """
+        self.down()
+        self.pass_time(2 * HOUR, 60.0)
+        self.queue.delays._whole = START + 400 * HOUR
+        self.queue.delays._after = (queue_id_at(START + 400 * HOUR), "")
+        self.sent("a@x.example")
+        self.pass_time(HOUR + 61, 1.0)
+        self.assertEqual(self.told(), [(Action.DELAYED, "a@x.example")])
 
     def test_many_at_once(self) -> None:
         """

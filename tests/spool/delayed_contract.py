@@ -10,7 +10,6 @@ import attrs
 
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError
 from empath.mail.message import Delivery, Status, deliveries_of
-from empath.mail.settlement import Settlement
 from empath.spool import delayed
 from tests.spool.contract import SpoolContract
 
@@ -68,15 +67,28 @@ class DelayedContract(SpoolContract):
             self.post.message("alice@example.org", received=THEN),
         )
         deliveries = deliveries_of(report)
-        self.assertIs(self.get(self.spool.warn(Settlement(a, report, deliveries))), True)
+        self.assertIs(self.get(self.spool.warn([a], report, deliveries)), True)
         self.assertEqual(self.get(self.spool.load(report.queue_id)).header, report.header)
         self.assertIn(deliveries[0], self.get(self.spool.due(1e12, 9, ())))
-        self.assertIs(self.get(self.spool.warn(Settlement(a, other, deliveries_of(other)))), False)
+        self.assertIs(self.get(self.spool.warn([a], other, deliveries_of(other))), False)
         self.refused(self.spool.load(other.queue_id), MessageUnknown)
         self.settled(a, status=Status.RETRY, attempts=1, next_attempt=50.0)
         self.assertEqual([each.domain for each in self.late(a.received)], ["b.example", "example.org"])
-        self.assertIs(self.get(self.spool.warn(Settlement(b))), True)
+        self.assertIs(self.get(self.spool.warn([b])), True)
         self.assertEqual([each.domain for each in self.late(a.received)], ["example.org"])
+
+    def test_several_deliveries(self: Any) -> None:
+        """
+        One report tells of several deliveries of a message: all are noted, or, where one changed meanwhile, none.
+        """
+        _, (a, b, c) = self.stored("a@a.example", "b@b.example", "c@c.example", received=THEN)
+        self.settled(c, status=Status.RETRY, attempts=1, next_attempt=50.0)
+        report = self.post.message("alice@example.org", received=THEN)
+        self.assertIs(self.get(self.spool.warn([a, b, c], report, deliveries_of(report))), False)
+        self.refused(self.spool.load(report.queue_id), MessageUnknown)
+        self.assertEqual([each.domain for each in self.late(a.received)], ["a.example", "b.example", "c.example"])
+        self.assertIs(self.get(self.spool.warn([a, b], report, deliveries_of(report))), True)
+        self.assertEqual([each.domain for each in self.late(a.received)], ["c.example", "example.org"])
 
     def test_what_changed_meanwhile_is_not_told(self: Any) -> None:
         """
@@ -88,9 +100,9 @@ class DelayedContract(SpoolContract):
         self.settled(b, status=Status.COMPLETED, attempts=1)
         report = self.post.message("alice@example.org", received=THEN)
         for each in (a, b, attrs.evolve(c, queue_id="gone")):
-            self.assertIs(self.get(self.spool.warn(Settlement(each, report, deliveries_of(report)))), False)
+            self.assertIs(self.get(self.spool.warn([each], report, deliveries_of(report))), False)
         self.refused(self.spool.load(report.queue_id), MessageUnknown)
-        self.refused(self.spool.warn(Settlement(c, report, ())), SpoolError)
+        self.refused(self.spool.warn([c], report, ()), SpoolError)
         taken = attrs.evolve(report, queue_id=c.queue_id)
-        self.refused(self.spool.warn(Settlement(c, taken, deliveries_of(taken))), QueueIdTaken)
+        self.refused(self.spool.warn([c], taken, deliveries_of(taken)), QueueIdTaken)
         self.assertEqual([each.domain for each in self.late(c.received)], ["a.example", "c.example"])
