@@ -69,15 +69,7 @@ class Asking:
         agent: Any = Agent.usingEndpointFactory(self._clock, self._line, self)
         try:
             self._waited = agent.request(method.encode("ascii"), url.encode("ascii"), fields, self._body)
-            response = await self._waited
-            self._deadline.set(self._patience.answer)
-            reading = Reading(self._cut)
-            self._waited = reading.told
-            response.deliverBody(reading)
-            content, whole = await reading.told
-            if response.code // 100 == 2 and self._body is not None and not self._body.finished:
-                return self._none(f"it answered {response.code} before it had the whole request")
-            return WebAnswer(response.code, fields_of(response), content, whole, address=self._address)
+            return await self._heard(await self._waited)
         except RequestGenerationFailed as failure:
             return self._late_or_raise(failure)
         except TROUBLE as trouble:
@@ -90,6 +82,21 @@ class Asking:
         finally:
             self._deadline.stop()
             self._let_go()
+
+    async def _heard(self, response: Any) -> WebAnswer:
+        """
+        Read the body of an answer; what is none, or thanks for half a request, counts as no answer.
+        """
+        self._deadline.set(self._patience.answer)
+        reading = Reading(self._cut)
+        self._waited = reading.told
+        response.deliverBody(reading)
+        content, whole = await reading.told
+        if not 100 <= response.code <= 999:
+            return self._none(f"it answered with the status {response.code}, which is none")
+        if response.code // 100 == 2 and self._body is not None and not self._body.finished:
+            return self._none(f"it answered {response.code} before it had the whole request")
+        return WebAnswer(response.code, fields_of(response), content, whole, address=self._address)
 
     def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
         """

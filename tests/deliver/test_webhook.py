@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from empath.config.schema import Delivery as Section
-from empath.config.schema import Domain
+from empath.config.schema import Domain, Shaping
 from empath.deliver.routing import Routing
 from empath.deliver.webhook.agent import LONGEST_HEADER, WebhookAgent
 from empath.deliver.webhook.signing import key_of, signature
@@ -29,6 +29,7 @@ from empath.mail.outcome import Custody, Outcome, TransientFailure
 from empath.net.web_answer import GivenUp, WebAnswer
 from empath.net.web_body import Body, Held
 from empath.policy.route import Route
+from empath.policy.shaping import Patterns, Told
 from tests.deliver.world import CONTENT, Reader, address, message, one_delivery, spell
 
 URL = "https://hooks.example.org/mail?token=secret"
@@ -353,7 +354,7 @@ class BatchTests(WebhookCase):
         self.agent = self.made(Section(max_recipients_per_transaction=1))
         to = ("a@example.org", "b@example.org", "c@example.org")
         told = self.answered(WebAnswer(200), WebAnswer(trouble="gone"), to=to)
-        self.assertEqual(told, [f"Success 250 2.0.0 {HOST}"] + [f"TransientFailure 421 4.4.1 {HOST}"] * 2)
+        self.assertEqual(told, [f"Success 250 2.0.0 {HOST}"] + ["TransientFailure 421 4.4.1"] * 2)
         self.assertEqual(len(self.web.posted), 2)
         told = self.answered(WebAnswer(422), WebAnswer(200), to=to)
         self.assertEqual([each.split()[0] for each in told], ["PermanentFailure", "Success", "Success"])
@@ -420,11 +421,25 @@ class AnswerTests(WebhookCase):
         self.web.answers = [WebAnswer(trouble="connection refused")]
         [outcome] = self.outcomes(message())
         self.assertEqual(str(outcome.reply), "421 4.4.1 connection refused")
+        self.assertEqual(Patterns(Shaping()).judge([outcome])[0], Told.UNREACHABLE, "not that it asked for less")
         self.web.answers = [WebAnswer(trouble="no answer within 600 s", doubtful=True)]
         [outcome] = self.outcomes(message())
         self.assertIsInstance(outcome, TransientFailure)
         self.assertTrue(getattr(outcome, "doubtful", False))
+        self.assertEqual(Patterns(Shaping()).judge([outcome])[0], Told.NOTHING)
         self.assertEqual(str(outcome.reply), "421 4.4.2 no answer within 600 s; the message may arrive more than once")
+
+    def test_a_site_that_asks_for_less_is_sent_less(self) -> None:
+        """
+        It works; one that is in trouble is left alone after a while, as is one that does not know us.
+        """
+        judged = [Patterns(Shaping()).judge(self.judged(code))[0] for code in (429, 503, 401, 302, 422, 200)]
+        trouble = [Told.UNREACHABLE] * 3
+        self.assertEqual(judged, [Told.SLOW_DOWN, *trouble, Told.ANSWERED, Told.ACCEPTED])
+
+    def judged(self, code: int) -> tuple[Outcome, ...]:
+        self.web.answers = [WebAnswer(code)]
+        return self.outcomes(message())
 
     def test_retry_after_is_heard(self) -> None:
         """

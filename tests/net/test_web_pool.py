@@ -219,6 +219,14 @@ class AskingTests(WebPoolCase):
         answer = self.answer(b"x")
         self.assertEqual((answer.code, answer.doubtful), (0, True))
 
+    def test_what_is_no_status(self) -> None:
+        codes = (b"0", b"-1", b"99", b"1000")
+        self.serve(Speaker(*[b"HTTP/1.1 %b x\r\nContent-Length: 0\r\n\r\n" % code for code in codes]))
+        for code in codes:
+            answer = self.answer(b"x")
+            self.assertEqual((answer.code, answer.doubtful), (0, True), code)
+            self.assertEqual(answer.trouble, f"it answered with the status {int(code)}, which is none")
+
     def test_too_large_an_answer_is_cut(self) -> None:
         """
         The status counts; of the body there is what there is room for, and no connection is kept.

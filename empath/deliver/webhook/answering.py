@@ -49,11 +49,11 @@ def _refused(answer: WebAnswer, host: str, now: float) -> Outcome:
     Say what an answer without success means: what a redirect names is not for us to believe.
     """
     code = answer.code
-    if not code:
+    if not code:  # what we found, and the host did not say
         if answer.doubtful:
             text = f"{answer.trouble}; the message may arrive more than once"
-            return TransientFailure(_reply(421, "4.4.2", text), Scope.MESSAGE, host, doubtful=True)
-        return TransientFailure(_reply(421, "4.4.1", answer.trouble), Scope.HOST, host)
+            return TransientFailure(_reply(421, "4.4.2", text), Scope.MESSAGE, doubtful=True)
+        return TransientFailure(_reply(421, "4.4.1", answer.trouble), Scope.HOST)
     text = _told(answer)
     if 400 <= code < 500 and code not in _LATER:
         return PermanentFailure(_reply(*_NEVER.get(code, (550, "5.0.0")), text), Scope.MESSAGE, host)
