@@ -78,18 +78,18 @@ class ControlGroup:
 
 class ProcessTree:
     """
-    A process and its descendants, as /proc tells them.
+    Processes and their descendants, as /proc tells them.
     """
 
     def __init__(self) -> None:
         self.how = "/proc"
-        self._root = 0
+        self._roots: list[int] = []
 
     def adopt(self, root: int) -> None:
         """
-        Tell the pid at the top.
+        Tell a pid at the top.
         """
-        self._root = root
+        self._roots.append(root)
 
     def join(self) -> None:
         pass
@@ -99,7 +99,7 @@ class ProcessTree:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and (fields := stat_fields(int(entry.name))):
                 children.setdefault(int(fields[1]), []).append(int(entry.name))
-        found, open_ends = [], [self._root]
+        found, open_ends = [], list(self._roots)
         while open_ends:
             pid = open_ends.pop()
             found.append(pid)

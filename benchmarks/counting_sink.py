@@ -1,9 +1,10 @@
 """
-A sink that counts what smtp-sink does not, and knows STARTTLS: `python -m benchmarks.counting_sink PORT HOW`.
+A sink that counts what smtp-sink does not, and knows STARTTLS: `python -m benchmarks.counting_sink PORT HOW [FOLDER]`.
 
 HOW is "plain", "tls" or "tls-no-tickets" (every handshake is a full one). What was counted goes to standard output, as
-"conn=… resumed=… turns=… mesg=…": connections, those among them that resumed a TLS session, round trips (times that a
-client waited for an answer: replies that went out in one piece, and TLS handshakes), messages.
+"conn=… resumed=… turns=… signed=… mesg=…": connections, those among them that resumed a TLS session, round trips (times
+that a client waited for an answer: replies that went out in one piece, and TLS handshakes), DKIM signatures, messages.
+With FOLDER each message is kept there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from benchmarks.mtas import certify
 HELLO = b"250-sink.bench.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n%s250 SIZE 10485760\r\n"
 REPLIES = {b"DATA": b"354 go\r\n", b"QUIT": b"221 bye\r\n", b"STAR": b"220 go\r\n"}
 END = b"\r\n.\r\n"
+SIGNATURE = b"\r\nDKIM-Signature:"
 PATIENCE = 120.0
 
 
@@ -32,12 +34,12 @@ class Counts:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.connections = self.resumed = self.turns = self.messages = 0
+        self.connections = self.resumed = self.turns = self.signatures = self.messages = 0
 
     def __bytes__(self) -> bytes:
         with self.lock:
-            told = self.connections, self.resumed, self.turns, self.messages
-        return b"conn=%d resumed=%d turns=%d mesg=%d\r" % told
+            told = self.connections, self.resumed, self.turns, self.signatures, self.messages
+        return b"conn=%d resumed=%d turns=%d signed=%d mesg=%d\r" % told
 
     def add(self, resumed: int, turns: int) -> None:
         """
@@ -48,16 +50,31 @@ class Counts:
             self.turns += turns
             self.connections += 1
 
+    def add_message(self, content: bytes, folder: Path | None) -> None:
+        """
+        Count a message that came, and keep it in a folder.
+        """
+        signatures = (b"\r\n" + content.partition(b"\r\n\r\n")[0]).count(SIGNATURE)
+        with self.lock:
+            if folder is not None:
+                unstuffed = content.replace(b"\r\n..", b"\r\n.") + b"\r\n"
+                (folder / f"{self.messages}.eml").write_bytes(unstuffed)
+            self.signatures += signatures
+            self.messages += 1
+
 
 class Talk:
     """
     One session.
     """
 
-    def __init__(self, plain: socket.socket, context: ssl.SSLContext | None, counts: Counts) -> None:
+    def __init__(
+        self, plain: socket.socket, context: ssl.SSLContext | None, counts: Counts, folder: Path | None = None
+    ) -> None:
         self._socket = plain
         self._context = context
         self._counts = counts
+        self._folder = folder
         self._heard = b""
         self._in_content = False
         self._resumed = 0
@@ -107,8 +124,7 @@ class Talk:
     def _take(self, line: bytes) -> bytes:
         if self._in_content:
             self._in_content = False
-            with self._counts.lock:
-                self._counts.messages += 1
+            self._counts.add_message(line, self._folder)
             return b"250 2.0.0 taken\r\n"
         verb = line[:4].upper()
         self._in_content = verb == b"DATA"
@@ -132,7 +148,9 @@ def context_for(how: str) -> ssl.SSLContext | None:
     return context
 
 
-def accept(listening: socket.socket, context: ssl.SSLContext | None, counts: Counts) -> None:
+def accept(
+    listening: socket.socket, context: ssl.SSLContext | None, counts: Counts, folder: Path | None = None
+) -> None:
     """
     Serve whoever comes.
     """
@@ -140,7 +158,7 @@ def accept(listening: socket.socket, context: ssl.SSLContext | None, counts: Cou
         client, _ = listening.accept()
         client.settimeout(PATIENCE)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=Talk(client, context, counts).run, daemon=True).start()
+        threading.Thread(target=Talk(client, context, counts, folder).run, daemon=True).start()
 
 
 def main(arguments: list[str]) -> int:
@@ -149,8 +167,9 @@ def main(arguments: list[str]) -> int:
     """
     port, how = int(arguments[0]), arguments[1]
     counts, context = Counts(), context_for(how)
+    folder = Path(arguments[2]) if len(arguments) > 2 else None
     listening = socket.create_server(("127.0.0.1", port), backlog=1024)
-    threading.Thread(target=accept, args=(listening, context, counts), daemon=True).start()
+    threading.Thread(target=accept, args=(listening, context, counts, folder), daemon=True).start()
     told = b""
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         while True:

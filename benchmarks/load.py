@@ -15,9 +15,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 COUNTER = re.compile(rb"mesg=(\d+)(?!\d)")
-TOTALS = re.compile(rb"conn=(\d+) resumed=(\d+) turns=(\d+) ")
+TOTALS = re.compile(rb"conn=(\d+) resumed=(\d+) turns=(\d+) signed=(\d+) ")
 
 
 @dataclass(frozen=True)
@@ -89,35 +90,40 @@ def tls_source(load: Load, port: int) -> list[str]:
 @dataclass(frozen=True)
 class Totals:
     """
-    What a counting sink saw: connections, resumed TLS sessions, round trips.
+    What a counting sink saw: connections, resumed TLS sessions, round trips, DKIM signatures.
     """
 
     connections: int = 0
     resumed: int = 0
     turns: int = 0
+    signatures: int = 0
 
     def since(self, before: Totals) -> Totals:
         """
         Take what was there before away.
         """
-        return Totals(self.connections - before.connections, self.resumed - before.resumed, self.turns - before.turns)
+        return Totals(
+            self.connections - before.connections,
+            self.resumed - before.resumed,
+            self.turns - before.turns,
+            self.signatures - before.signatures,
+        )
 
 
 class Sink:
     """
     A running sink: how many messages it has taken, and when the last of them came. `how` is that of a counting sink, ""
-    for smtp-sink.
+    for smtp-sink; `folder` is where a counting sink keeps what it gets.
     """
 
-    def __init__(self, port: int, how: str = "") -> None:
+    def __init__(self, port: int, how: str = "", folder: Path | None = None) -> None:
         self.port = port
         self.taken = 0
         self.last = 0.0
         self.totals = Totals()
         self._news = threading.Condition()
-        self._process = subprocess.Popen(
-            counting_sink(port, how) if how else smtp_sink(port), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        command = counting_sink(port, how, folder) if how else smtp_sink(port)
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
 
@@ -175,11 +181,11 @@ def smtp_sink(port: int) -> list[str]:
     return ["smtp-sink", "-4", *unprivileged, "-c", "-m", "1000", f"127.0.0.1:{port}", "1024"]
 
 
-def counting_sink(port: int, how: str) -> list[str]:
+def counting_sink(port: int, how: str, folder: Path | None = None) -> list[str]:
     """
     Make the command that takes mail and counts connections, too.
     """
-    return [sys.executable, "-m", "benchmarks.counting_sink", str(port), how]
+    return [sys.executable, "-m", "benchmarks.counting_sink", str(port), how, *([str(folder)] if folder else [])]
 
 
 def last_count(output: bytes) -> tuple[int | None, bytes]:
@@ -194,11 +200,11 @@ def last_count(output: bytes) -> tuple[int | None, bytes]:
 
 
 @contextmanager
-def sink(port: int, how: str = "") -> Iterator[Sink]:
+def sink(port: int, how: str = "", folder: Path | None = None) -> Iterator[Sink]:
     """
     Run a sink on a port.
     """
-    running = Sink(port, how)
+    running = Sink(port, how, folder)
     try:
         running.ready()
         yield running

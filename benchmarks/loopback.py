@@ -10,17 +10,27 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import hooks, load, mtas, runs, table
+from benchmarks import hooks, load, mtas, runs, signatures, table
 
 RESULTS = Path(__file__).parent / "results"
 QUICK_COUNT = 1000
 ONWARD = ["relay-counted", "relay-tls", "relay-tls-new", "relay-tls-resumed"]
-WHAT = {"compare": ["receive", "receive-tls", "relay"], "onward": ONWARD, "modules": ["receive", "relay"]}
+WITH_TLS = "+rsa2048"  # over STARTTLS only these sign
+SIGNED = ["relay", "relay-tls", "relay-tls-new"]
+WHAT = {
+    "compare": ["receive", "receive-tls", "relay"],
+    "onward": ONWARD,
+    "modules": ["receive", "relay"],
+    "signed": SIGNED,
+}
+PROOFS = 50  # messages that each MTA which signs has to prove itself with
 WITH_MODULES = [f"empath+{name}" for name in mtas.MODULES]
 
 
@@ -57,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
             "measure what modules cost: receive and relay with none, idle and waiting ones, and a hook",
             modules,
         ),
+        ("signed", "measure relay with DKIM signatures, over STARTTLS too, beside Postfix with OpenDKIM", signed),
         ("ceiling", "measure smtp-source → smtp-sink: what the load itself can do", ceiling),
         ("serve", "run one MTA, relaying to an smtp-sink, until interrupted (to profile it)", serve),
     ):
@@ -70,7 +81,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """
     Add the options that all commands share.
     """
-    choices = ["empath", "postfix", *WITH_MODULES]
+    signing = [f"{mta}+{key}" for mta in ("empath", "postfix") for key in signatures.KEYS]
+    choices = ["empath", "postfix", *WITH_MODULES, *signing]
     command.add_argument("--mta", action="append", choices=choices, help="default: both, as installed")
     command.add_argument("--old", type=Path, help="a checkout of another commit, run beside")
     command.add_argument("--count", type=int, default=5000, help="messages a run (%(default)s)")
@@ -106,7 +118,7 @@ def compare(options: argparse.Namespace) -> int:
     """
     Measure and print the table; write it if asked.
     """
-    text = measured(options, chosen_mtas(options))
+    text = measured(options, lambda _: chosen_mtas(options))
     print("\n" + text)
     write(options, text)
     return 0
@@ -118,21 +130,57 @@ def modules(options: argparse.Namespace) -> int:
     """
     hooks_table = hooks.table(hooks.QUICK if options.quick else hooks.CALLS)
     old = [f"old:{options.old.resolve()}"] if options.old else []
-    text = measured(options, options.mta or ["empath", *old, *WITH_MODULES], hooks_table)
+    text = measured(options, lambda _: options.mta or ["empath", *old, *WITH_MODULES], hooks_table)
     print("\n" + text)
     write(options, text)
     return 0
 
 
-def measured(options: argparse.Namespace, picked: list[str], more: str = "") -> str:
+def signed(options: argparse.Namespace) -> int:
     """
-    Put the loads on these MTAs in turn; tells the whole result.
+    Measure MTAs without and with signatures, those that are proved to sign; then what a signature costs by itself.
+    """
+    plain = chosen_mtas(options)
+    asked = [f"{mta}+{key}" for key in signatures.KEYS for mta in plain if mta in ("empath", "postfix")]
+    signing, notes = proved(asked, options.folder)
+    with_tls = [*plain, *(mta for mta in signing if mta.endswith(WITH_TLS))]
+    command = [sys.executable, "-m", "benchmarks.signing"]
+    alone = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    more = "\n".join([*notes, "\n## A signature by itself, in empath's process\n", alone])
+    text = measured(options, lambda what: [*plain, *signing] if what == "relay" else with_tls, more)
+    print("\n" + text)
+    write(options, text)
+    return 0
+
+
+def proved(asked: list[str], folder: Path | None) -> tuple[list[str], list[str]]:
+    """
+    Tell which MTAs make signatures that verify, and what came out; LoadFailed if empath does not.
+    """
+    signing, notes = [], []
+    for mta in asked:
+        if mta.startswith("postfix") and not signatures.available():
+            notes.append(f"- {mta}: left out, OpenDKIM is not installed (Debian: apt-get install opendkim)")
+            continue
+        refused = runs.proof(mta, PROOFS, folder)
+        told = f"- {mta}: {PROOFS - len(refused)} of {PROOFS} messages verify in dkimpy"
+        if not refused:
+            signing.append(mta)
+        elif mta.startswith("empath"):
+            raise load.LoadFailed(f"{told}: {refused[0]}")
+        notes.append(f"{told}; left out: {refused[0]}" if refused else told)
+    return signing, notes
+
+
+def measured(options: argparse.Namespace, picked: Callable[[str], list[str]], more: str = "") -> str:
+    """
+    Put the loads on the MTAs that are picked for them, in turn; tells the whole result.
     """
     rounds = 1 if options.quick else options.rounds
     lines, notes, counted_by = [], [], set()
     for what in options.what:
         for one in chosen_loads(options, what == "receive-tls"):
-            some = runs.interleaved(runs.MEASURES[what], picked, one, rounds, options.folder)
+            some = runs.interleaved(runs.MEASURES[what], picked(what), one, rounds, options.folder)
             counted_by |= {run.counted_by for run in some}
             lines.append(table.rows(what, one, some))
             print(lines[-1], end="", flush=True)

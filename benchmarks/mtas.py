@@ -4,7 +4,8 @@ The MTAs that are compared, each started in a folder of its own with its default
 Both log as they do by default, to a file, and hand all mail to one host by plain SMTP; neither asks the DNS.
 `receive` means that mail is stored and nothing leaves: Postfix puts it on HOLD; empath has one delivery in flight, to a
 peer that never greets, and all the rest waits in the queue behind it. Neither makes an attempt for any message counted.
-"old:FOLDER" is the empath of another checkout, "empath+six" one with six idle modules (`MODULES`).
+"old:FOLDER" is the empath of another checkout, "empath+six" one with six idle modules (`MODULES`),
+"empath+rsa2048" and "postfix+rsa2048" are such that sign (`signatures`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import accounting, idle
+from benchmarks import accounting, idle, signatures
 
 TOP = Path(__file__).parents[1]
 MODULES = {"six": idle.SIX, "fired": idle.FIRED, "turn": idle.TURN}
@@ -134,14 +135,15 @@ ONWARD = Onward()
 
 class Running:
     """
-    An MTA that answers on `port`.
+    An MTA that answers on `port`; `signer` is the pid of the OpenDKIM that signs for it.
     """
 
-    def __init__(self, name: str, port: int, account: accounting.Account, log: Path) -> None:
+    def __init__(self, name: str, port: int, account: accounting.Account, log: Path, signer: int | None) -> None:
         self.name = name
         self.port = port
         self.account = account
         self.log = log
+        self.signer = signer
 
 
 def free_port() -> int:
@@ -169,29 +171,37 @@ def running(
     name: str, folder: Path, next_hop: int, receive_only: bool, tls: bool = False, onward: Onward = ONWARD
 ) -> Iterator[Running]:
     """
-    Run an MTA, "empath", "empath+MODULES", "old:FOLDER" or "postfix", that hands its mail to the port `next_hop`.
+    Run an MTA, "empath", "empath+MODULES", "old:FOLDER" or "postfix", or one "+KEY", that hands its mail to the port
+    `next_hop`.
     """
     name, _, checkout = name.partition(":")
-    modules = MODULES.get(name.partition("+")[2], "")
+    modules, key = MODULES.get(name.partition("+")[2], ""), signatures.key_of(name)
+    with_postfix = name.startswith("postfix")
     folder.mkdir(mode=0o755)
     if tls:
         certify(folder)
     port = free_port()
-    if name == "postfix":
-        command = prepare_postfix(folder, port, next_hop, receive_only, tls, onward)
+    if with_postfix:
+        more = signatures.settings(signatures.POSTFIX, folder, key) if key else ""
+        command = prepare_postfix(folder, port, next_hop, receive_only, tls, onward, more)
     else:
-        command = prepare_empath(folder, port, next_hop, receive_only, tls, modules, onward)
+        more = signatures.settings(signatures.EMPATH, folder, key) if key else modules
+        command = prepare_empath(folder, port, next_hop, receive_only, tls, more, onward)
         path = checkout or (TOP if modules else "")
         command = ["env", f"PYTHONPATH={path}", *command] if path else command
     account = accounting.open_account(f"empath-benchmark-{os.getpid()}-{port}")
     log = folder / "output"
+    signer = signatures.start_opendkim(folder, account, key) if with_postfix and key else None
     process = accounting.launch(command, account, log, folder)
     try:
         wait_for_banner(port, process, log)
-        yield Running(name, port, account, log)
+        yield Running(name, port, account, log, signer.pid if signer else None)
     finally:
-        if name == "postfix":
+        if with_postfix:
             subprocess.run([*postfix(folder), "stop"], capture_output=True, check=False)
+        if signer is not None:
+            signer.terminate()
+            signer.wait()
         accounting.end(process, account)
 
 
@@ -210,11 +220,11 @@ def prepare_empath(
     next_hop: int,
     receive_only: bool,
     tls: bool,
-    modules: str = "",
+    more: str = "",
     onward: Onward = ONWARD,
 ) -> list[str]:
     """
-    Write empath's configuration; tells the command that runs it in the foreground.
+    Write empath's configuration, with `more` sections; tells the command that runs it in the foreground.
     """
     file = folder / "empath.toml"
     file.write_text(
@@ -230,12 +240,14 @@ def prepare_empath(
             health=free_port(),
         )
         + (EMPATH_ONWARD if onward.tls else "")
-        + modules
+        + more
     )
     return [sys.executable, "-m", "empath", "--config", str(file)]
 
 
-def prepare_postfix(folder: Path, port: int, next_hop: int, receive_only: bool, tls: bool, onward: Onward) -> list[str]:
+def prepare_postfix(
+    folder: Path, port: int, next_hop: int, receive_only: bool, tls: bool, onward: Onward, more: str = ""
+) -> list[str]:
     """
     Write Postfix's configuration (main.cf and an unprivileged master.cf without chroot); tells its command.
     """
@@ -248,7 +260,7 @@ def prepare_postfix(folder: Path, port: int, next_hop: int, receive_only: bool, 
         main += "smtp_connection_cache_on_demand = no\n"
     if onward.tls:
         main += POSTFIX_ONWARD.format(folder=folder, shared="yes" if onward.shared else "no")
-    (folder / "etc" / "main.cf").write_text(main + (POSTFIX_TLS.format(folder=folder) if tls else ""))
+    (folder / "etc" / "main.cf").write_text(main + more + (POSTFIX_TLS.format(folder=folder) if tls else ""))
     lines = []
     for service in POSTFIX_SERVICES.format(port=port).splitlines():
         name, kind, private, program, wakeup, limit = service.split()

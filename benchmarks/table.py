@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from cryptography.hazmat.backends.openssl import backend
+
 from benchmarks.load import Load
 from benchmarks.runs import Run, Spread
 
@@ -40,14 +42,14 @@ def rows(what: str, load: Load, runs: Iterable[Run]) -> str:
     )
 
 
-def ratios(runs: Iterable[Run], other: str = "postfix") -> tuple[float, float] | None:
+def ratios(runs: Iterable[Run], other: str = "postfix", one: str = "empath") -> tuple[float, float] | None:
     """
-    Tell empath's rate and CPU per message as multiples of the other's; None unless both ran.
+    Tell the rate and the CPU per message of one MTA, empath, as multiples of another's; None unless both ran.
     """
-    by_mta: dict[str, list[Run]] = {"empath": [], other: []}
+    by_mta: dict[str, list[Run]] = {one: [], other: []}
     for run in runs:
         by_mta.setdefault(run.mta, []).append(run)
-    ours, theirs = by_mta["empath"], by_mta[other]
+    ours, theirs = by_mta[one], by_mta[other]
     if not ours or not theirs:
         return None
     rate = Spread.of([run.rate for run in ours]).median / Spread.of([run.rate for run in theirs]).median
@@ -66,20 +68,35 @@ def comparisons(what: str, load: Load, runs: Sequence[Run]) -> list[str]:
         for name, ratio in found
         if ratio
     ]
-    return beside + [f"- {what}, {kind}: {line}" for line in [*prices(runs), *onward(runs)]]
+    return beside + [f"- {what}, {kind}: {line}" for line in [*signing(runs), *prices(runs), *onward(runs)]]
 
 
 def prices(runs: Sequence[Run]) -> list[str]:
     """
-    Say what modules cost ("empath+six" beside "empath").
+    Say what modules cost, or signatures ("empath+six" beside "empath").
     """
-    bare = [run.cpu for run in runs if run.mta == "empath"]
     told = []
-    for name in dict.fromkeys(run.mta for run in runs if run.mta.startswith("empath+")):
-        ratio = ratios([run for run in runs if run.mta in ("empath", name)], name)
-        if ratio:
-            cpu = Spread.of([run.cpu for run in runs if run.mta == name]).median - Spread.of(bare).median
-            told.append(f"{name} at {1 / ratio[0]:.2f} × empath's rate, {cpu * 1e6:+.0f} µs of CPU per message")
+    for name in dict.fromkeys(run.mta for run in runs if "+" in run.mta):
+        plain = name.partition("+")[0]
+        if ratio := ratios(runs, plain, name):
+            bare = Spread.of([run.cpu for run in runs if run.mta == plain]).median
+            cpu = Spread.of([run.cpu for run in runs if run.mta == name]).median - bare
+            told.append(f"{name} at {ratio[0]:.2f} × {plain}'s rate, {cpu * 1e6:+.0f} µs of CPU per message")
+    return told
+
+
+def signing(runs: Sequence[Run]) -> list[str]:
+    """
+    Say how empath did beside Postfix with OpenDKIM, and what OpenDKIM used of that.
+    """
+    told = []
+    for name in dict.fromkeys(run.mta.partition("+")[2] for run in runs if run.mta.startswith("postfix+")):
+        if ratio := ratios(runs, f"postfix+{name}", f"empath+{name}"):
+            beside = f"{ratio[0]:.2f} × the rate of Postfix with OpenDKIM, {ratio[1]:.2f} × its CPU per message"
+            told.append(f"empath+{name} at {beside}")
+        used = [run.signer * 1000 for run in runs if run.mta == f"postfix+{name}" and run.signer is not None]
+        if used:
+            told.append(f"of postfix+{name} OpenDKIM's process took {_spread(used, '.3f')} ms of CPU per message")
     return told
 
 
@@ -115,7 +132,9 @@ def machine(folder: Path) -> Mapping[str, str]:
         "system": f"{release}, Linux {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "Twisted": metadata.version("twisted"),
+        "cryptography": f"{metadata.version('cryptography')} with {backend.openssl_version_text()}",
         "Postfix": _said("postconf", "-dh", "mail_version"),
+        "OpenDKIM": _said("sh", "-c", "opendkim -V | sed -n 's/^opendkim: //p; s/.*Compiled with/with/p' | xargs"),
     }
 
 

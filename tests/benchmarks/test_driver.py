@@ -4,22 +4,30 @@ The parts of the benchmark driver that need no load; `python -m benchmarks.loopb
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import dkim  # type: ignore[import-untyped]  # it has no annotations
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import accounting, counting_sink, load, loopback, mtas, table
+from benchmarks import accounting, counting_sink, load, loopback, mtas, runs, signatures, table
 from benchmarks.runs import Run
 from empath.config.load import load_config
 from empath.config.values import Surroundings
 from empath.modules.loading import load_modules
+from empath.sign.signer import Signer
 
 SURROUNDINGS = Surroundings(Path("/"), {}, lambda: "mx.test", str)
 COUNTER = b"sess=1 quit=0 mesg=%d\r"
@@ -27,6 +35,11 @@ COUNTER = b"sess=1 quit=0 mesg=%d\r"
 
 def run(mta: str, rate: float, cpu: float) -> Run:
     return Run(mta, rate + 10, rate, cpu, 64 * table.MIB, 32 * table.MIB, "control group")
+
+
+def in_thread(call: Callable[[], None]) -> Deferred[None]:
+    call()
+    return succeed(None)
 
 
 class CounterTests(SynchronousTestCase):
@@ -51,7 +64,7 @@ class CounterTests(SynchronousTestCase):
 
 
 class CountingSinkTests(SynchronousTestCase):
-    def talk(self, *pieces: bytes) -> tuple[bytes, counting_sink.Counts]:
+    def talk(self, *pieces: bytes, folder: Path | None = None) -> tuple[bytes, counting_sink.Counts]:
         """
         Give the sink some pieces, one read each; tells what it said and counted.
         """
@@ -60,7 +73,7 @@ class CountingSinkTests(SynchronousTestCase):
         for piece in pieces:
             ours.send(piece)
         ours.shutdown(socket.SHUT_WR)
-        counting_sink.Talk(theirs, None, counts).run()
+        counting_sink.Talk(theirs, None, counts, folder).run()
         said = b""
         while piece := ours.recv(65536):
             said += piece
@@ -78,14 +91,28 @@ class CountingSinkTests(SynchronousTestCase):
         codes = [line[:4] for line in said.split(b"\r\n")]
         self.assertEqual(codes[:5], [b"220 ", b"250-", b"250-", b"250-", b"250 "])
         self.assertEqual(codes[5:], [b"250 ", b"250 ", b"354 ", b"250 ", b"250 ", b"221 ", b""])
-        self.assertEqual(bytes(counts), b"conn=1 resumed=0 turns=5 mesg=1\r")
+        self.assertEqual(bytes(counts), b"conn=1 resumed=0 turns=5 signed=0 mesg=1\r")
+
+    def test_signatures_are_counted_where_they_are_fields(self) -> None:
+        header = b"DKIM-Signature: a\r\nFrom: b\r\nDKIM-Signature: c\r\n"
+        body = b"\r\nDKIM-Signature: no field\r\n.\r\n"
+        _, counts = self.talk(b"DATA\r\n", header + body, b"QUIT\r\n")
+        self.assertEqual((counts.signatures, counts.messages), (2, 1))
+
+    def test_messages_are_kept_as_they_were_before_they_were_sent(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        self.talk(b"DATA\r\n", b"From: a\r\n\r\n..dot\r\n", b"end\r\n.\r\n", folder=folder)
+        kept = [file.read_bytes() for file in folder.iterdir()]
+        self.assertEqual(kept, [b"From: a\r\n\r\n.dot\r\nend\r\n"])
 
     def test_what_it_tells_is_understood(self) -> None:
         told = counting_sink.Counts()
         told.connections, told.turns, told.messages = 3, 40, 12
         self.assertEqual(load.last_count(bytes(told)), (12, b""))
-        self.assertEqual(load.TOTALS.findall(bytes(told)), [(b"3", b"0", b"40")])
-        self.assertEqual(load.Totals(5, 1, 50).since(load.Totals(3, 0, 40)), load.Totals(2, 1, 10))
+        told.signatures = 7
+        self.assertEqual(load.TOTALS.findall(bytes(told)), [(b"3", b"0", b"40", b"7")])
+        self.assertEqual(load.Totals(5, 1, 50, 9).since(load.Totals(3, 0, 40, 2)), load.Totals(2, 1, 10, 7))
 
 
 class TableTests(SynchronousTestCase):
@@ -113,6 +140,20 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(
             table.comparisons("relay", load.Load(10), runs),
             ["- relay, one: empath+six at 0.90 × empath's rate, +5 µs of CPU per message"],
+        )
+
+    def test_what_signatures_cost_is_told_beside_the_same_mta_without_and_the_other_with(self) -> None:
+        signing = replace(run("postfix+rsa2048", 900, 0.0020), signer=0.0003)
+        runs = [run("empath", 3000, 0.0004), run("empath+rsa2048", 1800, 0.0008), run("postfix", 1000, 0.0016), signing]
+        self.assertEqual(
+            table.comparisons("relay", load.Load(10), runs),
+            [
+                "- relay, one: empath at 3.00 × Postfix's rate, 0.25 × its CPU per message",
+                "- relay, one: empath+rsa2048 at 2.00 × the rate of Postfix with OpenDKIM, 0.40 × its CPU per message",
+                "- relay, one: of postfix+rsa2048 OpenDKIM's process took 0.300 (0.300–0.300) ms of CPU per message",
+                "- relay, one: empath+rsa2048 at 0.60 × empath's rate, +400 µs of CPU per message",
+                "- relay, one: postfix+rsa2048 at 0.90 × postfix's rate, +400 µs of CPU per message",
+            ],
         )
 
     def test_what_the_next_hop_counted_is_told_for_a_thousand(self) -> None:
@@ -166,6 +207,47 @@ class ConfigurationTests(SynchronousTestCase):
     def test_quick_is_one_round_of_a_thousand(self) -> None:
         options = loopback.parser().parse_args(["compare", "--quick", "--mta", "empath"])
         self.assertEqual([one.count for one in loopback.chosen_loads(options)], [1000, 1000])
+
+
+class SignatureTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+
+    def test_names_tell_who_signs(self) -> None:
+        told = [signatures.key_of(mta) for mta in ("empath", "empath+six", "empath+rsa2048", "postfix+ed25519")]
+        self.assertEqual(told, ["", "", "rsa2048", "ed25519"])
+
+    def test_empath_is_given_the_key_of_the_load(self) -> None:
+        for name in signatures.KEYS:
+            more = signatures.settings(signatures.EMPATH, self.folder, name)
+            command = mtas.prepare_empath(self.folder, 2525, 2526, False, False, more)
+            dkim = load_config(Path(command[-1]), SURROUNDINGS).delivery.dkim
+            self.assertEqual([(key.domain, key.selector) for key in dkim.keys], [("source.bench.test", name)])
+            self.assertTrue(Signer(dkim, Clock(), in_thread).active)
+
+    def test_only_a_signature_by_the_key_verifies(self) -> None:
+        content = b"From: sender@source.bench.test\r\n\r\nX\r\n"
+        for name in signatures.KEYS:
+            signatures.settings(signatures.EMPATH, self.folder, name)
+            key, record = (self.folder / f"{name}.pem").read_bytes(), signatures.record(self.folder, name)
+            kind = signatures.KINDS[name].encode()
+            if kind == b"ed25519":
+                loaded = load_pem_private_key(key, None)
+                assert isinstance(loaded, Ed25519PrivateKey)
+                key = base64.b64encode(loaded.private_bytes_raw())
+            field = dkim.sign(content, name.encode(), b"source.bench.test", key, signature_algorithm=kind + b"-sha256")
+            signatures.settings(signatures.EMPATH, self.folder, name)
+            other = signatures.record(self.folder, name)
+            self.assertEqual(signatures.refusals([field + content], name, record), [])
+            self.assertEqual(len(signatures.refusals([field + content, content], name, other)), 2)
+
+    def test_a_counted_run_without_all_its_signatures_fails(self) -> None:
+        for mta, some in (("empath", 1), ("empath+rsa2048", 9), ("empath+rsa2048", 0)):
+            with self.assertRaises(load.LoadFailed):
+                runs.with_totals(run(mta, 1.0, 1.0), load.Load(10), load.Totals(signatures=some))
+        told = runs.with_totals(run("empath+rsa2048", 1.0, 1.0), load.Load(10), load.Totals(2, signatures=10))
+        self.assertEqual(told.connections, 0.2)
 
 
 class AccountingTests(SynchronousTestCase):
