@@ -100,7 +100,9 @@ class Choice:
         names: list[str] = []
         chosen: list[Field] = []
         for lowered, name, over in self._names:
-            found = by_name.get(lowered, ())
-            names += [name] * (len(found) + over)
-            chosen += found
+            if found := by_name.get(lowered):
+                names += [name] * (len(found) + over)
+                chosen += found
+            elif over:
+                names.append(name)
         return Selection(tuple(names), tuple(chosen))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Literal
 
@@ -19,6 +20,7 @@ Algorithm = Literal["rsa-sha256", "ed25519-sha256"]
 
 _NAME: Final = b"dkim-signature"
 _WIDTH: Final = 76
+_USUAL: Final = 100  # names in h=; more are written anew each time
 _FOLD: Final = "\r\n\t"
 _EMPTY_LINE: Final = b"\r\n"
 
@@ -86,13 +88,20 @@ def draft(signatory: Signatory, selection: Selection, body: bytes, now: int, exp
     times = f"t={now}" if expires is None else f"t={now}; x={expires}"
     text = (
         f"DKIM-Signature: {signatory.tags};{_FOLD}{times}; bh={b64encode(body).decode()};"
-        f"{_FOLD}{_listed(selection.names)};{_FOLD}b="
+        f"{_FOLD}{_listed_again(selection.names)};{_FOLD}b="
     ).encode()
     relaxed = signatory.header_form == "relaxed"
     signed = sha256(b"".join([field.relaxed if relaxed else field.raw for field in selection.fields]))
     own = Field(_NAME, text)
     signed.update(own.relaxed.removesuffix(_EMPTY_LINE) if relaxed else text)
     return Draft(text, signed.digest())
+
+
+def _listed_again(names: tuple[str, ...]) -> str:
+    """
+    Give h=, which is the same for most mail of a site.
+    """
+    return _known_list(names) if len(names) <= _USUAL else _listed(names)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -107,6 +116,11 @@ def _listed(names: Iterable[str]) -> str:
         else:
             lines[-1] += word
     return _FOLD.join(lines)
+
+
+@lru_cache(maxsize=64)
+def _known_list(names: tuple[str, ...]) -> str:
+    return _listed(names)
 
 
 def signatories(fields: Iterable[Field]) -> set[tuple[str, str]]:
