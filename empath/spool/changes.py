@@ -15,9 +15,10 @@ from empath.spool import rows, schema
 from empath.spool.commit import Operation, Work
 
 SLICE: Final = 500
+CLAIMS: Final = 100  # at a time: those of one time lie far from each other, each in a page of its own
 
 
-async def in_slices(submit: Callable[[Operation], Deferred[int]], work: Work) -> int:
+async def in_slices(submit: Callable[[Operation], Deferred[int]], work: Work, most: int = SLICE) -> int:
     """
     Do a work that changes at most a slice, group by group, until there is no more; tells how much there was.
     """
@@ -25,7 +26,7 @@ async def in_slices(submit: Callable[[Operation], Deferred[int]], work: Work) ->
     while True:
         changed = await submit(Operation(work=work, urgent=True))
         total += changed
-        if changed < SLICE:
+        if changed < most:
             return total
 
 
@@ -36,14 +37,23 @@ def hastening(domains: Collection[str], now: float) -> Work:
     return partial(_hasten, now, rows.names(list(domains)))
 
 
-def expire_kept(now: float, connection: sqlite3.Connection) -> int:
+async def expire_kept(submit: Callable[[Operation], Deferred[int]], now: float) -> int:
     """
-    Delete a slice of what was kept long enough, and of the claims whose time is over; tells how many.
+    Delete what was kept long enough, and the claims whose time is over; tells how many.
     """
+    kept = await in_slices(submit, partial(_expire_kept, now))
+    return kept + await in_slices(submit, partial(_forget_claims, now), CLAIMS)
+
+
+def _expire_kept(now: float, connection: sqlite3.Connection) -> int:
     kept = connection.execute(schema.KEPT_TOO_LONG, (now, SLICE)).fetchall()
     connection.executemany(schema.DELETE_DELIVERY, kept)
     connection.executemany(schema.DELETE_EMPTY, [(queue_id,) for queue_id, _ in kept])
-    return len(kept) + connection.execute(schema.FORGET_ACCEPTED, (now, SLICE)).rowcount
+    return len(kept)
+
+
+def _forget_claims(now: float, connection: sqlite3.Connection) -> int:
+    return connection.execute(schema.FORGET_ACCEPTED, (now, CLAIMS)).rowcount
 
 
 def _hasten(now: float, domains: str, connection: sqlite3.Connection) -> int:

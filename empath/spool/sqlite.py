@@ -221,7 +221,7 @@ class SqliteSpool(Questions):
         """
         As `ISpool.expire_kept`; in slices.
         """
-        return Deferred.fromCoroutine(changes.in_slices(self._commits.submit, partial(changes.expire_kept, now)))
+        return Deferred.fromCoroutine(changes.expire_kept(self._commits.submit, now))
 
     def retry_cleanup(self, now: float) -> Deferred[int]:
         """

@@ -675,6 +675,19 @@ class SpoolContract:
         self.assertEqual(self.get(self.spool.expire_kept(101.0)), 0)
         self.assertEqual(len(self.get(self.spool.accepted(b"c" * 32, 0.0))), 1)
 
+    def test_many_claims_are_forgotten(self: Any) -> None:
+        """
+        All of them, however many are forgotten at a time.
+        """
+        stored = []
+        for number in range(250):
+            writer, message = self.written(b"body")
+            stored.append(writer.commit(message, deliveries_of(message), Claim(b"%032d" % number, b"r" * 16, 100.0)))
+        for each in stored:
+            self.get(each)
+        self.assertEqual(self.get(self.spool.expire_kept(101.0)), 250)
+        self.assertEqual(self.get(self.spool.expire_kept(101.0)), 0)
+
     def test_a_refused_message_claims_nothing(self: Any) -> None:
         """
         Large or small, whatever it was refused for.
