@@ -285,12 +285,13 @@ class NamingTests(ReturnsCase):
         Each with a reverse-path that names it; recipients of our own get one together, as it was.
         """
         client = self.mta.client(INSIDE)
-        client.send("alice@example.org", ["bob@example.net", "ben@example.net", "al@example.org"], CONTENT)
+        own = ("al@example.org", "ann@example.org")
+        client.send("alice@example.org", ["bob@example.net", "ben@example.net", *own], CONTENT)
         self.mta.advance(1)
         found = {recipients: path for path, recipients in self.left("example.net")}
         self.assertRegex(found["bob@example.net",], r"^alice\+bob=example\.net=[A-Z2-7]{10}@example\.org$")
         self.assertRegex(found["ben@example.net",], r"^alice\+ben=example\.net=[A-Z2-7]{10}@example\.org$")
-        self.assertEqual(self.left("example.org"), [("alice@example.org", ("al@example.org",))])
+        self.assertEqual(self.left("example.org"), [("alice@example.org", own)])
 
     def test_a_bounce_is_read_and_goes_on(self) -> None:
         """

@@ -37,9 +37,9 @@ class ReturnPaths(Protocol):
     Who gives mail another reverse-path on its way out (SRS, VERP).
     """
 
-    def single(self, message: Message) -> bool:
+    def single(self, message: Message, recipients: tuple[Recipient, ...]) -> bool:
         """
-        Tell whether each recipient of a message needs a transaction of its own.
+        Tell whether each of these recipients of a message needs a transaction of its own.
         """
 
     def return_path(self, message: Message, delivery: Delivery, recipients: tuple[Recipient, ...]) -> Address | None:
@@ -110,7 +110,7 @@ class Cargo:
         Tell how many recipients a transaction may have, of `most`.
         """
         paths = self._return_paths
-        return most if paths is None or not paths.single(self.message) else 1
+        return most if paths is None or not paths.single(self.message, self.recipients) else 1
 
     @property
     def seven_bit(self) -> SevenBit:

@@ -40,11 +40,11 @@ class OutgoingPaths:
         self._known: OrderedDict[str, float] = OrderedDict()
         self._storing: set[Deferred[None]] = set()
 
-    def single(self, message: Message) -> bool:
+    def single(self, message: Message, recipients: tuple[Recipient, ...]) -> bool:
         """
-        Tell whether each recipient of a message needs a transaction of its own.
+        Tell whether each of these recipients of a message needs a transaction of its own.
         """
-        return self.paths.alone(message)
+        return self.paths.alone(message, recipients)
 
     def return_path(self, message: Message, delivery: Delivery, recipients: tuple[Recipient, ...]) -> Address | None:
         """

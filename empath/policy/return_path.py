@@ -31,19 +31,11 @@ class ReturnPaths:
     srs: Srs | None = None
     verp: Verp | None = None
 
-    def alone(self, message: Message) -> bool:
+    def alone(self, message: Message, recipients: Iterable[Recipient]) -> bool:
         """
-        Tell whether each recipient is to get a transaction of its own, with a reverse-path of its own.
+        Tell whether each of the recipients is to get a transaction of its own, with a reverse-path of its own.
         """
-        sender = message.envelope.reverse_path
-        verp = self.verp
-        return (
-            verp is not None
-            and sender is not None
-            and message.origin.source in (Source.LOGIN, Source.TRUSTED)
-            and sender.domain in verp.domains
-            and any(each.address.domain not in self.ours for each in message.envelope.recipients)
-        )
+        return self._names(message) and any(each.address.domain not in self.ours for each in recipients)
 
     def of(self, message: Message, recipients: Iterable[Recipient], now: float, keep: Keep) -> Address | None:
         """
@@ -59,9 +51,17 @@ class ReturnPaths:
             return sender
         if not message.origin.vouched:
             return sender if self.srs is None else self._forwarded(self.srs, sender, now, keep)
-        if self.verp is None or len(away) > 1 or not self.alone(message):
+        if self.verp is None or len(away) > 1 or not self._names(message):
             return sender
         return _named(self.verp, sender, away[0], now, keep)
+
+    def _names(self, message: Message) -> bool:
+        """
+        Tell whether reverse-paths of a message are to name recipients, as far as that goes by its sender.
+        """
+        sender, source = message.envelope.reverse_path, message.origin.source
+        own = source is Source.LOGIN or source is Source.TRUSTED
+        return own and sender is not None and self.verp is not None and self.verp.concerns(sender)
 
     def _forwarded(self, srs: Srs, sender: Address, now: float, keep: Keep) -> Address:
         if sender.domain in self.ours or sender.domain == srs.domain:

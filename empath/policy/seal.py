@@ -18,7 +18,7 @@ DAY: Final = 86400.0
 LASTS: Final = 21  # days for which an address can be used: longer than anybody tries to deliver
 _TURN: Final = 1024  # days after which stamps begin anew
 _SEAL: Final = 8  # characters, 40 bits: each guess takes a command
-_TOKEN: Final = 16  # characters, 80 bits: no two texts share one
+TOKEN: Final = 16  # characters, 80 bits: no two texts share one
 LENGTH: Final = 2 + _SEAL
 
 
@@ -67,7 +67,7 @@ class Seals:
         """
         Give what stands for a text that has to be kept, always the same; its case does count.
         """
-        return b32encode(hmac.digest(self.secrets[0].encode(), f"token\0{text}".encode(), sha256))[:_TOKEN].decode()
+        return b32encode(hmac.digest(self.secrets[0].encode(), f"token\0{text}".encode(), sha256))[:TOKEN].decode()
 
 
 def _digest(secret: str, use: str, text: str) -> str:

@@ -15,11 +15,12 @@ from typing import Final
 import attrs
 
 from empath.mail.address import MAX_LOCAL, Address, parse_address
-from empath.policy.seal import LENGTH, Seals, day_stamp, lasting
+from empath.policy.seal import LENGTH, TOKEN, Seals, day_stamp, lasting
 from empath.policy.srs import Kept
 
 _FITTING: Final = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*")  # no %, !, quotes
 _HOST: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+_KEPT: Final = len("=") + TOKEN + len("=") + LENGTH  # octets behind the delimiter for a recipient that is kept
 
 
 @attrs.frozen(slots=True)
@@ -41,6 +42,15 @@ class Verp:
     domains: frozenset[str]
     seals: Seals
     delimiter: str = "+"
+
+    def concerns(self, sender: Address) -> bool:
+        """
+        Tell whether mail of a sender is to name its recipients: he is ours, and leaves room for any of them.
+        """
+        if sender.domain not in self.domains:
+            return False
+        room = MAX_LOCAL - len(self.delimiter) - _KEPT
+        return len(sender.local) <= room and _FITTING.fullmatch(sender.local) is not None
 
     def name(self, sender: Address, recipient: Address, now: float) -> Address | None:
         """

@@ -56,7 +56,7 @@ class Paths:
     def __init__(self, *, alone: bool) -> None:
         self.alone = alone
 
-    def single(self, carried: Message) -> bool:
+    def single(self, carried: Message, recipients: tuple[Recipient, ...]) -> bool:
         return self.alone
 
     def return_path(self, carried: Message, delivery: Delivery, recipients: tuple[Recipient, ...]) -> Address | None:

@@ -80,7 +80,7 @@ class ReturnPathTests(SynchronousTestCase):
         ):
             path = message.envelope.reverse_path
             self.assertEqual(self.of(message), "" if path is None else path.text)
-            self.assertFalse(BOTH.alone(message))
+            self.assertFalse(BOTH.alone(message, message.envelope.recipients))
 
     def test_our_own_side_names_the_recipient(self) -> None:
         """
@@ -88,16 +88,34 @@ class ReturnPathTests(SynchronousTestCase):
         """
         for origin in (TRUSTED, Origin(Source.LOGIN, "alice")):
             message = made("alice@example.net", "eve@example.com", origin=origin)
-            self.assertTrue(BOTH.alone(message))
+            self.assertTrue(BOTH.alone(message, message.envelope.recipients))
             about = VERP.read(parse_address(self.of(message)), NOW)
             self.assertEqual(about, About(parse_address("alice@example.net"), parse_address("eve@example.com")))
+
+    def test_recipients_of_our_own(self) -> None:
+        """
+        They go together, whoever else gets the mail.
+        """
+        message = made("alice@example.net", "eve@example.com", "al@example.net", "ed@example.edu", origin=TRUSTED)
+        self.assertFalse(BOTH.alone(message, message.envelope.recipients[1:]))
+        self.assertTrue(BOTH.alone(message, message.envelope.recipients))
+
+    def test_senders_that_leave_no_room(self) -> None:
+        """
+        Their mail goes out as it would without VERP: in one transaction, whoever gets it.
+        """
+        for local, room in (("a" * 35, True), ("a" * 36, False), ('"a b"', False)):
+            message = made(f"{local}@example.net", "e@a.example", "b@b.example", origin=TRUSTED)
+            self.assertEqual(BOTH.alone(message, message.envelope.recipients), room)
+            single = made(f"{local}@example.net", "e@a.example", origin=TRUSTED)
+            self.assertEqual(self.of(single) != f"{local}@example.net", room)
 
     def test_several_in_one_transaction(self) -> None:
         """
         A reverse-path that could name one of several names none.
         """
         message = made("alice@example.net", "eve@example.com", "bob@example.org", origin=TRUSTED)
-        self.assertTrue(BOTH.alone(message))
+        self.assertTrue(BOTH.alone(message, message.envelope.recipients))
         self.assertEqual(self.of(message), "alice@example.net")
 
     def test_long_recipients(self) -> None:
@@ -112,6 +130,13 @@ class ReturnPathTests(SynchronousTestCase):
         sender = f"{'a' * 60}@example.net"
         self.assertEqual(self.of(made(sender, "eve@example.com", origin=TRUSTED)), sender)
 
+    def test_a_delimiter_that_needs_quotes(self) -> None:
+        """
+        Nothing is named behind one.
+        """
+        odd = attrs.evolve(BOTH, verp=attrs.evolve(VERP, delimiter="%"))
+        self.assertEqual(self.of(made("al@example.net", "e@a.example", origin=TRUSTED), odd), "al@example.net")
+
     def test_off(self) -> None:
         """
         Without SRS and VERP nothing is rewritten.
@@ -120,4 +145,4 @@ class ReturnPathTests(SynchronousTestCase):
         self.assertEqual(self.of(made("bob@example.org", "eve@example.com"), off), "bob@example.org")
         message = made("alice@example.net", "eve@example.com", origin=TRUSTED)
         self.assertEqual(self.of(message, off), "alice@example.net")
-        self.assertFalse(off.alone(message))
+        self.assertFalse(off.alone(message, message.envelope.recipients))
