@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from empath.config.schema import Listener, Smtp, SmtpTimeouts
@@ -33,10 +34,11 @@ def nobody(peer: str) -> bool:
     return False
 
 
-def nobody_told(message: Message, expanded: list[Expanded]) -> None:
+def nobody_told(message: Message, expanded: list[Expanded]) -> Deferred[None] | None:
     """
     Tell nobody that recipients became several.
     """
+    return None
 
 
 def nothing_held(message: Message) -> str:
@@ -57,7 +59,8 @@ class Surroundings:
     `authenticator` knows who may log in (None: nobody can), `throttle` holds off who guesses (None: it holds off
     nobody), `secret_chance` makes the nonces of SCRAM. `held` tells of a message that is to be stored why it is to be
     held, "" if it is not. `idempotency` knows what was accepted under a key (None: keys mean nothing). `on_expanded` is
-    called with a message that is stored, and those of its recipients that became several, if its sender wants to know.
+    called with a message that is stored, and those of its recipients that became several, if its sender wants to know;
+    the client waits for what it gives, which never fails.
     """
 
     hostname: str
@@ -75,7 +78,7 @@ class Surroundings:
     secret_chance: random.Random = attrs.field(factory=random.SystemRandom)
     held: Callable[[Message], str] = nothing_held
     idempotency: Idempotency | None = None
-    on_expanded: Callable[[Message, list[Expanded]], None] = nobody_told
+    on_expanded: Callable[[Message, list[Expanded]], Deferred[None] | None] = nobody_told
 
 
 @attrs.frozen(slots=True, eq=False)

@@ -57,7 +57,7 @@ class Intake(Incoming):
     queue id of the message that this one is a copy of, "" if it is none.
     """
 
-    __slots__ = ("_answered", "_content", "_key", "_over", "_work", "discarding", "queued_as")
+    __slots__ = ("_answered", "_content", "_kept", "_key", "_over", "_work", "discarding", "queued_as")
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class Intake(Incoming):
         self._answered = answered
         self._content: Content | None = None
         self._over = False
+        self._kept = False
         self._work: Deferred[None] | None = None
         self._key = ""
         self.discarding: Verdict | None = None
@@ -105,8 +106,11 @@ class Intake(Incoming):
 
     def withdraw(self) -> None:
         """
-        Let go of the message wherever it stands, unless it is stored; who waits for the answer gets a 451.
+        Let go of the message wherever it stands, unless it is stored; who waits for the answer gets a 451, or the 250
+        of what is.
         """
+        if self._kept:
+            self._answer(None)
         work, self._work = self._work, None
         if work is not None:
             work.cancel()
@@ -252,7 +256,7 @@ class Intake(Incoming):
         work.addCallbacks(self._stored, self._not_stored, callbackArgs=(message, deliveries))
         return work
 
-    def _stored(self, _: None, message: Message, deliveries: tuple[Delivery, ...]) -> None:
+    def _stored(self, _: None, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None] | None:
         """
         It is ours now, even if the client never hears of it.
         """
@@ -261,10 +265,13 @@ class Intake(Incoming):
         around.emit(MessageReceived(message, self._session, around.clock.seconds() - self._transaction.started))
         if self._transaction.held:
             log.info("{queue_id}: held: {why}", queue_id=message.queue_id, why=self._transaction.held)
-        if self._transaction.expanded is not None:
-            around.on_expanded(message, self._transaction.expanded)
-        self._answer(None)
+        self._kept = True
+        expanded = self._transaction.expanded
+        told = None if expanded is None else around.on_expanded(message, expanded)
+        if told is None:
+            self._answer(None)
         around.on_stored(message, deliveries)
+        return None if told is None else told.addCallback(lambda _: self._answer(None))
 
     def _not_stored(self, failure: Failure) -> None:
         self._work = None

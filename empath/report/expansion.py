@@ -38,19 +38,22 @@ class Expansions:
         self._fresh = fresh
         self._emit = emit
 
-    def tell(self, message: Message, expanded: list[Expanded]) -> None:
+    def tell(self, message: Message, expanded: list[Expanded]) -> Deferred[None] | None:
         """
-        Tell the sender of a message that was stored.
+        Tell the sender of a message that was stored; fires when that is stored too, or cannot be, and never fails. None
+        if there is nothing to wait for.
         """
         try:
             notices = notices_of_expansion(message, expanded)
             made = self._report(message, notices) if notices else None
-            if made is not None:
-                self._store(*made).addCallbacks(
-                    self._stored, self._failed, callbackArgs=(message, *made), errbackArgs=(message,)
-                )
         except Exception:
             log.failure("{queue_id}: no report of the expansion could be made", queue_id=message.queue_id)
+            return None
+        if made is None:
+            return None
+        stored = self._store(*made)
+        stored.addCallbacks(self._stored, self._failed, callbackArgs=(message, *made), errbackArgs=(message,))
+        return stored
 
     def _stored(self, _: None, message: Message, report: Message, deliveries: tuple[Delivery, ...]) -> None:
         self._emit(MessageReceived(report, None, 0.0))

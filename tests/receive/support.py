@@ -332,6 +332,7 @@ class World:
         self.trusted = {"127.0.0.1"}
         self.authenticator = FakeAuthenticator(mechanisms)
         self.held = ""
+        self.told_of_expansion: Deferred[None] | None = None
         self.idempotency = Idempotency(self.spool.accepted, self.clock, 86400.0)
         self.around = Surroundings(
             hostname=HOSTNAME,
@@ -348,6 +349,7 @@ class World:
             throttle=Throttle(3, 600.0),
             held=lambda message: self.held,
             idempotency=self.idempotency,
+            on_expanded=lambda message, expanded: self.told_of_expansion,
         )
         self.sessions = Sessions(self.clock, smtp.max_connections, smtp.max_connections_per_client)
         self.factory = SmtpFactory(terms_of(listener or Listener(), smtp, HOSTNAME), self.around, self.sessions)

@@ -638,6 +638,31 @@ class EnvelopeTests(JudgedCase):
         self.assertEqual(self.judged(judge), b"452 4.5.3 too many recipients\r\n")
         self.assertTrue(self.world.spool.writers[0].aborted)
 
+    def test_the_word_on_an_expansion_comes_first(self) -> None:
+        """
+        The client hears of its message when the report that a recipient became several is stored too (or cannot be), or
+        after as long as it is let wait: the message is ours by then.
+        """
+        several = [parse_address("one@y.example"), parse_address("two@y.example")]
+
+        def rewriting(session: Session, transaction: Transaction, recipient: Recipient) -> MaybeVerdict:
+            transaction.rewrite(recipient, *several)
+            return None
+
+        for late in (False, True):
+            self.world = World()
+            told: Deferred[None] = Deferred()
+            self.world.told_of_expansion = told
+            self.world.decisions.rcpt_to = rewriting  # type: ignore[method-assign]
+            client = self.world.connect()
+            client.say(b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<list@d.example> NOTIFY=SUCCESS\r\nDATA\r\n")
+            self.assertEqual((client.say(MAIL), len(self.world.stored)), (b"", 1))
+            if late:
+                self.world.clock.advance(3600)
+            else:
+                told.callback(None)
+            self.assertTrue(client.heard().startswith(QUEUED))
+
     def test_postmaster_can_be_rewritten(self) -> None:
         """
         <Postmaster> is who the configuration says, unless a module says otherwise.

@@ -43,9 +43,9 @@ class ExpansionTests(SynchronousTestCase):
         self.notices += notices
         return (self.report, deliveries_of(self.report)) if self.makes else None
 
-    def tell(self, *to: str) -> None:
+    def tell(self, *to: str) -> Deferred[None] | None:
         expanded = Expanded(Recipient(address("all@example.net"), {"NOTIFY": "SUCCESS"}), tuple(map(address, to)))
-        self.expansions.tell(original(), [expanded])
+        return self.expansions.tell(original(), [expanded])
 
     def test_it_is_stored_and_sent(self) -> None:
         """
@@ -57,6 +57,21 @@ class ExpansionTests(SynchronousTestCase):
         self.assertEqual([notice.state.address.text for notice in self.notices], ["all@example.net"])
         self.assertEqual([type(event) for event in self.events], [MessageReceived, ReportQueued])
         self.assertEqual(self.fresh, [self.report.queue_id])
+
+    def test_there_is_something_to_wait_for(self) -> None:
+        """
+        Until the report is on disk, or cannot be.
+        """
+        self.stored = Deferred()
+        told = self.tell("bob@example.net")
+        assert told is not None
+        self.assertNoResult(told)
+        self.stored.callback(None)
+        self.assertIsNone(self.successResultOf(told))
+        self.stored = fail(SpoolError("away"))
+        again = self.tell("bob@example.net")
+        assert again is not None
+        self.assertIsNone(self.successResultOf(again))
 
     def test_there_is_none(self) -> None:
         """
