@@ -125,6 +125,7 @@ class ThirdPartyAgent:
         self._services = services
         self._find_route = find_route
         self._hired: list[Hired] = []
+        self._unused: list[Hired] = []  # made for a section that is not in use, yet or for good
         self.prepare(section)()
 
     def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> Awaitable[tuple[Outcome, ...]]:
@@ -137,8 +138,10 @@ class ThirdPartyAgent:
 
     def prepare(self, section: Section) -> Callable[[], None]:
         """
-        Make the agents that are new, and give what has all used; ConfigError tells everything that is wrong.
+        Make the agents that are new, and give what has all used; ConfigError tells everything that is wrong. Those that
+        were made for a section that was never used are stopped.
         """
+        self._let_go()
         wanted: list[Hired] = []
         problems: list[str] = []
         for name, domain in section.domains.items():
@@ -146,10 +149,11 @@ class ThirdPartyAgent:
             if ("." not in strategy and ":" not in strategy) or _among(wanted, strategy, options) is not None:
                 continue
             try:
-                wanted.append(_among(self._hired, strategy, options) or self._hire(strategy, options))
+                wanted.append(_among(self._hired, strategy, options) or self._new(strategy, options))
             except ConfigError as error:
                 problems += [f'delivery.domains."{name}".{problem}' for problem in error.problems]
         if problems:
+            self._let_go()
             raise ConfigError(problems)
         return lambda: self._use(wanted)
 
@@ -160,11 +164,21 @@ class ThirdPartyAgent:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self._let_go()
         for hired in self._hired:
             await hired.stop()
 
+    def _let_go(self) -> None:
+        unused, self._unused = self._unused, []
+        for hired in unused:
+            hired.dismiss()
+
+    def _new(self, name: str, options: Mapping[str, Any]) -> Hired:
+        self._unused.append(self._hire(name, options))
+        return self._unused[-1]
+
     def _use(self, wanted: list[Hired]) -> None:
-        before, self._hired = self._hired, wanted
+        before, self._hired, self._unused = self._hired, wanted, []
         for hired in before:
             if hired not in wanted:
                 hired.dismiss()
@@ -177,7 +191,7 @@ class ThirdPartyAgent:
             agent = factory(self._services, **options)
         except (ValueError, TypeError) as error:  # how a factory says what is wrong with its options
             raise ConfigError([f"options: {name}: {line}" for line in str(error).splitlines()]) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError([f"strategy: {name}: failed: {_told(error)}"]) from error
         try:
             verifyObject(IAgent, agent, tentative=True)
@@ -206,7 +220,7 @@ def _found(name: str) -> Callable[..., Any]:
         module, _, path = name.rpartition(".")
     try:
         found: Any = attrgetter(path)(import_module(module))
-    except Exception as error:  # importing runs foreign code
+    except (Exception, SystemExit) as error:  # importing runs foreign code
         raise ConfigError([f"strategy: {name}: cannot be imported: {_told(error)}"]) from error
     if not callable(found):
         raise ConfigError([f"strategy: {name}: is no callable but a {type(found).__name__}"])
@@ -234,5 +248,5 @@ def _faults(factory: Callable[..., Any], options: Mapping[str, Any]) -> Iterator
             yield f"options.{each.name}: found nothing; it is needed"
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -41,6 +41,7 @@ class Courier:
         self.name = name
         self.fails = fails
         self.told: Any = (TAKEN,)
+        self.slow = True
         self.stopped: list[Deferred[None]] = []
         if made is not None:
             made.append(self)
@@ -57,7 +58,7 @@ class Courier:
     def stop(self) -> Deferred[None]:
         if self.fails:
             raise RuntimeError("it does not stop")
-        self.stopped.append(Deferred())
+        self.stopped.append(Deferred() if self.slow else succeed(None))
         return self.stopped[-1]
 
 
@@ -79,6 +80,10 @@ class Bare:
 
 def broken(services: Any) -> None:
     raise ZeroDivisionError
+
+
+def leaving(services: Any) -> None:
+    raise SystemExit(3)
 
 
 def anything(services: Any, **options: Any) -> object:
@@ -193,6 +198,7 @@ class MakingTests(ThirdPartyCase):
             e=(f"{HERE}:Courier", {"nam": "x"}),
             f=(f"{HERE}:Courier", {"name": ""}),
             g=(f"{HERE}:broken", {}),
+            g2=(f"{HERE}:leaving", {}),
             h=(f"{HERE}:anything", {"any": 1}),
         )
         place = 'delivery.domains."{}.example".'
@@ -206,6 +212,7 @@ class MakingTests(ThirdPartyCase):
             ("f", f"options: {HERE}:Courier: name: a name, not ''"),
             ("f", f"options: {HERE}:Courier: and one more line"),
             ("g", f"strategy: {HERE}:broken: failed: ZeroDivisionError"),
+            ("g2", f"strategy: {HERE}:leaving: failed: SystemExit: 3"),
             ("h", f"strategy: {HERE}:anything: made no IAgent: "),
         ]
         self.assertEqual(len(problems), len(expected))
@@ -237,6 +244,22 @@ class KeepingTests(ThirdPartyCase):
         self.assertRaises(ConfigError, agent.prepare, self.couriers(one=""))
         self.successResultOf(self.start(agent, "x@one.example"))
         self.assertEqual(self.made[0].stopped, [])
+
+    def test_what_a_refused_reload_made_is_stopped(self) -> None:
+        """
+        At once if one of them was refused; with the next reload, or the stop, if something else was.
+        """
+        agent = self.agent(self.couriers(one="a"))
+        self.assertRaises(ConfigError, agent.prepare, self.couriers(one="a", two="b", three=""))
+        self.assertEqual([(each.name, len(each.stopped)) for each in self.made], [("a", 0), ("b", 1)])
+        agent.prepare(self.couriers(one="c"))
+        self.use(agent, self.couriers(one="a", two="d"))
+        self.assertEqual([(each.name, len(each.stopped)) for each in self.made[2:]], [("c", 1), ("d", 0)])
+        agent.prepare(self.couriers(one="e"))
+        for courier in self.made:
+            courier.slow = False
+        self.successResultOf(agent.stop())
+        self.assertEqual([len(each.stopped) for each in self.made], [1] * 5)
 
     def test_one_at_work_is_stopped_when_it_has_done_it(self) -> None:
         agent = self.agent(self.couriers(one="a"))
