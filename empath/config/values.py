@@ -256,16 +256,25 @@ def secret(value: object, around: Surroundings) -> Secret:
         case str():
             found = value
         case {"file": str() as path, **rest} if path and path.isprintable() and not rest:
-            found = _file_text(around.folder / path)
+            found = _there(_file_text(around.folder / path), "file", path)
         case {"env": str() as name, **rest} if name and name.isprintable() and not rest:
             if name not in around.environ:
                 raise Refused(f"{allowed}, and {name} is not set in the environment", f'{{ env = "{name}" }}')
-            found = around.environ[name]
+            found = _there(around.environ[name], "env", name)
         case _:
             raise Refused(allowed, f"a {type(value).__name__}" if not isinstance(value, dict) else "a table")
     if not found.isprintable():
         raise Refused("a secret on one line, without control characters", "something else")
     return Secret(found)
+
+
+def _there(found: str, key: str, where: str) -> str:
+    """
+    Refuse a secret that is empty where it is kept: who refers to it means to have one.
+    """
+    if not found:
+        raise Refused("a secret", f"{{ {key} = {shown(where)} }}, which is empty")
+    return found
 
 
 def _file_text(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from empath.config.names import domain_name
-from empath.config.values import Refused, Surroundings, secret
+from empath.config.values import Refused, Surroundings, secret, shown
 
 _FIELD_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,76}")  # RFC 9110 §5.1, narrower than RFC 5322 §2.2
 _LONGEST_URL: Final = 2000
@@ -26,21 +26,30 @@ def hook_url(value: object, _: Surroundings) -> str:
     Read an HTTPS URL; plain HTTP is for hosts on this machine. A login in it would end up in logs.
     """
     allowed = 'an URL such as "https://hooks.example.org/mail", or with http:// on this machine only'
-    if not isinstance(value, str) or not (value.isascii() and value.isprintable()) or len(value) > _LONGEST_URL:
+    if not isinstance(value, str):
         raise Refused(allowed)
-    if " " in value:
-        raise Refused(allowed)
+    found = _without_secrets(value)
+    if not (value.isascii() and value.isprintable()) or " " in value or len(value) > _LONGEST_URL:
+        raise Refused(allowed, found)
     try:
         parts = urlsplit(value)
         usable = parts.scheme == "https" or (parts.scheme == "http" and is_here(parts.hostname or ""))
         _check_authority(parts)
     except ValueError as trouble:
-        raise Refused(allowed) from trouble
+        raise Refused(allowed, found) from trouble
     if parts.username is not None or parts.password is not None:
         raise Refused(f"{allowed}, without a login (headers can have one)", "one with a login")
     if not usable or "#" in value:
-        raise Refused(allowed)
+        raise Refused(allowed, found)
     return value
+
+
+def _without_secrets(url: str) -> str:
+    """
+    Write an URL down for an error line: what stands before an "@", and behind a "?", may be a secret.
+    """
+    plain, query, _ = url.partition("?")
+    return 'one with an "@"' if "@" in plain else shown(f"{plain}?…" if query else plain)
 
 
 def is_here(host: str) -> bool:

@@ -151,7 +151,28 @@ class StrategyTests(SynchronousTestCase):
         """
         Though it is refused.
         """
-        self.assertNotIn("hunter2", str(problems('[delivery.domains."*"]\nurl = "https://u:hunter2@h.example"\n')))
+        for host in ("h.example", "h example", "[", "h.example:0"):
+            line = str(problems(f'[delivery.domains."*"]\nurl = "https://u:hunter2@{host}"\n'))
+            self.assertIn(".url: found one with", line)
+            self.assertNotIn("hunter2", line)
+
+    def test_no_token_in_an_url_is_shown(self) -> None:
+        """
+        What stands behind the "?" may be a secret.
+        """
+        (line,) = problems('[delivery.domains."x"]\nstrategy = "webhook"\nurl = "http://h.example/a?token=hunter2"\n')
+        self.assertIn('found "http://h.example/a?…"; allowed', line)
+
+    def test_a_secret_that_is_kept_elsewhere_is_there(self) -> None:
+        """
+        An environment without it, or an empty file, would have requests unsigned.
+        """
+        there = Path(os.path.abspath(self.mktemp()))
+        there.write_text("\n")
+        for where in (f'{{ file = "{there}" }}', '{ env = "EMPTY" }'):
+            text = f'[delivery.domains."x"]\n{HOOK}secret = {where}\n'
+            (line,) = problems(text, machine(os.path.abspath("."), EMPTY=""))
+            self.assertIn("which is empty; allowed: a secret", line)
 
     @settings(max_examples=100, deadline=None)
     @given(st.text(max_size=20))
