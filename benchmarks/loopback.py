@@ -153,16 +153,21 @@ def signed(options: argparse.Namespace) -> int:
     return 0
 
 
-def proved(asked: list[str], folder: Path | None) -> tuple[list[str], list[str]]:
+def proved(
+    asked: list[str],
+    folder: Path | None,
+    proof: Callable[[str, int, Path | None], list[str]] = runs.proof,
+    has_opendkim: Callable[[], bool] = signatures.available,
+) -> tuple[list[str], list[str]]:
     """
     Tell which MTAs make signatures that verify, and what came out; LoadFailed if empath does not.
     """
     signing, notes = [], []
     for mta in asked:
-        if mta.startswith("postfix") and not signatures.available():
+        if mta.startswith("postfix") and not has_opendkim():
             notes.append(f"- {mta}: left out, OpenDKIM is not installed (Debian: apt-get install opendkim)")
             continue
-        refused = runs.proof(mta, PROOFS, folder)
+        refused = proof(mta, PROOFS, folder)
         told = f"- {mta}: {PROOFS - len(refused)} of {PROOFS} messages verify in dkimpy"
         if not refused:
             signing.append(mta)

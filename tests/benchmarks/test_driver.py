@@ -242,6 +242,27 @@ class SignatureTests(SynchronousTestCase):
             self.assertEqual(signatures.refusals([field + content], name, record), [])
             self.assertEqual(len(signatures.refusals([field + content, content], name, other)), 2)
 
+    def test_who_signs_and_verifies_is_measured(self) -> None:
+        def proof(mta: str, count: int, folder: Path | None) -> list[str]:
+            return ["body hash mismatch"] * 2 if mta == "postfix+ed25519" else []
+
+        asked = ["empath+rsa2048", "postfix+rsa2048", "postfix+ed25519"]
+        signing, notes = loopback.proved(asked, None, proof, lambda: True)
+        self.assertEqual(signing, asked[:2])
+        self.assertEqual(
+            notes[1:],
+            [
+                "- postfix+rsa2048: 50 of 50 messages verify in dkimpy",
+                "- postfix+ed25519: 48 of 50 messages verify in dkimpy; left out: body hash mismatch",
+            ],
+        )
+        signing, notes = loopback.proved(asked, None, proof, lambda: False)
+        self.assertEqual((signing, len(notes)), (asked[:1], 3))
+
+    def test_an_empath_whose_signatures_do_not_verify_is_not_measured(self) -> None:
+        with self.assertRaises(load.LoadFailed):
+            loopback.proved(["empath+ed25519"], None, lambda mta, count, folder: ["no"], lambda: True)
+
     def test_a_counted_run_without_all_its_signatures_fails(self) -> None:
         for mta, some in (("empath", 1), ("empath+rsa2048", 9), ("empath+rsa2048", 0)):
             with self.assertRaises(load.LoadFailed):
