@@ -82,7 +82,7 @@ class Pass(Tally):
         """
         Visit the hosts in turn; tells an outcome for each recipient of the cargo.
 
-        Cut short, or by a bug, once somebody has the mail or may have it, it tells that too: never again, or unseen.
+        Cut short, by a bug too, once somebody has the mail or may have it, it tells that: they get it no more unseen.
         """
         if isinstance(found, (TransientFailure, PermanentFailure)):
             self.fail(found)
@@ -141,7 +141,8 @@ class Pass(Tally):
             and trouble.trouble is Trouble.TLS
             and course(demand.policy, Seen.FAILED, implicit=self._route.implicit) is Course.RECONNECT
         ):
-            await self._try([_reached(candidate, connection)], CLEARTEXT)
+            reached = attrs.evolve(candidate, address=_address(candidate, connection))
+            await self._try([reached], CLEARTEXT)
         return connection
 
     async def _try(self, found: Sequence[Candidate], demand: Demand) -> Connection:
@@ -196,6 +197,8 @@ class Pass(Tally):
                     after = After.DEAD
                 again = None if ended is None else self.take(batch, ended)
                 waiting = [] if again is None else again + waiting
+                if waiting and self._attempt.keep is not None:
+                    self._attempt.keep(self.outcomes)
         except CancelledError:
             for event in connection.session.abandon(CUT_IN_DOUBT) if connection.session.in_doubt else ():
                 if isinstance(event, TransactionEnded):
@@ -285,10 +288,6 @@ def _address(candidate: Candidate, connection: Connection) -> str:
     if connection.target is not None:
         return connection.target.address
     return connection.missed[-1] if connection.missed else candidate.address
-
-
-def _reached(candidate: Candidate, connection: Connection) -> Candidate:
-    return attrs.evolve(candidate, address=_address(candidate, connection))
 
 
 def _left(found: Sequence[Candidate], connection: Connection) -> Sequence[Candidate]:

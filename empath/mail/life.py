@@ -7,7 +7,7 @@ them. An event holds references, not copies: a listener must not change what it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -15,6 +15,7 @@ from empath.mail.address import Address
 from empath.mail.answer import Answer
 from empath.mail.message import Delivery, Message, RecipientState
 from empath.mail.notice import Action
+from empath.mail.outcome import Outcome
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
 
@@ -91,6 +92,9 @@ class Attempt:
     site. `security` tells what vouched for the host: "dane", "mta-sts", "verified", "encrypted" (TLS, certificate not
     judged), "" for cleartext. `results`, once it is settled, are the recipients that it dealt with, as they now stand,
     and `doubtful` is how many of them the host may have taken without saying so.
+
+    `keep`, where it is not None, takes the outcomes so far of the open recipients, None for those without one yet: an
+    agent that has more to do calls it now and then, so that a crash does not repeat what is done.
     """
 
     number: int
@@ -110,6 +114,7 @@ class Attempt:
     security: str = ""
     results: tuple[RecipientState, ...] = ()
     doubtful: int = 0
+    keep: Callable[[Sequence[Outcome | None]], None] | None = None
 
 
 @attrs.define(slots=True, eq=False)

@@ -21,6 +21,7 @@ from empath.mail.life import Attempt, DeliveryLimited, Emit
 from empath.mail.message import Message
 from empath.mail.outcome import Outcome
 from empath.queue.entry import LONGEST_ATTEMPT, Entry, Place, patience
+from empath.queue.interim import Interim
 from empath.queue.settle import LAPSED, Decided, outcomes_for
 from empath.queue.settling import Decide, Settling
 from empath.queue.turns import SMALL
@@ -214,6 +215,8 @@ class Attempts:
         entry.deadline = attempt.started + patience(message, delivery)
         if message.size > SMALL or len(delivery.recipients) > 1:
             self._window.lines.charge(entry.line, len(delivery.recipients), message.size)
+            if "BY" not in message.envelope.parameters:  # else the end of the attempt tells of success
+                attempt.keep = Interim(self._spool, self._clock, delivery).keep
         outcomes = await self._outcomes(entry, message, attempt)
         if entry.place is Place.GONE:
             log.error("{queue_id}: ended after the watchdog had given it up", queue_id=delivery.queue_id)

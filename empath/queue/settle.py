@@ -4,14 +4,14 @@ What the outcomes of an attempt make of a delivery. Pure: no clock, no chance bu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, assert_never
 
 import attrs
 
 from empath.mail.deliver_by import DeliverBy
 from empath.mail.message import LIVE, Delivery, RecipientState, Status
-from empath.mail.notice import Notice
+from empath.mail.notice import Action, Notice, wanted
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
 from empath.mail.settlement import Settlement
@@ -95,6 +95,27 @@ def after_attempt(
         delivery.held_since,
     )
     return after, results
+
+
+def so_far(delivery: Delivery, outcomes: Sequence[Outcome | None]) -> Delivery | None:
+    """
+    Tell how a delivery stands while its attempt goes on: who has the mail by now is through with it. None if that is
+    nobody new, or nobody is open.
+
+    Who is to be told of success stays open: the report is made at the attempt's end.
+    """
+    states = zip(delivery.open_recipients, outcomes, strict=True)
+    results = tuple([_by_now(state, outcome) for state, outcome in states])
+    if not any(state.status in LIVE for state in results) or results == delivery.open_recipients:
+        return None
+    return attrs.evolve(delivery, recipients=_merged(delivery.recipients, results))
+
+
+def _by_now(state: RecipientState, outcome: Outcome | None) -> RecipientState:
+    if not isinstance(outcome, Success) or wanted(state, Action.DELIVERED):
+        return state
+    reply = _brief(outcome.reply)
+    return attrs.evolve(state, status=Status.COMPLETED, reply=reply, host=outcome.host, category="")
 
 
 def site_accepted(outcomes: tuple[Outcome, ...], told: Told = Told.NOTHING) -> bool | None:

@@ -269,6 +269,18 @@ class ReturnPathTests(SynchronousTestCase):
         )
         self.assertEqual((world.mx1.contents, len(world.mx1.transports)), ([CONTENT, CONTENT], 1))
 
+    def test_who_has_the_mail_is_told_meanwhile(self) -> None:
+        """
+        After each transaction that others follow, so that a crash does not repeat it.
+        """
+        world = World()
+        world.agent.return_paths = Paths(alone=True)
+        kept: list[int] = []
+        world.start(message("b@example.org", "c@example.org", "d@example.org"))
+        world.attempt.keep = lambda outcomes: kept.append(sum(each is not None for each in outcomes))
+        world.reactor.run()
+        self.assertEqual((kept, len(world.mx1.contents)), ([1, 2], 3))
+
     def test_a_fault_takes_nobody_s_mail_back(self) -> None:
         """
         Who has the mail when something of ours fails never gets it again; before that the failure is the whole one.

@@ -9,12 +9,13 @@ import random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from empath.mail.envelope import Recipient
 from empath.mail.message import Delivery, RecipientState, Status, deliveries_of
 from empath.mail.outcome import Outcome, PermanentFailure, Scope
 from empath.mail.reply import Reply
 from empath.policy.bounce import Classifier
 from empath.policy.retry import Schedule
-from empath.queue.settle import LOCAL_TROUBLE, after_attempt, outcomes_for, site_accepted
+from empath.queue.settle import LOCAL_TROUBLE, after_attempt, outcomes_for, site_accepted, so_far
 from tests.queue.fakes import DOWN, GREY, REFUSED, SENT, mail
 
 SCHEDULE = Schedule(jitter=0.0)
@@ -87,6 +88,43 @@ class AfterAttemptTests(SynchronousTestCase):
             ended, results = after(delivery(), DOWN, now=now, schedule=schedule)
             self.assertEqual((ended.status, ended.next_attempt), (Status.EXPIRED, None))
             self.assertEqual([state.status for state in results], [Status.EXPIRED])
+
+
+class SoFarTests(SynchronousTestCase):
+    """
+    What is done while an attempt goes on.
+    """
+
+    def test_who_has_the_mail_is_through_with_it(self) -> None:
+        """
+        All others stay as they are, those that failed too, and the delivery as a whole.
+        """
+        before, _ = after(delivery("a@x", "b@x", "c@x", "d@x"), REFUSED, GREY, GREY, GREY)
+        now = so_far(before, (SENT, DOWN, None))
+        assert now is not None
+        statuses = [Status.FAILED, Status.COMPLETED, Status.RETRY, Status.RETRY]
+        self.assertEqual([state.status for state in now.recipients], statuses)
+        self.assertEqual((now.recipients[1].reply, now.recipients[1].host), (SENT.reply, "mx"))
+        self.assertEqual(attrs.evolve(now, recipients=before.recipients), before)
+
+    def test_nothing_is_to_be_kept(self) -> None:
+        """
+        Of nobody new, nor of everybody: that is the end of the attempt.
+        """
+        self.assertIsNone(so_far(delivery("a@x", "b@x"), (None, REFUSED)))
+        self.assertIsNone(so_far(delivery("a@x", "b@x"), (SENT, SENT)))
+
+    def test_who_is_told_of_success_stays_open(self) -> None:
+        """
+        The report is made at the end, and a crash must not lose it.
+        """
+        before = delivery("a@x", "b@x", "c@x")
+        asks = Recipient(before.recipients[0].recipient.address, {"NOTIFY": "FAILURE,success"})
+        before = attrs.evolve(before, recipients=(RecipientState(asks), *before.recipients[1:]))
+        self.assertIsNone(so_far(before, (SENT, None, None)))
+        now = so_far(before, (SENT, SENT, None))
+        assert now is not None
+        self.assertEqual([state.address.text for state in now.open_recipients], ["a@x", "c@x"])
 
 
 class LongReplyTests(SynchronousTestCase):
