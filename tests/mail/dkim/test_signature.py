@@ -69,12 +69,13 @@ class SignatureTests(SynchronousTestCase):
         """
         None is divided, and a very long one has a line of its own.
         """
-        names = ("X" * 90, *(f"X-Field-{number}" for number in range(20)))
-        selection = Choice(names, names).of(fields_of(HEADER) or ())
-        text = draft(Signatory("example.org", "s", "rsa-sha256"), selection, b"", 0).text.decode()
-        listed = re.search(r"\th=([^;]*);", text)
-        self.assertEqual((listed or [""])[1].replace("\r\n\t", "").split(":"), ["From", *names])
-        self.assertLess(max(len(line) for line in text.split("\r\n") if "XXX" not in line), 79)
+        for count in (20, 120):
+            names = ("X" * 90, *(f"X-Field-{number}" for number in range(count)))
+            selection = Choice(names, names).of(fields_of(HEADER) or ())
+            text = draft(Signatory("example.org", "s", "rsa-sha256"), selection, b"", 0).text.decode()
+            listed = re.search(r"\th=([^;]*);", text)
+            self.assertEqual((listed or [""])[1].replace("\r\n\t", "").split(":"), ["From", *names])
+            self.assertLess(max(len(line) for line in text.split("\r\n") if "XXX" not in line), 79)
 
     def test_a_long_signature_is_folded(self) -> None:
         """
