@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from empath.mail.address import Address
+from empath.mail.address import Address, canonical_domain
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.origin import Source
 
@@ -24,6 +24,21 @@ def folded(text: str) -> str:
 
 def _folded_or_none(text: str | None) -> str | None:
     return None if text is None else folded(text)
+
+
+def destination(text: str) -> str:
+    """
+    Give a destination, as an operator writes it, as deliveries have it: a domain, perhaps with U-labels or a final dot,
+    or what is no domain, as the name of a route may be.
+    """
+    try:
+        return canonical_domain(text)
+    except ValueError:
+        return folded(text)
+
+
+def _destination_or_none(text: str | None) -> str | None:
+    return None if text is None else destination(text)
 
 
 def _address(text: str | None) -> str | None:
@@ -62,7 +77,7 @@ class Selection:
     """
 
     queue_id: str | None = None
-    domain: str | None = attrs.field(default=None, converter=_folded_or_none)
+    domain: str | None = attrs.field(default=None, converter=_destination_or_none)
     site: str | None = attrs.field(default=None, converter=_folded_or_none)
     status: Status | None = None
     sender: str | None = attrs.field(default=None, converter=_address)
@@ -95,6 +110,16 @@ class Selection:
         """
         asked = (self.sender, self.login, self.received_before, self.source)
         return self.vouched or any(each is not None for each in asked)
+
+    def once_held(self, now: float) -> Selection | None:
+        """
+        Select what would fit once an operator held it now, None for nothing.
+        """
+        if self.held_for is not None or self.status not in (None, Status.HELD):
+            return None
+        if self.held_from is not None and self.held_from > now:
+            return None
+        return attrs.evolve(self, status=None, held_from=None, everything=True)
 
     def fits(self, delivery: Delivery) -> bool:
         """

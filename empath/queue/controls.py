@@ -16,7 +16,7 @@ from empath.config.units import Rate
 from empath.interfaces import ISpool
 from empath.mail.message import Delivery, Status
 from empath.policy.hold import Hold, Why
-from empath.policy.selection import Key, Selection
+from empath.policy.selection import Key, Selection, destination
 from empath.policy.verbs import Verb
 from empath.queue.entry import Order, Place
 from empath.queue.explaining import Circuit, circuit_of, why_it_waits, why_the_site_waits
@@ -160,13 +160,13 @@ class Controls:
         """
         if len(domain) > LONGEST_DOMAIN or not domain.isprintable():
             raise ValueError("no destination has such a name")
-        return Deferred.fromCoroutine(self._freezing.freeze(domain.lower()))
+        return Deferred.fromCoroutine(self._freezing.freeze(destination(domain)))
 
     def unfreeze(self, domain: str = ALL) -> Deferred[bool]:
         """
         Let mail go on; otherwise as `freeze`.
         """
-        return Deferred.fromCoroutine(self._freezing.unfreeze(domain.lower()))
+        return Deferred.fromCoroutine(self._freezing.unfreeze(destination(domain)))
 
     def frozen(self) -> dict[str, float]:
         """
@@ -209,7 +209,7 @@ class Controls:
         Take the sites of these for working that are left alone.
         """
         for gate in list(self._gates.shut):
-            domain = next((each for each in domains if each in gate.domains), None)
+            domain = next(iter(gate.domains.keys() & domains), None)  # goes through the fewer
             if domain is not None:
                 self._gates.changed(gate, domain, gate.site.reset(self._clock.seconds()))
         self._changed()

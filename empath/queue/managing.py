@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from empath.errors import SpoolError
 from empath.mail.life import DeliveryManaged, Emit
+from empath.mail.message import Message
 from empath.policy.selection import Key, Selection
 from empath.policy.verbs import Verb
 from empath.queue.entry import Order
@@ -47,6 +48,8 @@ class Managing:
         self._emit = emit
         self._lock = DeferredLock()
         self._running: set[Deferred[Any]] = set()
+        self._following: dict[Key, Order] = {}
+        self._bounces = 0
         self._stopped = False
         window.ordered = self._follow
 
@@ -57,7 +60,52 @@ class Managing:
         return self._start(self._do(order, selection, told))
 
     async def _do(self, order: Order, selection: Selection, told: Told | None) -> Tally:
-        errand = Errand(order, selection)
+        match order.verb:
+            case Verb.RELEASE:
+                return await self._release(Errand(order, selection), told)
+            case Verb.BOUNCE:
+                return await self._bounce(Errand(order, selection), told)
+            case _:
+                return await self._all(Errand(order, selection), told)
+
+    async def _release(self, errand: Errand, told: Told | None) -> Tally:
+        """
+        Let go also what is to be held, or is just being held, after its attempt.
+        """
+        selection = errand.selection
+        fits = selection.once_held(self._clock.seconds())
+        coming = [] if fits is None else [key for key in self._to_be_held(selection) if _names(selection, key)]
+        for key in coming:
+            await self._turn(errand, _only(fits or selection, key), START)
+        await self._all(errand, told)
+        if coming:
+            await self._notes.flush()
+        return errand.tally
+
+    def _to_be_held(self, selection: Selection) -> list[Key]:
+        """
+        Tell what has left the window to be held, and of what is in it what this does not select.
+        """
+        found = [key for key, order in self._following.items() if order.verb is Verb.HOLD]
+        if selection.status is None and selection.held_from is None:
+            return found
+        active = self._window.active.values()
+        return found + [each.key for each in active if each.order is not None and each.order.verb is Verb.HOLD]
+
+    async def _bounce(self, errand: Errand, told: Told | None) -> Tally:
+        """
+        Bounce all, but for the reports that come of it.
+        """
+        self._bounces += 1
+        try:
+            return await self._all(errand, told)
+        finally:
+            self._bounces -= 1
+            if not self._bounces:
+                self._slices.reports.clear()
+
+    async def _all(self, errand: Errand, told: Told | None) -> Tally:
+        selection = errand.selection
         after: Key | None = START
         while after is not None:
             after = await self._turn(errand, selection, after)
@@ -81,12 +129,14 @@ class Managing:
                 else:
                     self._follow((queue_id, domain), order)
 
-    def settled(self, key: Key) -> None:
+    def settled(self, key: Key, report: Message | None) -> None:
         """
-        Hear that a delivery reached its end on disk.
+        Hear of a settlement that is on disk, with this report.
         """
         bouncing = self._slices.bouncing
         if bouncing and (why := bouncing.pop(key, None)) is not None:
+            if report is not None:
+                self._slices.reports.add(report.queue_id)
             self._emit(DeliveryManaged(*key, Verb.BOUNCE.value, why))
 
     def stop(self) -> None:
@@ -121,6 +171,7 @@ class Managing:
         self._window.keep_out((key,))
         if self._stopped:
             return  # it is noted, and done after the next start
+        self._following[key] = order
         self._start(self._followed(key, order))
 
     def _start(self, coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
@@ -144,6 +195,7 @@ class Managing:
             return  # stopping
         except Exception:
             log.failure("{queue_id}: cannot be {verb}", queue_id=key[0], verb=order.word)
+        del self._following[key]
         if tally is None or not tally.in_flight:
             self._notes.keep(note_of(key), None)
         self._window.let_go((key,))
@@ -158,6 +210,13 @@ class Managing:
         except SpoolError as error:
             log.warn("{queue_id}: not yet {verb}: {error}", queue_id=key[0], verb=order.word, error=error)
             return None
+
+
+def _names(selection: Selection, key: Key) -> bool:
+    """
+    Tell whether a selection may mean what has this key.
+    """
+    return selection.queue_id in (None, key[0]) and selection.domain in (None, key[1])
 
 
 def _only(selection: Selection, key: Key) -> Selection:

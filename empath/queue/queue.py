@@ -249,7 +249,7 @@ class Queue:
                 self.recovery.recovered(entry.gate)
         attempt.results, attempt.doubtful = results, doubts(outcomes)
         self._emit(AttemptEnded(message, delivery, attempt, results))
-        self._managing.settled(entry.key)
+        self._managing.settled(entry.key, settlement.report)
         if settlement.report is not None:
             self._reported(message, settlement.report, settlement.report_deliveries, worst(notices))
 

@@ -66,7 +66,8 @@ class Errand:
 class Slices:
     """
     Finds slices and does verbs to them. `wake` is called when mail in the spool became due, `forced` with the
-    destinations of what has to be tried in any case. `bouncing` are the deliveries that are being bounced, and why.
+    destinations of what has to be tried in any case. `bouncing` are the deliveries that are being bounced, and why;
+    `reports` tell of what was bounced, and are not bounced in their turn.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Slices:
         forced: Callable[[set[str]], None],
     ) -> None:
         self.bouncing: dict[Key, str] = {}
+        self.reports: set[str] = set()
         self._spool = spool
         self._sites = sites
         self._window = window
@@ -109,6 +111,8 @@ class Slices:
                 break
         found = []
         for each in page.deliveries:
+            if is_bounce and each.queue_id in self.reports:
+                continue
             if selection.site is not None and errand.sites[each.domain] != selection.site:
                 continue
             key = (each.queue_id, each.domain)
@@ -150,6 +154,8 @@ class Slices:
                 changes.append(made)
         marked = self._mark(order, busy)
         done = await self._bounce(order, changes) if order.verb is Verb.BOUNCE else await self._change(errand, changes)
+        if order.verb is Verb.FORCE:
+            self._forced({each.domain for each in found})
         if marked:
             await self._notes.flush()
         tally = errand.tally
@@ -191,8 +197,6 @@ class Slices:
                 self._emit(DeliveryManaged(*key, order.word, order.why))
             else:
                 errand.moved.append(key)
-        if order.verb is Verb.FORCE:
-            self._forced({domain for _, domain in keys})
         return sum(done)
 
     async def _bounce(self, order: Order, changes: list[Change]) -> int:

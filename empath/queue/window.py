@@ -74,6 +74,8 @@ class Window:
             return True
         if self.frozen and delivery.domain in self.frozen:
             return False
+        if self.managed and key in self.managed:
+            return False
         room = self.max_active - len(active)
         if room <= 0:
             self.crowded = True

@@ -11,7 +11,7 @@ from empath.mail.address import Address
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.message import Message, Status, deliveries_of
 from empath.mail.origin import OUTSIDE, TRUSTED, Origin, Source
-from empath.policy.selection import Page, Selection, page_of
+from empath.policy.selection import Page, Selection, destination, page_of
 
 
 def _address(text: str) -> Address:
@@ -60,6 +60,31 @@ class SelectionTests(SynchronousTestCase):
             Selection(recipient="c@b.example", domain="c.example"),
         ):
             self.assertFalse(fails.fits(DELIVERY), fails)
+
+    def test_destinations_are_read_as_people_write_them(self) -> None:
+        """
+        With U-labels, or a final dot; what is no domain is compared as it is.
+        """
+        for written, meant in (
+            ("M\u00fcnchen.example", "xn--mnchen-3ya.example"),
+            ("B.Example.", "b.example"),
+            ("[192.0.2.1]", "[192.0.2.1]"),
+            ("", ""),
+            ("No_Domain", "no_domain"),
+        ):
+            self.assertEqual(Selection(domain=written).domain, meant)
+            self.assertEqual(destination(meant), meant)
+
+    def test_what_is_to_be_held(self) -> None:
+        """
+        Is selected by all but that it is held.
+        """
+        everywhere = Selection(domain="b.example")
+        self.assertEqual(everywhere.once_held(5.0), attrs.evolve(everywhere, everything=True))
+        for held in (Selection(status=Status.HELD, login="ann"), Selection(held_from=5.0, login="ann")):
+            self.assertEqual(held.once_held(5.0), Selection(login="ann", everything=True))
+        for never in (Selection(status=Status.FAILED), Selection(held_for="odd"), Selection(held_from=5.1)):
+            self.assertIsNone(never.once_held(5.0))
 
     def test_why_it_is_held(self) -> None:
         """

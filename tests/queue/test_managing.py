@@ -184,6 +184,20 @@ class WaitingMailTests(ManagingCase):
         self.assertEqual(len([e for e in self.events if isinstance(e, MessageReceived)]), 2)
         self.assertEqual(self.get(self.controls.bounce(Selection(status=Status.FAILED))), Tally(unchanged=2))
 
+    def test_bounce_leaves_its_own_reports(self) -> None:
+        """
+        Whoever gives everything up still has the senders told; what else waits for the same domain is given up.
+        """
+        for number in range(30):
+            self.hold(number, "a@sender.example", next_attempt=START + 1000)
+        self.agent.always["sender.example"] = GREY
+        self.assertEqual(self.get(self.controls.bounce(ALL)), Tally(changed=30))
+        reports = [key for key in self.spool.deliveries if int(key[0]) >= 900]
+        self.assertEqual((len(self.reports), len(reports)), (30, 30))
+        self.assertEqual({self.spool.deliveries[key].status for key in reports}, {Status.RETRY})
+        tally = self.get(self.controls.bounce(Selection(sender="")))
+        self.assertEqual(tally, Tally(changed=30))
+
     def test_bounce_of_what_is_gone(self) -> None:
         """
         A message that cannot be read is not counted, and can be bounced later.
@@ -229,6 +243,21 @@ class WaitingMailTests(ManagingCase):
         self.sites.answer()
         self.assertEqual(self.get(waiting), Tally(changed=2))
         self.assertIs(self.stored(2, "z.example").status, Status.PENDING)
+
+    def test_force_where_all_is_due_already(self) -> None:
+        """
+        A site that is left alone is tried, also if none of its mail waits for anything else.
+        """
+        breaker = attrs.evolve(SECTION.circuit_breaker, failure_threshold=1)
+        self.queue.reconfigure(attrs.evolve(self.section, circuit_breaker=breaker))
+        self.agent.script["x.example"] = [(DOWN,)]
+        self.accept(1, "a@x.example")
+        self.pass_time(5)
+        (gate,) = self.queue.gates.shut
+        self.assertEqual(self.get(self.controls.retry(ALL, force=True)), Tally(unchanged=1))
+        self.assertFalse(gate.shut)
+        self.pass_time(1)
+        self.assertEqual((self.agent.domains(), self.spool.deliveries), (["x.example"] * 2, {}))
 
     def test_force(self) -> None:
         """
@@ -290,6 +319,23 @@ class WaitingMailTests(ManagingCase):
         self.assertEqual(self.get(waiting), Tally(changed=1))
         self.pass_time(30)
         self.assertEqual((self.agent.calls, self.stored(1).status), ([], Status.HELD))
+
+    def test_not_even_when_it_is_fresh(self) -> None:
+        """
+        What is found in the spool before the queue has heard of it is changed, and not attempted.
+        """
+        for verb, status in (("hold", Status.HELD), ("delete", None)):
+            message = self.mail(1, "a@x.example")
+            deliveries = self.spool.keep(message)
+            self.spool.slow = True
+            waiting = getattr(self.controls, verb)(ALL)
+            self.queue.fresh(message, deliveries)
+            self.spool.slow = False
+            self.spool.managing.pop()()
+            self.assertEqual(self.get(waiting), Tally(changed=1))
+            self.pass_time(30)
+            found = self.spool.deliveries.get((message.queue_id, "x.example"))
+            self.assertEqual((self.agent.calls, found and found.status), ([], status))
 
     def test_a_reason_of_any_kind(self) -> None:
         """
@@ -355,6 +401,42 @@ class InFlightTests(ManagingCase):
         self.pass_time(10)
         self.assertEqual((len(self.agent.calls), self.spool.deliveries), (2, {}))
         self.assertEqual([key for key in self.storage.texts if "order" in key], [])
+
+    def test_release_of_what_is_held_before_the_end(self) -> None:
+        """
+        Who asks for what is held means also what will be, as far as all else fits; a count tells of it.
+        """
+        self.get(self.controls.hold(ALL))
+        for other in (
+            Selection(status=Status.HELD, domain="y.example"),
+            Selection(status=Status.HELD, sender="other@sender.example"),
+            Selection(held_from=START + 10),
+            Selection(held_for="odd"),
+        ):
+            self.assertEqual(self.get(self.controls.release(other)), Tally())
+        self.assertEqual(self.get(self.controls.release(Selection(status=Status.HELD))), Tally(in_flight=1))
+        self.end(SENT, GREY)
+        self.pass_time(10)
+        self.assertEqual((len(self.agent.calls), self.spool.deliveries), (2, {}))
+        self.assertEqual([key for key in self.storage.texts if "order" in key], [])
+
+    def test_release_just_after_the_end(self) -> None:
+        """
+        What is being held after its attempt is released, too.
+        """
+        for selection in (Selection(status=Status.HELD), ALL):
+            self.get(self.controls.hold(ALL))
+            self.spool.slow_select = True
+            self.end(GREY, GREY)
+            waiting = self.controls.release(selection)
+            while self.spool.answers:
+                self.spool.answers.pop(0)()
+            self.spool.slow_select = False
+            self.assertEqual(self.get(waiting).changed, 1)
+            self.assertEqual(self.stored(1).status, Status.RETRY)
+            self.agent.hanging.add("x.example")
+            self.pass_time(10)
+            self.agent.calls[:] = self.agent.calls[-1:]
 
     def test_bounce(self) -> None:
         """
@@ -459,7 +541,7 @@ class FreezingTests(ManagingCase):
         for number in range(40):
             self.accept(number, "a@x.example")
         begun = len(self.agent.calls)
-        self.assertTrue(self.get(self.controls.freeze("X.example")))
+        self.assertTrue(self.get(self.controls.freeze("X.example.")))
         self.assertFalse(self.get(self.controls.freeze("x.example")))
         self.assertEqual((self.controls.frozen(), self.queue.active), ({"x.example": START}, begun))
         self.agent.hanging.clear()
