@@ -220,6 +220,15 @@ class Empath:
         if hang_up:
             self.hang_up()
 
+    def reroute(self, domain: str, route: Settings) -> None:
+        """
+        Deliver to a domain in this way alone, without anything of the one before, and send SIGHUP.
+        """
+        delivery = self._settings["delivery"]
+        others = {name: each for name, each in delivery["domains"].items() if name != domain}
+        self._settings = {**self._settings, "delivery": {**delivery, "domains": {**others, domain: route}}}
+        self.reload({})
+
     def log(self) -> str:
         """
         All that was logged, by all processes so far.

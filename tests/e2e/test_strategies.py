@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import threading
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,14 @@ class WebhookTests(EndToEndTestCase):
         self.hook = Hook(self.authority, free_port(HOST), SECRET)
         self.addCleanup(self.hook.stop)
 
-    def started(self, **domain: Any) -> Empath:
+    def started(self, **settings: Any) -> Empath:
         """
         Start empath with the hook for hook.test, which is at a private address.
         """
         dns = self.dns(f"hooks.one.test. A {HOST}")
         url = f"https://hooks.one.test:{self.hook.port}/mail"
-        route = {"strategy": "webhook", "url": url, "secret": SECRET, **domain}
-        delivery = {"dns": {"servers": [dns.server]}, "allow_private_mx": False, "domains": {"hook.test": route}}
+        routes = {"hook.test": {"strategy": "webhook", "url": url, "secret": SECRET}}
+        delivery = {"dns": {"servers": [dns.server]}, "allow_private_mx": False, "domains": routes, **settings}
         empath = self.empath({"delivery": delivery}, environment=self.environment)
         empath.start()
         return empath
@@ -167,6 +168,36 @@ class WebhookTests(EndToEndTestCase):
         empath.wait_logged(name, "status=deferred", "302 Found")
         empath.wait_logged(name, "status=sent", "204 No Content")
         self.assertEqual(len({request.fields["webhook-id"] for request in self.hook.requests}), 1)
+
+    def test_a_stop_while_the_hook_is_at_work(self) -> None:
+        """
+        It may have the mail: that is noted. After the next start the mail comes under the same id.
+        """
+        at_work = threading.Event()
+        self.addCleanup(at_work.set)
+        self.hook.answers = lambda _: (200, {}, b"") if at_work.wait(30) else None
+        empath = self.started(shutdown_timeout="1s")
+        name = self.send(empath, [YOU])
+        self.wait_posted(1)
+        self.assertEqual(empath.stop(), 0)
+        empath.wait_logged(name, "status=deferred", "may arrive more than once", "possible duplicate")
+        at_work.set()
+        empath.start()
+        empath.wait_logged(name, "status=sent", "200 OK")
+        self.assertEqual(len({request.fields["webhook-id"] for request in self.hook.requests}), 1)
+
+    def test_mail_that_waits_goes_the_way_of_a_reloaded_configuration(self) -> None:
+        """
+        Though its old way was blocked: what was shut is the site, not the domain.
+        """
+        self.hook.answers = lambda _: (500, {}, b"")
+        kept = self.folder / "kept"
+        empath = self.started(circuit_breaker={"failure_threshold": 1, "timeout": "1h"})
+        name = self.send(empath, [YOU])
+        empath.wait_logged("circuit breaker is open")
+        empath.reroute("hook.test", {"strategy": "file", "path": str(kept)})
+        empath.wait_logged(name, "status=sent", "written to a file")
+        self.assertEqual(len(list(kept.iterdir())), 2)
 
     def test_a_certificate_that_nobody_vouches_for(self) -> None:
         """
