@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from zope.interface import implementer
 
 from empath.modules import (
@@ -29,6 +29,7 @@ from empath.modules import (
 from empath.modules.builtin.recipients_asking import UNKNOWN, Asking
 from empath.modules.builtin.recipients_known import Known, Lifetimes
 from empath.modules.files import WatchedFile
+from empath.policy.incoming import PLACE
 from empath.policy.mailbox import EVERYBODY, key_of
 from empath.policy.relay import read_recipients
 from empath.policy.throttle import Throttle
@@ -146,9 +147,12 @@ class Recipients:
         gone = [new.address for new, verdict in refused if verdict.reply is not None and not verdict.reply.transient]
         if not gone:
             return None
-        transaction.rewrite(recipient, *[new.address for new in becomes if new.address not in gone])
+        left = [new.address for new in becomes if new.address not in gone]
+        transaction.rewrite(recipient, *left)
         names = ", ".join(address.text for address in gone)
-        log.warn(
+        reports_only = all(address.domain == PLACE for address in left)
+        log.emit(
+            LogLevel.info if reports_only else LogLevel.warn,
             "{queue_id}: to=<{recipient}> becomes unknown recipients, which are dropped: {names}",
             queue_id=transaction.queue_id,
             recipient=recipient.address,

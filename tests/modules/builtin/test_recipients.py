@@ -31,6 +31,7 @@ from empath.modules import (
 from empath.modules.builtin.recipients import MOST_TARGETS, Recipients
 from empath.modules.builtin.recipients_asking import MOST_QUESTIONS, PAUSE
 from empath.modules.builtin.recipients_known import Answer, Known, Lifetimes, heard
+from empath.policy.incoming import PLACE
 from tests.modules.support import FakeServices, recipient, session, transaction
 
 HOUR = 3600.0
@@ -598,6 +599,19 @@ class AliasTests(RecipientsCase):
         self.assertEqual(self.successResultOf(answer).why, "dropped unknown gone@example.org")
         left = [new.address.text for new in made.becomes(recipient())]
         self.assertEqual(left, ["a@example.org", "late@example.org", "b@elsewhere.example"])
+
+    def test_what_is_read_here_and_has_no_mailbox_is_no_trouble(self) -> None:
+        """
+        An address that is only for complaints or bounces is unknown behind us, at each report that comes: nobody is
+        warned of it. Where people are among those who are left, somebody is.
+        """
+        self.services.replies["fbl@example.org"] = NO
+        for reader, level in ((f"complaint@{PLACE}", "info"), ("ann@example.net", "warn")):
+            made = self.rewritten("fbl@example.org", reader)
+            with capturedLogs() as logs:
+                self.successResultOf(cast("Deferred[Verdict]", self.ask(through=made)))
+            self.assertEqual([str(each.address) for each in made.becomes(recipient())], [reader])
+            self.assertEqual([each["log_level"].name for each in logs], [level])
 
     def test_nobody_of_several(self) -> None:
         """
