@@ -228,7 +228,7 @@ class Pool:
         self._make_room(want)
         targets = want.targets
         lane.open += 1
-        self._sites[connection] = site = want.site or f"[{targets[0].address}]:{targets[0].port}"
+        self._sites[connection] = site = want.site or targets[0].place
         self._sizes[site] += 1
         waiting: Deferred[Connection] = Deferred(lambda _: self._cancel(connection))
         self._waiting[connection] = waiting

@@ -45,8 +45,15 @@ class Target(NamedTuple):
         """
         return self.unix or ip_address(self.address).is_loopback
 
+    @property
+    def place(self) -> str:
+        """
+        Where it is, as people write it: `[address]:port`, or `[path]`.
+        """
+        return f"[{self.address}]" if self.unix else f"[{self.address}]:{self.port}"
+
     def __repr__(self) -> str:
-        return f"<Target [{self.address}]:{self.port} {self.demand.policy.value}>"
+        return f"<Target {self.place} {self.demand.policy.value}>"
 
 
 class Want(NamedTuple):

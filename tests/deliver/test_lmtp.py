@@ -101,7 +101,7 @@ class SocketTests(SynchronousTestCase):
         for _ in range(3):
             self.assertEqual(world.deliver(), ["Success 250 2.0.0 localhost"])
         self.assertEqual((len(world.lmtp.transports), len(world.lmtp.contents)), (1, 3))
-        self.assertEqual(list(world.agent.connections()), [(f"[{SOCKET}]:0", 1)])
+        self.assertEqual(list(world.agent.connections()), [(f"[{SOCKET}]", 1)])
 
     def test_each_recipient(self) -> None:
         """
