@@ -152,6 +152,8 @@ class Asking:
         """
         if self._late:
             return self._none(self._late)
+        if failure.reasons[0].check(CancelledError):
+            raise GivenUp(self._in_doubt) from failure
         failure.reasons[0].raiseException()
         raise failure
 

@@ -13,12 +13,13 @@ from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 from weakref import WeakSet
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
 from empath.interfaces import IResolver
-from empath.net.web_answer import LARGEST, Patience, WebAnswer
+from empath.net.web_answer import LARGEST, GivenUp, Patience, WebAnswer
 from empath.net.web_asking import Asking
 from empath.net.web_body import Body, Held
 from empath.net.web_client import WebClient
@@ -111,7 +112,12 @@ class WebPool(WebClient):
             return answer
         line = self._line_to(host, addresses, parts, patience)
         fresh = HTTPConnectionPool(self._reactor, persistent=False)
-        return await Asking(self._reactor, fresh, line, patience, self._connections.add).ask(method, url, headers, body)
+        again = Asking(self._reactor, fresh, line, patience, self._connections.add)
+        try:
+            second = await again.ask(method, url, headers, body)
+        except GivenUp as cancelled:
+            raise GivenUp(cancelled.doubtful or answer.doubtful) from cancelled
+        return attrs.evolve(second, doubtful=answer.doubtful) if answer.doubtful and not second.code else second
 
     def _line_to(self, host: str, addresses: Sequence[str], parts: SplitResult, patience: Patience) -> Line:
         secure = parts.scheme == "https"

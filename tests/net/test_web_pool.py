@@ -313,6 +313,33 @@ class KeepingTests(WebPoolCase):
         server.says = [ok(), None, None, ok()]
         self.assertEqual([self.answer().code, self.answer(b"y").code], [200, 0])
 
+    def test_one_that_ends_may_have_been_heard(self) -> None:
+        """
+        Though nobody is there any more when it is replaced, or it is given up then.
+        """
+        server = self.serve(Speaker(ok()))
+        self.answer(b"x")
+        asked = self.ask(b"y")
+        del self.world.places[(ADDRESS, 8080)]
+        server.lines[0].transport.loseConnection()
+        self.world.settle()
+        answer = self.successResultOf(asked)
+        self.assertEqual((answer.code, answer.doubtful), (0, True))
+        self.assertIn("refused", answer.trouble.lower())
+
+    def test_one_that_ends_and_is_given_up_when_it_is_replaced(self) -> None:
+        server = self.serve(Speaker(ok()))
+        self.answer(b"x")
+        body = Slowly(1)
+        asked = self.ask(body)
+        body.give(b"y")
+        self.world.settle()
+        server.lines[0].transport.loseConnection()
+        self.world.settle()
+        self.assertEqual(body.opened, 2)
+        asked.cancel()
+        self.assertTrue(self.failureResultOf(asked, GivenUp).value.doubtful)
+
     def test_the_stop_gives_up_what_is_under_way(self) -> None:
         server = self.serve(Speaker(ok(), b"HTTP/1.1 200"))
         self.answer()
@@ -395,7 +422,7 @@ class PatienceTests(WebPoolCase):
         self.assertTrue(self.failureResultOf(second, GivenUp).value.doubtful)
         third = self.ask(body)
         third.cancel()
-        self.failureResultOf(third, CancelledError)
+        self.assertFalse(self.failureResultOf(third, GivenUp).value.doubtful)
         self.world.settle()
         self.assertEqual((len(server.lines) - server.lost, body.closed), (0, 1))
 
