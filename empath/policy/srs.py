@@ -105,8 +105,11 @@ class Srs:
         if match[1] == "1":
             _, host, rest = [*rest[1:].split("=", 2), "", ""][:3]
             host = host.lower()
-        if rest[:1] not in ("=", "+", "-") or not _is_address(f"SRS0{rest}@{host}"):
+        first = f"SRS0{rest}@{host}"
+        if rest[:1] not in ("=", "+", "-") or not _is_address(first):
             return ""
+        if host == self.domain and self.back(parse_address(first), now) is None:
+            return ""  # not of our making
         stamp = day_stamp(now)
         seal = self.seals.seal("srs1", f"{stamp}={host}={rest}")
         return f"SRS1={stamp}{seal}={host}={rest}"
