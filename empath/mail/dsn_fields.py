@@ -19,6 +19,8 @@ _EMBEDDED: Final = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 _LINE: Final = 76
 _LONGEST_WORD: Final = 900  # RFC 5322 §2.1.1: no line over 998 octets
 _HIGHEST: Final = 0x10FFFF
+_SAID: Final = 262144  # characters of all replies together,
+_LEAST_SAID: Final = 100  # of each, however many there are
 
 
 def delivery_status(now: float, message: Message, notices: tuple[Notice, ...], mta: str, *, utf8: bool) -> bytes:
@@ -35,9 +37,14 @@ def delivery_status(now: float, message: Message, notices: tuple[Notice, ...], m
             fields.append(field("Future-Release-Request", f"{kind};{held}"))  # RFC 4865 §5.1.2
     if (by := deliver_by(message)) is not None:
         fields.append(field("Deliver-By-Date", format_date(by.deadline)))  # RFC 2852 §5
+    most, date = max(_SAID // len(notices), _LEAST_SAID), format_date(now)
     for notice in notices:
         fields.append("\r\n")
-        fields += _recipient_fields(now, notice, utf8)
+        fields += _recipient_fields(notice, utf8, most)
+        if notice.action is not Action.DELAYED or notice.state.late:  # it may just wait: when it was tried is not known
+            fields.append(field("Last-Attempt-Date", date))
+        if notice.until is not None:
+            fields.append(field("Will-Retry-Until", format_date(notice.until)))
     return "".join(fields).encode("utf-8" if utf8 else "ascii")
 
 
@@ -48,7 +55,7 @@ def field(name: str, value: str, *, utf8: bool = False) -> str:
     return f"{name}: {_cut(_clean(value, utf8), _LONGEST_WORD)[0]}\r\n"
 
 
-def _recipient_fields(now: float, notice: Notice, utf8: bool) -> list[str]:
+def _recipient_fields(notice: Notice, utf8: bool, most: int) -> list[str]:
     state, fields = notice.state, []
     kind, semicolon, address = state.recipient.parameters.get("ORCPT", "").partition(";")
     if semicolon and kind.lower() == "utf-8":
@@ -62,12 +69,9 @@ def _recipient_fields(now: float, notice: Notice, utf8: bool) -> list[str]:
         fields.append(field("Remote-MTA", f"dns; {state.host}"))
     if state.reply is not None:
         said = f"{'smtp' if state.host else 'X-Empath'}; {state.reply}"
-        fields.append(_folded("Diagnostic-Code", said, utf8))
+        fields.append(_folded("Diagnostic-Code", said[:most], utf8))
     if state.category:
         fields.append(field("X-Empath-Category", state.category))
-    fields.append(field("Last-Attempt-Date", format_date(now)))
-    if notice.until is not None:
-        fields.append(field("Will-Retry-Until", format_date(notice.until)))
     return fields
 
 

@@ -16,6 +16,7 @@ from empath.mail.trace import format_date
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _WIDTH: Final = 72
 _LONGEST: Final = 900  # RFC 5322 §2.1.1: no line over 998
+_MOST: Final = 50  # recipients of whom more is said than a number, for each thing that was done
 
 _ADVICE: Final = {  # by subject and detail, then subject alone, of the enhanced status code (RFC 3463)
     "1.1": "Check the address for mistakes in the part before the @, and send the message again.",
@@ -68,7 +69,10 @@ def explanation(message: Message, notices: tuple[Notice, ...], mta: str, *, whol
         told = [notice for notice in notices if notice.action is action]
         if told:
             paragraphs.append(wrap(_told(action, told), _WIDTH))
-            paragraphs += [_about(notice) for notice in told]
+            paragraphs += [_about(notice) for notice in told[:_MOST]]
+            if len(told) > _MOST:
+                more = f"And {len(told) - _MOST} more: the report for mail programs names all."
+                paragraphs.append(wrap(more, _WIDTH))
     returned = "your message" if whole else "the header of your message"
     paragraphs.append(wrap(f"A report for mail programs follows, and then {returned}.", _WIDTH))
     return "\r\n\r\n".join("\r\n".join(lines) for lines in paragraphs) + "\r\n"

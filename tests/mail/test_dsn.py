@@ -383,6 +383,37 @@ class ActionTests(SynchronousTestCase):
         raw = told_bytes(original(), *mixed, Notice(failed(), Action.FAILED))
         self.assertEqual(parsed(raw)["Subject"], "Undelivered mail returned to sender")
 
+    def test_a_crowd_of_recipients(self) -> None:
+        """
+        Programs hear of each, but of all replies together no more than is bearable; people of so many that they can
+        read it. A receiver that is verbose to a thousand makes no report that nobody takes, or that holds up all else.
+        """
+        said = Reply.heard(550, ["5.1.1 " + "word " * 190 + "end"])
+        states = tuple(failed(f"n{number}@example.net", said) for number in range(1000))
+        notices = tuple(Notice(state, Action.FAILED) for state in states)
+        content = b"".join(delivery_report(QUEUE_ID, NOW, original(), notices, REPORTING))
+        words = parts(content)[0].get_content()
+        self.assertIn("<n49@example.net>", words)
+        self.assertNotIn("<n50@example.net>", words)
+        self.assertIn("And 950 more", words)
+        groups = status_groups(content)
+        self.assertEqual(len(groups), 1001)
+        self.assertIn("550 5.1.1 word word", groups[1000]["Diagnostic-Code"])
+        self.assertLess(len(content), 700_000)
+        one = b"".join(delivery_report(QUEUE_ID, NOW, original(), notices[:1], REPORTING))
+        self.assertIn(b"word end\r\n", one)
+
+    def test_when_it_was_tried(self) -> None:
+        """
+        That what only waits was tried when it was reported of is not claimed.
+        """
+        for late in (False, True):
+            state = attrs.evolve(failed(status=Status.RETRY), late=late)
+            notices = (Notice(state, Action.DELAYED, NOW + 60),)
+            content = b"".join(delivery_report(QUEUE_ID, NOW, original(), notices, REPORTING))
+            self.assertEqual(b"Last-Attempt-Date:" in content, late)
+            self.assertIn(b"Will-Retry-Until:", content)
+
     def test_binary_content_is_not_returned(self) -> None:
         """
         No report can carry it; of its header block neither a CR that stands alone comes back.

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.mail.dsn import delivery_report
 from empath.mail.message import Message, Status
 from empath.mail.notice import Action, Notice
+from empath.mail.reply import Reply
 from empath.mail.report_text import LONGEST_SUBJECT, LONGEST_TEXT, Draft, ReportText
 from tests.mail.test_dsn import NOW, QUEUE_ID, REPORTING, address, failed, original, parsed, parts
 
@@ -101,7 +102,8 @@ class ReportTextTests(SynchronousTestCase):
         """
         A report on very many recipients is made, however long.
         """
-        notices = tuple(Notice(failed(f"{number}@example.net"), Action.FAILED) for number in range(1000))
+        said = Reply.heard(550, ["word " * 300])
+        notices = tuple(Notice(failed(f"{number}@example.net", said), Action.FAILED) for number in range(60))
         header, body = delivery_report(QUEUE_ID, NOW, original(), notices, REPORTING)
         self.assertGreater(len(parts(header + body)[0].get_content()), LONGEST_TEXT)
 
