@@ -83,8 +83,7 @@ def start_opendkim(folder: Path, account: accounting.Account, name: str) -> subp
     deadline = time.monotonic() + START_PATIENCE
     while not (folder / "opendkim.sock").exists():
         if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            process.wait()
+            accounting.end(process, account)
             raise SystemExit(f"OpenDKIM did not start:\n{log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.02)
     return process
