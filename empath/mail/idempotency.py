@@ -21,6 +21,9 @@ FIELD: Final = "Idempotency-Key"
 MOST: Final = 255  # characters of a key
 MOST_MESSAGES: Final = 100  # under one key, each for other recipients
 _LOOK: Final = FIELD.lower().encode()
+_FIELDS: Final = re.compile(
+    rb"^" + _LOOK + rb"[ \t]*:.*\n?(?:[ \t].*\n?)*", re.IGNORECASE | re.MULTILINE
+)  # as Header's
 _KEY: Final = re.compile(rf"[!-~]{{1,{MOST}}}")
 _DIGEST: Final = 16  # octets that stand for a recipient
 
@@ -55,16 +58,15 @@ def take_key(header: bytes) -> tuple[bytes, str]:
     """
     if _LOOK not in header.lower():
         return header, ""
-    fields = Header(header)
-    keys = fields.get_all(FIELD)
-    if not keys:
+    fields = tuple(_FIELDS.finditer(header))
+    if not fields:
         return header, ""
-    if len(keys) > 1:
+    if len(fields) > 1:
         raise ValueError(f"more than one {FIELD}")
-    if _KEY.fullmatch(keys[0]) is None:
+    key = Header(fields[0][0]).get(FIELD) or ""
+    if _KEY.fullmatch(key) is None:
         raise ValueError(f"{FIELD} must be 1 to {MOST} printable ASCII characters without blanks")
-    fields.remove(FIELD)
-    return bytes(fields), keys[0]
+    return header[: fields[0].start()] + header[fields[0].end() :], key
 
 
 def claimed(origin: Origin, reverse_path: Address | None, key: str) -> bytes:

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.address import parse_address
 from empath.mail.envelope import Recipient
-from empath.mail.idempotency import MOST, Accepted, claimed, digests_of, divide, take_key
+from empath.mail.header import Header
+from empath.mail.idempotency import FIELD, MOST, Accepted, claimed, digests_of, divide, take_key
 from empath.mail.origin import TRUSTED, Origin, Source
 
 HEADER = b"From: a@example.org\r\nIdempotency-Key: abc-1\r\nSubject: x\r\n"
@@ -56,14 +57,20 @@ class KeyTests(SynchronousTestCase):
     @given(st.lists(st.sampled_from([b"Idempotency-Key", b":", b" ", b"\r\n", b"\n", b"\r", b"k", b"\xff", b"x: y"])))
     def test_any_block(self, parts: list[bytes]) -> None:
         """
-        Whatever comes, there is an answer, and what is left has no key.
+        Whatever comes, there is an answer, and what is left has no key; fields are those of any header block.
         """
         header = b"".join(parts)
+        fields = Header(header)
+        keys = fields.get_all(FIELD)
         try:
-            rest, _ = take_key(header)
+            rest, key = take_key(header)
         except ValueError:
+            self.assertNotEqual(keys, [])
             return
         self.assertEqual(take_key(rest), (rest, ""))
+        self.assertEqual([key] if key else [], keys)
+        fields.remove(FIELD)
+        self.assertEqual(rest, bytes(fields))
 
 
 class ClaimTests(SynchronousTestCase):
