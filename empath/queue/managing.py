@@ -159,6 +159,8 @@ class Managing:
     async def _slice(self, errand: Errand, selection: Selection, after: Key) -> Key | None:
         try:
             found, following = await self._slices.find(errand, selection, after)
+            if self._stopped:
+                raise SpoolError("the queue is stopping")
             await self._slices.apply(errand, found)
         finally:
             self._lock.release()

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from empath.errors import SpoolError, StorageError
 from empath.mail.life import DeliveryManaged, MessageReceived
@@ -346,6 +346,24 @@ class WaitingMailTests(ManagingCase):
         self.get(self.controls.hold(ALL, "\ud800" + "x" * 100_000))
         [note] = [text for key, text in self.storage.texts.items() if "order" in key]
         self.assertEqual(note, "held ?" + "x" * 499)
+
+    def test_a_stop_while_it_is_read(self) -> None:
+        """
+        Nothing more is begun: the spool is about to be closed.
+        """
+        self.agent.always["x.example"] = GREY
+        self.accept(1, "a@x.example")
+        for verb in ("bounce", "hold"):
+            self.restart()
+            self.spool.slow_select = True
+            waiting = getattr(self.controls, verb)(ALL)
+            self.successResultOf(self.stopped())
+            self.failureResultOf(waiting, CancelledError)
+            self.spool.answers.pop()()
+            self.assertEqual((self.stored(1).status, self.reports, self.queue.active), (Status.RETRY, [], 0))
+            self.spool.slow_select = False
+        self.failureResultOf(self.controls.hold(ALL), SpoolError)
+        self.assertIs(self.stored(1).status, Status.RETRY)
 
     def test_two_verbs_at_once(self) -> None:
         """
