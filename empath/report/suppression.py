@@ -26,6 +26,7 @@ from empath.mail.origin import Source
 from empath.policy.bloom import Bloom
 from empath.policy.mailbox import key_of
 from empath.policy.suppressed import is_refusal
+from empath.policy.verbs import BOUNCED
 
 COMPLAINT: Final = "complaint"
 BAD_DOMAIN: Final = "bad-domain"
@@ -185,12 +186,14 @@ class Suppression:
     def _tells(self, state: RecipientState) -> bool:
         """
         Tell whether a failure says anything about an address. What no host said does not if it is that the list itself
-        refused him, who may be off it by now, or that there is no such domain: it would be so for all domains at a
-        resolver that lies for an hour, and is over when somebody has renewed one.
+        refused him, who may be off it by now, that an operator bounced the mail, or that there is no such domain: it
+        would be so for all domains at a resolver that lies for an hour, and is over when somebody has renewed one.
         """
         if state.address.domain in self._ours:
             return False
-        return bool(state.host) or not (state.category == BAD_DOMAIN or is_refusal(state.reply))
+        if state.host:
+            return True
+        return not (state.category == BAD_DOMAIN or is_refusal(state.reply) or state.reply == BOUNCED.reply)
 
     async def _add(self, address: Address, why: str, detail: str) -> None:
         try:

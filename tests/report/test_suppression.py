@@ -20,6 +20,7 @@ from empath.mail.message import Delivery, Message, RecipientState, Status
 from empath.mail.origin import OUTSIDE, OWN, TRUSTED, Origin
 from empath.mail.reply import Reply
 from empath.policy.suppressed import refusal_of
+from empath.policy.verbs import BOUNCED
 from empath.report.suppression import Suppressed, Suppression
 from empath.testing.kept import KeptStorages
 
@@ -216,6 +217,18 @@ class SuppressionTests(SynchronousTestCase):
         self.list.attempt_ended(attrs.evolve(event, results=(attrs.evolve(state, reply=said, host=""),)))
         self.assertIsNone(self.look())
         self.list.attempt_ended(attrs.evolve(event, results=(attrs.evolve(state, reply=said),)))
+        self.assertIsNotNone(self.look())
+
+    def test_bounced_by_an_operator(self) -> None:
+        """
+        That says nothing of an address, however it is classified; a host that says the same does.
+        """
+        event = ended(Status.FAILED, "bad-mailbox")
+        (state,) = event.results
+        bounced = attrs.evolve(state, reply=BOUNCED.reply, host="")
+        self.list.attempt_ended(attrs.evolve(event, results=(bounced,)))
+        self.assertIsNone(self.look())
+        self.list.attempt_ended(attrs.evolve(event, results=(attrs.evolve(bounced, host="mx"),)))
         self.assertIsNotNone(self.look())
 
     def test_domains_that_are_not_found(self) -> None:
