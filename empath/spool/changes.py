@@ -15,6 +15,7 @@ from empath.spool import rows, schema
 from empath.spool.commit import Operation, Work
 
 SLICE: Final = 500
+KEPT: Final = 200  # at a time: with them go their messages, up to 64 KiB each
 CLAIMS: Final = 100  # at a time: those of one time lie far from each other, each in a page of its own
 
 
@@ -41,12 +42,12 @@ async def expire_kept(submit: Callable[[Operation], Deferred[int]], now: float) 
     """
     Delete what was kept long enough, and the claims whose time is over; tells how many.
     """
-    kept = await in_slices(submit, partial(_expire_kept, now))
+    kept = await in_slices(submit, partial(_expire_kept, now), KEPT)
     return kept + await in_slices(submit, partial(_forget_claims, now), CLAIMS)
 
 
 def _expire_kept(now: float, connection: sqlite3.Connection) -> int:
-    kept = connection.execute(schema.KEPT_TOO_LONG, (now, SLICE)).fetchall()
+    kept = connection.execute(schema.KEPT_TOO_LONG, (now, KEPT)).fetchall()
     connection.executemany(schema.DELETE_DELIVERY, kept)
     connection.executemany(schema.DELETE_EMPTY, [(queue_id,) for queue_id, _ in kept])
     return len(kept)
