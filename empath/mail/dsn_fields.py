@@ -77,13 +77,14 @@ def _recipient_fields(notice: Notice, utf8: bool, most: int) -> list[str]:
 
 def _status(notice: Notice) -> str:
     """
-    Give the status: of class 2 for what was delivered or relayed, 4.4.7 for what is late, else that of the last reply,
-    which is of class 4 where a recipient was tried for too long (RFC 3464 §2.3.4).
+    Give the status: of class 2 for what was delivered or relayed, 4.4.7 for what is late by its sender's wish (RFC 2852)
+    or was not tried yet, else that of the last reply, which is of class 4 where a recipient was tried for too long
+    (RFC 3464 §2.3.4).
     """
     state: RecipientState = notice.state
     match notice.action:
         case Action.DELAYED:
-            return "4.4.7"
+            return "4.4.7" if state.late or state.reply is None or not state.reply.transient else state.reply.status
         case Action.FAILED:
             return "5.0.0" if state.reply is None or state.reply.positive else state.reply.status
         case Action.RELAYED | Action.EXPANDED | Action.DELIVERED:

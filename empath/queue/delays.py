@@ -31,7 +31,7 @@ from empath.queue.freezing import Freezing
 
 log = Logger()
 
-AT_ONCE: Final = 50  # messages
+AT_ONCE: Final = 10  # messages: reports are made on the reactor, and it has others to serve
 MOST_TROUBLE: Final = 20  # messages of a round that the spool cannot read or note: then it is the spool
 ROUNDS: Final = 60  # in the time after which a sender is told
 SHORTEST: Final = 1.0

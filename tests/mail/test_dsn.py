@@ -323,11 +323,14 @@ class ActionTests(SynchronousTestCase):
 
     def test_what_is_late(self) -> None:
         """
-        Action delayed, status 4.4.7, and until when it is tried (RFC 3464 §2.3.9, RFC 2852 §5).
+        Action delayed, status 4.4.7 by the time that its sender had set, and until when it is tried (RFC 3464 §2.3.9,
+        RFC 2852 §5).
         """
         message = original()
         message = attrs.evolve(message, envelope=attrs.evolve(message.envelope, parameters={"BY": "120;N"}))
-        raw = told_bytes(message, told(Action.DELAYED, said="450 4.7.1 greylisted"))
+        notice = told(Action.DELAYED, said="450 4.7.1 greylisted")
+        notice = attrs.evolve(notice, state=attrs.evolve(notice.state, late=True))
+        raw = told_bytes(message, notice)
         whole, group = status_groups(raw)
         self.assertEqual(whole["Deliver-By-Date"], "Tue, 14 Nov 2023 22:15:20 +0000")
         self.assertEqual((group["Action"], group["Status"]), ("delayed", "4.4.7"))

@@ -58,7 +58,7 @@ class ReaderTests(SynchronousTestCase):
         """
         The email package finds three parts without defects, and the action and status that were meant.
         """
-        statuses = {"failed": "5.1.1", "full": "5.2.2", "expired": "4.4.1", "delayed": "4.4.7", "untried": "4.4.7"}
+        statuses = {"failed": "5.1.1", "full": "5.2.2", "expired": "4.4.1", "delayed": "4.4.1", "untried": "4.4.7"}
         for kind, (action, state, _) in KINDS.items():
             raw = report(kind)
             self.assertEqual([part.defects for part in parts(raw)], [[], [], []], kind)
