@@ -34,12 +34,11 @@ class Header:
     __slots__ = ("_fields", "_index", "_names", "size")
 
     def __init__(self, block: bytes) -> None:
-        self._fields: list[bytes] = []  # b"" where one was removed; the last one is never
-        self._names: list[str] = []  # in lower case, "" for what is no field
+        folded = _folded(_lines(block))
+        self._fields = [b"".join(lines) for lines in folded]  # b"" where one was removed; the last one is never
+        self._names = [_name(lines[0]) for lines in folded]  # in lower case, "" for what is no field
         self._index: dict[str, list[int]] | None = None
         self.size = len(block)
-        for line in _lines(block):
-            self._take(line)
 
     def __bytes__(self) -> bytes:
         return b"".join(self._fields)
@@ -116,14 +115,6 @@ class Header:
             self._names[place] = new.lower()
         self._index = None
         return len(places)
-
-    def _take(self, line: bytes) -> None:
-        if line[:1] in (b" ", b"\t") and self._fields:
-            self._fields[-1] += line
-            return
-        match = _FIELD.match(line)
-        self._fields.append(line)
-        self._names.append("" if match is None else match[1].decode().lower())
 
     def _places(self, name: str) -> list[int]:
         """
@@ -208,6 +199,24 @@ def _lines(block: bytes) -> list[bytes]:
     lines = [line + b"\n" for line in block.split(b"\n")]
     lines[-1] = lines[-1][:-1]
     return lines if lines[-1] else lines[:-1]
+
+
+def _folded(lines: list[bytes]) -> list[list[bytes]]:
+    """
+    Put the lines of each field together; a field may have as many as there are, so that they are joined only once.
+    """
+    folded: list[list[bytes]] = []
+    for line in lines:
+        if line[:1] in (b" ", b"\t") and folded:
+            folded[-1].append(line)
+        else:
+            folded.append([line])
+    return folded
+
+
+def _name(line: bytes) -> str:
+    match = _FIELD.match(line)
+    return "" if match is None else match[1].decode().lower()
 
 
 def _parted(raw: bytes) -> tuple[str, str]:

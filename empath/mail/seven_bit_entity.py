@@ -139,15 +139,15 @@ def _fields(lines: list[bytes]) -> tuple[bytes, ...] | None:
     """
     Join lines to fields; None if one is neither the beginning nor the continuation of a field.
     """
-    fields: list[bytes] = []
+    fields: list[list[bytes]] = []
     for line in lines:
         if line[:1] in (b" ", b"\t") and fields:
-            fields[-1] += line
+            fields[-1].append(line)
         elif _FIELD.match(line):
-            fields.append(line)
+            fields.append([line])
         else:
             return None
-    return tuple(fields)
+    return tuple([b"".join(each) for each in fields])
 
 
 def _name(field: bytes) -> bytes:

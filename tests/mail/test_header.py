@@ -206,6 +206,14 @@ class ChangingTests(SynchronousTestCase):
             self.assertEqual(header.get_all(name), [each[1] for each in plain if each[0].lower() == name.lower()])
             self.assertEqual(header.size, len(bytes(header)))
 
+    def test_a_field_of_any_number_of_lines(self) -> None:
+        """
+        Is read in linear time as well (in the square of it, this would take minutes).
+        """
+        block = b"X-A:" + b" a\r\n" * 1_500_000
+        header = Header(block + b"B: 2\r\n")
+        self.assertEqual((header.get("B"), header.size), ("2", len(block) + 6))
+
     def test_thousands_of_fields_go_one_by_one(self) -> None:
         """
         In linear time: as many as a client can put into a block do not hold us up.
