@@ -77,9 +77,9 @@ def _recipient_fields(notice: Notice, utf8: bool, most: int) -> list[str]:
 
 def _status(notice: Notice) -> str:
     """
-    Give the status: of class 2 for what was delivered or relayed, 4.4.7 for what is late by its sender's wish (RFC 2852)
-    or was not tried yet, else that of the last reply, which is of class 4 where a recipient was tried for too long
-    (RFC 3464 §2.3.4).
+    Give the status: of class 2 for what was delivered or relayed, 4.4.7 for what is late by the time that its sender
+    set (RFC 2852) or was not tried yet, else that of the last reply, which is of class 4 where a recipient was tried
+    for too long (RFC 3464 §2.3.4).
     """
     state: RecipientState = notice.state
     match notice.action:
