@@ -1,10 +1,12 @@
 """
-examples/secured.toml as it stands, but for its ports, paths and addresses, which belong to the test.
+examples/secured.toml and examples/sender.toml as they stand, but for ports, paths, names and addresses, which belong
+to the test.
 """
 
 from __future__ import annotations
 
 import json
+import smtplib
 import ssl
 import tomllib
 from pathlib import Path
@@ -16,6 +18,8 @@ from tests.deliver.shaking import Shown, self_made, tlsa
 from tests.e2e.dns_lab import DnsLab, Signing
 from tests.e2e.harness import EndToEndTestCase
 from tests.e2e.program import Empath, merged
+from tests.e2e.sending import ALICE, OUTSIDE, SendingCase, bounce, complaint, mail
+from tests.e2e.signed_mail import DOMAIN
 from tests.e2e.storing_session import Options
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
@@ -91,3 +95,43 @@ class SecuredTests(EndToEndTestCase):
                 "bank.example": ("deferred", "4.7.5"),
             },
         )
+
+
+class SenderTests(SendingCase):
+    """
+    What the example says of each part of it is so. All of them at work at once: test_delivery_together.
+    """
+
+    def test_what_is_handed_in(self) -> None:
+        """
+        It is signed by both keys and leaves by a path of its own; an application gets it signed, too. Nobody is whom
+        the senders file does not let him be.
+        """
+        self.start()
+        self.hand_in(mail("hello"), "you@one.test", f"help@tickets.{DOMAIN}")
+        [(path, content)] = self.came("you@one.test")
+        self.assertIn("alice+you=one.test=", path)
+        self.assert_signed(content)
+        self.sender.wait_logged(f"to=<help@tickets.{DOMAIN}>", "status=sent (250 2.0.0 200 OK)")
+        [request] = self.hook.requests
+        self.assertEqual((request.signed, json.loads(request.body)["envelope"]["sender"]), (True, ALICE))
+        with self.assertRaises(smtplib.SMTPSenderRefused) as refusal:
+            self.hand_in(mail("forged"), "you@one.test", sender=f"boss@{DOMAIN}")
+        self.assertEqual(refusal.exception.smtp_code, 553)
+
+    def test_what_comes_back(self) -> None:
+        """
+        A complaint stops mail to who complained; a bounce of what was forwarded finds its sender, and opens no relay.
+        """
+        self.start()
+        self.hand_in(mail("offer"), "you@one.test")
+        [sent] = self.came("you@one.test")
+        self.assertEqual(self.from_outside("fbl@one.test", f"complaints@{DOMAIN}", complaint(*sent)).code, 250)
+        self.sender.wait_logged("complaint received: to=<you@one.test>")
+        self.assertIn("550 5.7.1 the address is on the suppression list", self.refused("you@one.test"))
+        self.from_outside(OUTSIDE, f"fwd@{DOMAIN}", mail("news", author=OUTSIDE))
+        [(path, _)] = self.came("far@one.test")
+        self.assertRegex(path, rf"^SRS0=\w+=\w+=two\.test=eve@srs\.{DOMAIN}$")
+        self.assertEqual(self.from_outside("", path, bounce(path)).code, 250)
+        self.came(OUTSIDE, server=self.two)
+        self.assertEqual(self.from_outside("spam@one.test", path, mail("buy")).code, 550)
