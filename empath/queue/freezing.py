@@ -133,7 +133,7 @@ class Freezing:
         if self._is_frozen(domain):
             return False
         self._intervals[domain] = (*self._intervals.get(domain, ()), Interval(self._clock.seconds()))
-        self._apply()
+        self._apply(domain)
         self._changed()
         return await self._kept(domain)
 
@@ -150,7 +150,7 @@ class Freezing:
         self._intervals[domain] = merged((*before, Interval(last.since, max(now, last.since)))) or (
             Interval(last.since, last.since),
         )
-        self._apply()
+        self._apply(domain)
         self._changed()
         return await self._kept(domain)
 
@@ -192,10 +192,11 @@ class Freezing:
             except (ValueError, TypeError):
                 found = ()
             if found:
-                self._intervals[key.removeprefix(FROZEN)] = found
+                domain = key.removeprefix(FROZEN)
+                self._intervals[domain] = found
+                self._apply(domain)
             else:
                 log.error("what was frozen cannot be read: {key}", key=key)
-        self._apply()
 
     async def _all_known(self) -> None:
         """
@@ -214,10 +215,16 @@ class Freezing:
         intervals = self._intervals.get(domain)
         return intervals is not None and intervals[-1].until == inf
 
-    def _apply(self) -> None:
-        frozen = self._intervals.keys() & self.frozen().keys()
-        self._window.lines.frozen = ALL in frozen
-        self._window.freeze(frozen - {ALL})
+    def _apply(self, domain: str) -> None:
+        """
+        Have the window keep to what holds for a destination now.
+        """
+        if domain == ALL:
+            self._window.lines.frozen = self._is_frozen(ALL)
+        elif self._is_frozen(domain):
+            self._window.freeze(domain)
+        else:
+            self._window.frozen.discard(domain)
 
     async def _kept(self, domain: str) -> bool:
         pairs = [[each.since, each.until if isfinite(each.until) else None] for each in self._intervals[domain]]

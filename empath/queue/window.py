@@ -35,7 +35,7 @@ class Window:
         self.active: dict[Key, Entry] = {}
         self.held = 0
         self.crowded = False
-        self.frozen: frozenset[str] = frozenset()
+        self.frozen: set[str] = set()
         self.managed: set[Key] = set()
         self.ordered: Callable[[Key, Order], None] | None = None
         self._max_held = max_held
@@ -164,16 +164,15 @@ class Window:
             gate.overflow = gate.entries
         return wanted
 
-    def freeze(self, domains: Collection[str]) -> None:
+    def freeze(self, domain: str) -> None:
         """
-        Leave to the spool all that waits for these, and for no others, from now on.
+        Leave to the spool all that waits for a destination, from now on.
         """
-        self.frozen = frozenset(domains)
-        for domain in self.frozen:
-            line = self.lines.by_domain.get(domain)
-            while line is not None and line.waiting:
-                self.lines.ready -= 1
-                self.release(line.waiting.pop())
+        self.frozen.add(domain)
+        line = self.lines.by_domain.get(domain)
+        while line is not None and line.waiting:
+            self.lines.ready -= 1
+            self.release(line.waiting.pop())
 
     def take_out(self, keys: Collection[Key]) -> None:
         """

@@ -576,6 +576,24 @@ class FreezingTests(ManagingCase):
         self.assertEqual((len(self.agent.calls), self.spool.deliveries), (41 - begun, {}))
         self.assertFalse(self.get(self.controls.unfreeze("x.example")))
 
+    def test_many(self) -> None:
+        """
+        One more costs the same, however many are frozen; after a restart all are, and each goes on by itself.
+        """
+        domains = [f"d{number}.example" for number in range(500)]
+        for domain in domains:
+            self.get(self.controls.freeze(domain))
+        looked = self.queue.window.frozen
+        self.get(self.controls.freeze("x.example"))
+        self.assertIs(self.queue.window.frozen, looked)
+        self.restart()
+        self.assertEqual(len(self.controls.frozen()), 501)
+        for domain in domains:
+            self.get(self.controls.unfreeze(domain))
+        self.accept(1, "a@x.example", "a@d7.example")
+        self.pass_time(1)
+        self.assertEqual(self.agent.domains(), ["d7.example"])
+
     def test_all(self) -> None:
         """
         Nothing begins anywhere until all goes on; what is frozen by itself stays so.
