@@ -20,7 +20,10 @@ _TOLD: Final = 200  # characters of an answer that are repeated
 _LATER: Final = MappingProxyType(  # of 4yz those that pass, and of 5yz those that say more than that there is trouble
     {
         401: (451, "4.3.5"),  # who we are is what the operator has to mend; no mail is to blame
+        404: (451, "4.3.5"),  # nor where we are sent: a deployment that went wrong must not return the queue
+        405: (451, "4.3.5"),
         407: (451, "4.3.5"),
+        410: (451, "4.3.5"),
         408: (451, "4.4.2"),
         425: (451, "4.3.0"),
         429: (451, "4.7.1"),
