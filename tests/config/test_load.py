@@ -264,7 +264,7 @@ class ExampleTests(SynchronousTestCase):
             "secured.toml",
             "sender.toml",
         }
-        secrets = {name: "a secret of 16 or more" for name in ("SRS_SECRET", "VERP_SECRET", "HOOK_SECRET")}
+        secrets = dict.fromkeys(("SRS_SECRET", "VERP_SECRET", "HOOK_SECRET"), "a secret of 16 or more")
         around = machine(SMARTHOST_PASSWORD="secret", **secrets)
         found = {path.name: path for path in (self.ROOT / "examples").glob("*.toml")}
         self.assertLessEqual(names, set(found))

@@ -9,7 +9,7 @@ from typing import get_args
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.config.schema.delivery import BounceCategory
+from empath.config.schema import BounceCategory
 from empath.mail.reply import Reply
 from empath.policy import bounce_codes, bounce_words
 from empath.policy.bounce import Category, Classifier

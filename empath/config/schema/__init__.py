@@ -12,30 +12,20 @@ from typing import Literal
 import attrs
 
 from empath.config.schema.delivery import (
-    BounceCategory,
-    BouncePattern,
-    Bounces,
     CircuitBreaker,
     ConnectionPool,
     Delivery,
     DeliveryTimeouts,
     DeliveryTls,
-    Dkim,
-    DkimKey,
     Dns,
     Domain,
     Dsn,
     EgressPool,
-    Feedback,
     RateLimits,
-    SenderBreaker,
     Shaping,
     ShapingPattern,
-    Srs,
-    Suppression,
     TlsPolicyName,
     TlsRpt,
-    Verp,
 )
 from empath.config.schema.modules import Module
 from empath.config.schema.reception import (
@@ -47,6 +37,18 @@ from empath.config.schema.reception import (
     Relay,
     Smtp,
     SmtpTimeouts,
+)
+from empath.config.schema.sending import (
+    BounceCategory,
+    BouncePattern,
+    Bounces,
+    Dkim,
+    DkimKey,
+    Feedback,
+    SenderBreaker,
+    Srs,
+    Suppression,
+    Verp,
 )
 from empath.config.units import KIB, MIB, EndpointText, Folder, Size
 
