@@ -211,4 +211,4 @@ def _words(trouble: BaseException) -> str:
     if isinstance(trouble, SSL.Error):
         queue: Any = trouble.args[0] if trouble.args else None
         return f"TLS failed: {queue[-1][-1]}" if isinstance(queue, list) and queue else "TLS failed"
-    return str(trouble) or type(trouble).__name__
+    return str(trouble).removesuffix(".") or type(trouble).__name__

@@ -352,6 +352,18 @@ class KeepingTests(WebPoolCase):
 
 
 class PatienceTests(WebPoolCase):
+    def test_an_end_without_an_answer_is_told_as_a_part_of_a_sentence(self) -> None:
+        """
+        What is told stands within replies and log lines, which go on behind it.
+        """
+        server = self.serve(Speaker(b"HTTP/1.1 100 Continue\r\n\r\n"))
+        asked = self.ask(b"x")
+        self.world.settle()
+        server.lines[0].transport.loseConnection()
+        self.world.settle()
+        answer = self.successResultOf(asked)
+        self.assertEqual((answer.trouble[-1:].isalpha(), answer.doubtful), (True, True), answer.trouble)
+
     def test_no_answer(self) -> None:
         """
         After a whole request: it is said how long, and that the server may have got it.
