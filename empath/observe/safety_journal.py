@@ -66,8 +66,9 @@ class SafetyJournal:
         )
 
     def _copy(self, event: life.CopyRefused) -> None:
+        text = "{queue_id}: known by its idempotency key: nrcpt={nrcpt}, client={client}, helo=<{helo}>"
         self._receive.info(
-            "{queue_id}: known by its idempotency key: nrcpt={nrcpt}, client={client}, helo=<{helo}>, login=<{login}>",
+            text + ", login=<{login}>" if event.session.login else text,
             queue_id=event.queue_id,
             nrcpt=len(event.recipients),
             client=client_of(event.session),

@@ -174,6 +174,7 @@ class LineTests(SynchronousTestCase):
                 life.AddressSuppressed("b@dst.test", True, "bad-mailbox"),
                 life.AddressSuppressed("b@dst.test", False, "by an operator"),
                 life.CopyRefused(made.QUEUE_ID, (address,), made.session(login="ann")),
+                life.CopyRefused(made.QUEUE_ID, (address,), made.session()),
             ),
             [
                 f"info report: {made.QUEUE_ID}: bounce received: to=<b@dst.test>, action=failed, dsn=5.1.1, "
@@ -183,5 +184,7 @@ class LineTests(SynchronousTestCase):
                 "info report: <b@dst.test> gets mail again: by an operator",
                 f"info receive: {made.QUEUE_ID}: known by its idempotency key: nrcpt=1, "
                 "client=unknown[192.0.2.9]:40123, helo=<client.test>, login=<ann>",
+                f"info receive: {made.QUEUE_ID}: known by its idempotency key: nrcpt=1, "
+                "client=unknown[192.0.2.9]:40123, helo=<client.test>",
             ],
         )
