@@ -294,7 +294,8 @@ class AnyQueueTests(SynchronousTestCase):
         """
         by, notify = trial.asked[queue_id]
         final = trial.final[queue_id, recipient]
-        failed, delayed, relayed, delivered = (trial.told[queue_id, recipient, action] for action in Action)
+        failed, delayed, relayed, expanded, delivered = (trial.told[queue_id, recipient, action] for action in Action)
+        self.assertEqual(expanded, 0)
         wanted = final in (Status.FAILED, Status.EXPIRED) and (not notify or "FAILURE" in notify)
         self.assertEqual(failed, int(wanted))
         wanted = by == "30;N" and notify in ("", "DELAY")
