@@ -141,8 +141,9 @@ class Recipients:
         self, transaction: Transaction, recipient: Recipient, becomes: tuple[Recipient, ...], heard: _Answers
     ) -> MaybeVerdict:
         refused = [(new, verdict) for new, verdict in heard if verdict is not None]
-        if len(refused) == len(becomes):
-            later = [verdict for _, verdict in refused if verdict.reply is not None and verdict.reply.transient]
+        others = [new for new in becomes if new.address.domain != PLACE]  # the rest is read here, and nobody's mailbox
+        later = [verdict for _, verdict in refused if verdict.reply is not None and verdict.reply.transient]
+        if len(refused) == len(others) and (later or len(others) == len(becomes)):
             return later[0] if later else refused[0][1]
         gone = [new.address for new, verdict in refused if verdict.reply is not None and not verdict.reply.transient]
         if not gone:

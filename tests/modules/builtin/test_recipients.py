@@ -613,6 +613,16 @@ class AliasTests(RecipientsCase):
             self.assertEqual([str(each.address) for each in made.becomes(recipient())], [reader])
             self.assertEqual([each["log_level"].name for each in logs], [level])
 
+    def test_what_is_read_here_waits_while_nobody_knows_of_the_mailbox(self) -> None:
+        """
+        Who sends complaints would get a bounce of what is meant to be read only, once it is known that there is none.
+        """
+        self.services.replies["fbl@example.org"] = LATER
+        self.assertEqual(self.told(through=self.rewritten("fbl@example.org", f"complaint@{PLACE}")), SILENT)
+        made = self.rewritten("fbl@example.org", "a@elsewhere.example", f"complaint@{PLACE}")
+        self.assertEqual(self.told(through=made), "")
+        self.assertEqual(self.told(through=self.rewritten(f"complaint@{PLACE}")), "")
+
     def test_nobody_of_several(self) -> None:
         """
         If nobody takes it it is refused: for now while anyone is silent.
