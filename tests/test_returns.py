@@ -16,7 +16,7 @@ from empath.config.schema import Config, Feedback, Srs, Suppression, Verp
 from empath.config.units import Secret
 from empath.errors import ConfigError, StorageError
 from empath.mail.address import parse_address
-from empath.mail.life import AddressSuppressed, BounceReceived, ComplaintReceived
+from empath.mail.life_safety import AddressSuppressed, BounceReceived, ComplaintReceived
 from empath.modules import IModule, Session, Transaction
 from empath.policy import srs
 from empath.policy.seal import Seals

@@ -10,7 +10,7 @@ from typing import Final, get_args
 from prometheus_client.core import Metric
 
 from empath.config.schema import BounceCategory
-from empath.mail import life
+from empath.mail import life, life_safety
 from empath.mail.message import RecipientState, Status
 from empath.observe.counts import OTHER, Tally
 from empath.observe.families import counter, gauge, tally
@@ -52,12 +52,12 @@ class SafetyCounts:
         """
         Subscribe to all that is counted.
         """
-        events.subscribe(life.DeliveryManaged, self._managed)
-        events.subscribe(life.SenderStopped, self._stopped)
-        events.subscribe(life.CopyRefused, self._copy)
-        events.subscribe(life.BounceReceived, self._bounced)
-        events.subscribe(life.ComplaintReceived, self._complained)
-        events.subscribe(life.AddressSuppressed, self._suppressed)
+        events.subscribe(life_safety.DeliveryManaged, self._managed)
+        events.subscribe(life_safety.SenderStopped, self._stopped)
+        events.subscribe(life_safety.CopyRefused, self._copy)
+        events.subscribe(life_safety.BounceReceived, self._bounced)
+        events.subscribe(life_safety.ComplaintReceived, self._complained)
+        events.subscribe(life_safety.AddressSuppressed, self._suppressed)
 
     def attempted(self, attempt: life.Attempt, results: tuple[RecipientState, ...]) -> None:
         """
@@ -73,23 +73,23 @@ class SafetyCounts:
             elif status is Status.FAILED or status is Status.EXPIRED:
                 self.bounces.add(state.category or OTHER)
 
-    def _managed(self, event: life.DeliveryManaged) -> None:
+    def _managed(self, event: life_safety.DeliveryManaged) -> None:
         self.managed.add(event.verb)
 
-    def _stopped(self, event: life.SenderStopped) -> None:
+    def _stopped(self, event: life_safety.SenderStopped) -> None:
         self.senders_stopped += event.stopped
 
-    def _copy(self, event: life.CopyRefused) -> None:
+    def _copy(self, event: life_safety.CopyRefused) -> None:
         self.copies_refused += 1
 
-    def _bounced(self, event: life.BounceReceived) -> None:
+    def _bounced(self, event: life_safety.BounceReceived) -> None:
         self.bounces_received.add(event.category or OTHER)
 
-    def _complained(self, event: life.ComplaintReceived) -> None:
+    def _complained(self, event: life_safety.ComplaintReceived) -> None:
         kind = event.kind.lower()
         self.complaints_received.add(kind if kind in FEEDBACK_TYPES else OTHER)
 
-    def _suppressed(self, event: life.AddressSuppressed) -> None:
+    def _suppressed(self, event: life_safety.AddressSuppressed) -> None:
         if event.suppressed:
             self.suppressed.add(event.why if event.why in SUPPRESSED_BY else OPERATOR)
 

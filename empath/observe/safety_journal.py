@@ -8,7 +8,7 @@ from typing import Final
 
 from twisted.logger import ILogObserver, Logger, LogLevel
 
-from empath.mail import life
+from empath.mail import life_safety
 from empath.mail.session import Session
 from empath.observe.life import LifeEvents
 from empath.observe.logging import cut
@@ -32,15 +32,15 @@ class SafetyJournal:
         """
         Subscribe to all that makes a line.
         """
-        events.subscribe(life.DeliveryManaged, self._managed)
-        events.subscribe(life.DeliveryFrozen, self._frozen)
-        events.subscribe(life.SenderStopped, self._stopped)
-        events.subscribe(life.CopyRefused, self._copy)
-        events.subscribe(life.BounceReceived, self._bounced)
-        events.subscribe(life.ComplaintReceived, self._complained)
-        events.subscribe(life.AddressSuppressed, self._suppressed)
+        events.subscribe(life_safety.DeliveryManaged, self._managed)
+        events.subscribe(life_safety.DeliveryFrozen, self._frozen)
+        events.subscribe(life_safety.SenderStopped, self._stopped)
+        events.subscribe(life_safety.CopyRefused, self._copy)
+        events.subscribe(life_safety.BounceReceived, self._bounced)
+        events.subscribe(life_safety.ComplaintReceived, self._complained)
+        events.subscribe(life_safety.AddressSuppressed, self._suppressed)
 
-    def _managed(self, event: life.DeliveryManaged) -> None:
+    def _managed(self, event: life_safety.DeliveryManaged) -> None:
         self._queue.info(
             "{queue_id}: {verb}: domain={domain} why=({why})" if event.why else "{queue_id}: {verb}: domain={domain}",
             queue_id=event.queue_id,
@@ -49,7 +49,7 @@ class SafetyJournal:
             why=cut(event.why),
         )
 
-    def _frozen(self, event: life.DeliveryFrozen) -> None:
+    def _frozen(self, event: life_safety.DeliveryFrozen) -> None:
         self._queue.emit(
             LogLevel.warn if event.frozen else LogLevel.info,
             "delivery to {where} is frozen" if event.frozen else "delivery to {where} goes on",
@@ -57,7 +57,7 @@ class SafetyJournal:
             domain=event.domain,
         )
 
-    def _stopped(self, event: life.SenderStopped) -> None:
+    def _stopped(self, event: life_safety.SenderStopped) -> None:
         self._queue.emit(
             LogLevel.warn if event.stopped else LogLevel.info,
             "sender <{sender}> is stopped: {detail}" if event.stopped else "sender <{sender}> may send again: {detail}",
@@ -65,7 +65,7 @@ class SafetyJournal:
             detail=cut(event.detail),
         )
 
-    def _copy(self, event: life.CopyRefused) -> None:
+    def _copy(self, event: life_safety.CopyRefused) -> None:
         text = "{queue_id}: known by its idempotency key: nrcpt={nrcpt}, client={client}, helo=<{helo}>"
         self._receive.info(
             text + ", login=<{login}>" if event.session.login else text,
@@ -76,7 +76,7 @@ class SafetyJournal:
             login=event.session.login,
         )
 
-    def _bounced(self, event: life.BounceReceived) -> None:
+    def _bounced(self, event: life_safety.BounceReceived) -> None:
         self._report.info(
             "{queue_id}: bounce received: to=<{recipient}>, action={action}, dsn={dsn}, category={category} ({detail})",
             queue_id=event.queue_id or _UNKNOWN,
@@ -87,7 +87,7 @@ class SafetyJournal:
             detail=cut(event.detail),
         )
 
-    def _complained(self, event: life.ComplaintReceived) -> None:
+    def _complained(self, event: life_safety.ComplaintReceived) -> None:
         self._report.info(
             "{queue_id}: complaint received: to=<{recipient}>, kind={kind}, reporter={reporter}",
             queue_id=event.queue_id or _UNKNOWN,
@@ -96,7 +96,7 @@ class SafetyJournal:
             reporter=cut(event.reporter),
         )
 
-    def _suppressed(self, event: life.AddressSuppressed) -> None:
+    def _suppressed(self, event: life_safety.AddressSuppressed) -> None:
         self._report.info(
             "<{recipient}> gets no more mail: {why}" if event.suppressed else "<{recipient}> gets mail again: {why}",
             recipient=event.address,

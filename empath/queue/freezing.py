@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from empath.mail.life import DeliveryFrozen, Emit
+from empath.mail.life import Emit
+from empath.mail.life_safety import DeliveryFrozen
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.policy.frozen import Interval, Intervals, age, begin_of, merged, recent

@@ -18,7 +18,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from empath.errors import SpoolError
-from empath.mail.life import DeliveryManaged, Emit
+from empath.mail.life import Emit
+from empath.mail.life_safety import DeliveryManaged
 from empath.mail.message import Message
 from empath.policy.selection import Key, Selection
 from empath.policy.verbs import Verb

@@ -22,7 +22,8 @@ from empath.config import schema
 from empath.errors import StorageError
 from empath.interfaces import IStorage
 from empath.mail.address import Address
-from empath.mail.life import AttemptEnded, Emit, MessageReceived, SenderStopped
+from empath.mail.life import AttemptEnded, Emit, MessageReceived
+from empath.mail.life_safety import SenderStopped
 from empath.mail.message import Message
 from empath.mail.origin import Origin, origin_of
 from empath.policy.sender_breaker import (

@@ -15,7 +15,8 @@ from twisted.internet.defer import DeferredList
 from twisted.internet.interfaces import IReactorTime
 
 from empath.interfaces import ISites, ISpool
-from empath.mail.life import DeliveryManaged, Emit
+from empath.mail.life import Emit
+from empath.mail.life_safety import DeliveryManaged
 from empath.mail.message import Delivery
 from empath.mail.settlement import Change
 from empath.policy.selection import Key, Selection

@@ -18,7 +18,8 @@ from twisted.python.failure import Failure
 from empath.errors import SpoolError
 from empath.interfaces import MaybeVerdict
 from empath.mail.idempotency import MOST_MESSAGES, Accepted, claimed, digests_of, divide, take_key
-from empath.mail.life import CopyRefused, MessageDiscarded, MessageReceived
+from empath.mail.life import MessageDiscarded, MessageReceived
+from empath.mail.life_safety import CopyRefused
 from empath.mail.message import Delivery, Message, deliveries_of
 from empath.mail.origin import origin_of
 from empath.mail.reply import Reply

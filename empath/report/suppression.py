@@ -20,7 +20,8 @@ from empath.config import schema
 from empath.errors import StorageError
 from empath.interfaces import IStorage
 from empath.mail.address import Address
-from empath.mail.life import AddressSuppressed, AttemptEnded, BounceReceived, ComplaintReceived, Emit
+from empath.mail.life import AttemptEnded, Emit
+from empath.mail.life_safety import AddressSuppressed, BounceReceived, ComplaintReceived
 from empath.mail.message import RecipientState, Status
 from empath.mail.origin import Source
 from empath.policy.bloom import Bloom

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config import schema
-from empath.mail import life
+from empath.mail import life, life_safety
 from empath.mail.answer import Answer, Found
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.message import RecipientState, Status
@@ -66,16 +66,16 @@ def events(text: str) -> Iterator[life.LifeEvent]:
         yield life.ReportQueued(message, message, action)
     yield life.ReportDropped(message, text)
     yield life.LookedUp(Answer(text, text, Found.FAILED, detail=text), 0.1, False)
-    yield life.DeliveryManaged(text, text, text, text)
-    yield life.SenderStopped(text, True, text)
-    yield life.SenderStopped(text, False, text)
-    yield life.DeliveryFrozen(text, True)
-    yield life.CopyRefused(text, (made.address(text),), session)
-    yield life.BounceReceived(made.address(text), text, text, text, text, text)
+    yield life_safety.DeliveryManaged(text, text, text, text)
+    yield life_safety.SenderStopped(text, True, text)
+    yield life_safety.SenderStopped(text, False, text)
+    yield life_safety.DeliveryFrozen(text, True)
+    yield life_safety.CopyRefused(text, (made.address(text),), session)
+    yield life_safety.BounceReceived(made.address(text), text, text, text, text, text)
     for address in (None, made.address(text)):
-        yield life.ComplaintReceived(address, text, text)
+        yield life_safety.ComplaintReceived(address, text, text)
     for suppressed in (True, False):
-        yield life.AddressSuppressed(text, suppressed, text)
+        yield life_safety.AddressSuppressed(text, suppressed, text)
     yield life.GroupCommitted(1, 0.1, text)
     yield life.CleanupGivenUp(text, 3, 0.0)
 

@@ -9,7 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config import schema
-from empath.mail import life
+from empath.mail import life, life_safety
 from empath.mail.message import Status
 from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
@@ -61,10 +61,10 @@ class CountTests(MetricsCase):
         Each change of a delivery by its verb; a sender when it is stopped, not when it is released.
         """
         for verb in ("held", "held", "deleted"):
-            self.events.emit(life.DeliveryManaged(made.QUEUE_ID, "dst.test", verb))
+            self.events.emit(life_safety.DeliveryManaged(made.QUEUE_ID, "dst.test", verb))
         for stopped in (True, False, True):
-            self.events.emit(life.SenderStopped("ann", stopped, "why"))
-        self.events.emit(life.CopyRefused(made.QUEUE_ID, (), made.session()))
+            self.events.emit(life_safety.SenderStopped("ann", stopped, "why"))
+        self.events.emit(life_safety.CopyRefused(made.QUEUE_ID, (), made.session()))
         told = self.samples()
         self.assertEqual(told["delivery_managed_total", "verb=held"], 2)
         self.assertEqual(told["delivery_managed_total", "verb=deleted"], 1)
@@ -87,13 +87,13 @@ class CountTests(MetricsCase):
         Complaints of unknown kinds are "other", addresses that an operator took off with his own words "operator".
         """
         for kind in ("abuse", "ABUSE", "x-anything", ""):
-            self.events.emit(life.ComplaintReceived(None, kind, "reporter"))
+            self.events.emit(life_safety.ComplaintReceived(None, kind, "reporter"))
         for why in ("complaint", "quota", "asked by telephone"):
-            self.events.emit(life.AddressSuppressed("b@dst.test", True, why))
-        self.events.emit(life.AddressSuppressed("b@dst.test", False, "quota"))
+            self.events.emit(life_safety.AddressSuppressed("b@dst.test", True, why))
+        self.events.emit(life_safety.AddressSuppressed("b@dst.test", False, "quota"))
         address = made.address("b@dst.test")
-        self.events.emit(life.BounceReceived(address, "failed", "5.1.1", "bad-mailbox", "unknown"))
-        self.events.emit(life.BounceReceived(address, "failed", "5.0.0", "", "unknown"))
+        self.events.emit(life_safety.BounceReceived(address, "failed", "5.1.1", "bad-mailbox", "unknown"))
+        self.events.emit(life_safety.BounceReceived(address, "failed", "5.0.0", "", "unknown"))
         told = self.samples()
         self.assertEqual(told["delivery_complaints_received_total", "kind=abuse"], 2)
         self.assertEqual(told["delivery_complaints_received_total", "kind=other"], 2)
@@ -145,12 +145,12 @@ class LineTests(SynchronousTestCase):
         """
         self.assertEqual(
             self.lines(
-                life.DeliveryManaged(made.QUEUE_ID, "dst.test", "held", "ann is away"),
-                life.DeliveryManaged(made.QUEUE_ID, "dst.test", "released"),
-                life.DeliveryFrozen("dst.test", True),
-                life.DeliveryFrozen("", False),
-                life.SenderStopped("ann", True, "60 of 80 recipients failed"),
-                life.SenderStopped("ann", False, "by an operator"),
+                life_safety.DeliveryManaged(made.QUEUE_ID, "dst.test", "held", "ann is away"),
+                life_safety.DeliveryManaged(made.QUEUE_ID, "dst.test", "released"),
+                life_safety.DeliveryFrozen("dst.test", True),
+                life_safety.DeliveryFrozen("", False),
+                life_safety.SenderStopped("ann", True, "60 of 80 recipients failed"),
+                life_safety.SenderStopped("ann", False, "by an operator"),
             ),
             [
                 f"info queue: {made.QUEUE_ID}: held: domain=dst.test why=(ann is away)",
@@ -169,12 +169,12 @@ class LineTests(SynchronousTestCase):
         address = made.address("b@dst.test")
         self.assertEqual(
             self.lines(
-                life.BounceReceived(address, "failed", "5.1.1", "bad-mailbox", "no such user", made.QUEUE_ID),
-                life.ComplaintReceived(None, "abuse", "Example FBL"),
-                life.AddressSuppressed("b@dst.test", True, "bad-mailbox"),
-                life.AddressSuppressed("b@dst.test", False, "by an operator"),
-                life.CopyRefused(made.QUEUE_ID, (address,), made.session(login="ann")),
-                life.CopyRefused(made.QUEUE_ID, (address,), made.session()),
+                life_safety.BounceReceived(address, "failed", "5.1.1", "bad-mailbox", "no such user", made.QUEUE_ID),
+                life_safety.ComplaintReceived(None, "abuse", "Example FBL"),
+                life_safety.AddressSuppressed("b@dst.test", True, "bad-mailbox"),
+                life_safety.AddressSuppressed("b@dst.test", False, "by an operator"),
+                life_safety.CopyRefused(made.QUEUE_ID, (address,), made.session(login="ann")),
+                life_safety.CopyRefused(made.QUEUE_ID, (address,), made.session()),
             ),
             [
                 f"info report: {made.QUEUE_ID}: bounce received: to=<b@dst.test>, action=failed, dsn=5.1.1, "

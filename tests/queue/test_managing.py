@@ -10,7 +10,8 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred
 
 from empath.errors import SpoolError, StorageError
-from empath.mail.life import DeliveryManaged, MessageReceived
+from empath.mail.life import MessageReceived
+from empath.mail.life_safety import DeliveryManaged
 from empath.mail.message import Delivery, Status, deliveries_of
 from empath.mail.notice import Action
 from empath.policy.hold import Hold, Why

@@ -11,7 +11,8 @@ from empath.config.schema import Listener
 from empath.errors import SpoolError, SpoolFull
 from empath.interfaces import IJudgedContent
 from empath.mail.idempotency import MOST_MESSAGES
-from empath.mail.life import CopyRefused, MessageReceived
+from empath.mail.life import MessageReceived
+from empath.mail.life_safety import CopyRefused
 from empath.mail.message import Status
 from empath.mail.session import Transaction
 from empath.policy.verdict import discard
