@@ -12,13 +12,13 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from empath.errors import SpoolError
 from empath.interfaces import IBodyReader
 from empath.mail.message import Message
 from empath.mail.outcome import Scope, TransientFailure
 from empath.mail.reply import Reply
+from empath.net.held_body import HeldBody
 from empath.net.writer import PromptWriter
 from empath.smtp.client import ClientSession
 from empath.smtp.client_events import Event, State
@@ -163,28 +163,6 @@ class Streaming:
         if self._registered:
             self._registered = False
             self._writer.end_stream()
-
-
-@implementer(IBodyReader)
-class HeldBody:
-    """
-    A body in memory.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    async def read(self) -> bytes:
-        """
-        Give all of it, then nothing.
-        """
-        body, self._body = self._body, b""
-        return body
-
-    def close(self) -> None:
-        """
-        Nothing is open.
-        """
 
 
 def _crashed(failure: Failure) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import attrs
 from zope.interface import implementer
 
-from empath.deliver.streaming import HeldBody, OpenBody
+from empath.deliver.streaming import OpenBody
 from empath.errors import SpoolError
 from empath.interfaces import IBodyReader
 from empath.mail.message import Message
+from empath.net.held_body import HeldBody
 
 
 @attrs.frozen(slots=True)

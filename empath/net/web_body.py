@@ -15,6 +15,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from empath.interfaces import IBodyReader
+from empath.net.held_body import HeldBody
 
 
 class Body(Protocol):
@@ -53,29 +54,7 @@ class Held:
         """
         Begin to read it.
         """
-        return _Once(self.content)
-
-
-@implementer(IBodyReader)
-class _Once:
-    """
-    Gives all at once.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    async def read(self) -> bytes:
-        """
-        Give all of it, then nothing.
-        """
-        content, self._content = self._content, b""
-        return content
-
-    def close(self) -> None:
-        """
-        Nothing is open.
-        """
+        return HeldBody(self.content)
 
 
 @implementer(IBodyProducer)
