@@ -82,7 +82,7 @@ class SqliteSpool(Questions):
             self._writer.commit, in_writer, clock, emit, self._committed, self._withdrawals.withdraw
         )
         self._room = Room(clock, section.min_free, partial(free, root))
-        self._cleanup = Cleanup(self._unlink, in_thread, emit, max_cleanup_attempts)
+        self._cleanup = Cleanup(self._unlink, in_thread, clock, emit, max_cleanup_attempts)
         self._content = Content(
             root, in_thread, clock.seconds, self._room, self._cleanup, self._insert, section.inline_limit
         )
@@ -141,6 +141,7 @@ class SqliteSpool(Questions):
         self._sweep.stop()
         await self._commits.close()
         await self._content.idle()
+        await self._cleanup.close()
         await self._reader.close()
         await self._in_writer(self._writer.close)
         self._lock.release()

@@ -482,6 +482,55 @@ class ContentTests(SynchronousTestCase):
         (event,) = [event for event in self.events if isinstance(event, CleanupGivenUp)]
         self.assertEqual((event.name, event.attempts, event.first_failure), (queue_id, 3, 0.0))
 
+    def test_failed_deletions_are_repeated_by_themselves(self) -> None:
+        """
+        After 2, 4 and 8 seconds, however seldom the cleanup comes round.
+        """
+        queue_id, settlement = self.store_large()
+        self.break_deletion(queue_id)
+        self.successResultOf(self.spool.settle(settlement))
+        failures = []
+        for seconds in (1.9, 0.1, 3.9, 0.1, 7.9, 0.1, 1000.0):
+            self.clock.advance(seconds)
+            failures.append(self.spool.deletion_failures)
+        self.assertEqual(failures, [1, 2, 2, 3, 3, 4, 4])
+        (event,) = [event for event in self.events if isinstance(event, CleanupGivenUp)]
+        self.assertEqual((event.name, event.attempts, event.first_failure), (queue_id, 3, 0.0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_failure_is_not_kept_waiting_by_older_ones(self) -> None:
+        """
+        Each has its own time: one that fails later is not repeated with those that wait for longer already.
+        """
+        pairs = [self.store_large() for _ in range(2)]
+        for queue_id, _ in pairs:
+            self.break_deletion(queue_id)
+        self.successResultOf(self.spool.settle(pairs[0][1]))
+        self.clock.pump([2.0, 4.0])
+        self.successResultOf(self.spool.settle(pairs[1][1]))
+        failures = []
+        for seconds in (1.9, 0.1):
+            self.clock.advance(seconds)
+            failures.append(self.spool.deletion_failures)
+        self.assertEqual(failures, [4, 5])
+
+    def test_a_closed_spool_repeats_no_deletion(self) -> None:
+        """
+        It leaves no timer behind, and ends what is being repeated.
+        """
+        pairs = [self.store_large() for _ in range(2)]
+        for queue_id, settlement in pairs:
+            self.break_deletion(queue_id)
+            self.successResultOf(self.spool.settle(settlement))
+        self.threads.held = True
+        self.clock.advance(2.0)
+        closing = Deferred.fromCoroutine(self.spool.close())
+        self.assertNoResult(closing)
+        self.threads.release()
+        self.successResultOf(closing)
+        self.assertEqual((self.spool.deletion_failures, self.clock.getDelayedCalls()), (3, []))
+        self.spool = self.open_spool()
+
     def test_a_repeated_deletion_succeeds(self) -> None:
         """
         Then nothing is left to be done.
