@@ -176,11 +176,9 @@ class Patterns:
         if wish is not None:
             told = Told.SLOW_DOWN if self._enabled else Told.UNREACHABLE
             return told, wish, f"{outcome.host} said: {str(reply)[:LONGEST]}"
-        if not _reaches_far(outcome):
-            return ANSWERED
-        if isinstance(outcome, TransientFailure):
+        if isinstance(outcome, TransientFailure) and _reaches_far(outcome):
             return Told.UNREACHABLE, 0.0, f"{outcome.host} said: {str(reply)[:LONGEST]}"
-        return NOTHING
+        return ANSWERED
 
     def _wish_of(self, reply: Reply) -> float | None:
         """

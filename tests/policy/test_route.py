@@ -70,6 +70,21 @@ class RoutesTests(SynchronousTestCase):
         self.assertNotIn("secret", repr(Route(password="secret")))
 
 
+class StayingTests(SynchronousTestCase):
+    """
+    Tests for whether LMTP leaves this machine.
+    """
+
+    def test_sockets_and_loopback_stay(self) -> None:
+        """
+        One host elsewhere is enough to leave; a name other than localhost may lead anywhere.
+        """
+        self.assertTrue(Route(path="/run/lmtp").stays)
+        self.assertTrue(Route(hosts=(next_hop("localhost:24", 24), next_hop("127.0.0.2:24", 24))).stays)
+        self.assertFalse(Route(hosts=(next_hop("[::1]:24", 24), next_hop("192.0.2.1:24", 24))).stays)
+        self.assertFalse(Route(hosts=(next_hop("lmtp.example.org:24", 24),)).stays)
+
+
 class NextHopTests(SynchronousTestCase):
     """
     Hosts as an operator writes them.
