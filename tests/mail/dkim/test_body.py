@@ -73,6 +73,13 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(self.hashed("simple", b"x "), sha256(b"x \r\n").digest())
         self.assertEqual(self.hashed("relaxed", b"x  "), sha256(b"x\r\n").digest())
 
+    def test_a_newline_that_stands_alone_is_no_line_end(self) -> None:
+        """
+        Not even before those that end the body.
+        """
+        for body in (b"x\n\r\n\r\n", b"x\r\r\n", b"\n\r\n\r\n", b"x\r\n\n"):
+            self.assertEqual(self.hashed("simple", body), sha256(by_the_letter(body, "simple")).digest(), body)
+
     def test_a_million_empty_lines_are_counted_and_not_held(self) -> None:
         """
         They come out again once something follows.
