@@ -77,8 +77,10 @@ class BodyTests(SynchronousTestCase):
         """
         Not even before those that end the body.
         """
-        for body in (b"x\n\r\n\r\n", b"x\r\r\n", b"\n\r\n\r\n", b"x\r\n\n"):
-            self.assertEqual(self.hashed("simple", body), sha256(by_the_letter(body, "simple")).digest(), body)
+        for body in (b"x\n\r\n\r\n", b"x\r\r\n", b"\n\r\n\r\n", b"x\r\n\n", b"x\r\n\r"):
+            expected = sha256(by_the_letter(body, "simple")).digest()
+            self.assertEqual(self.hashed("simple", body), expected, body)
+            self.assertEqual(self.hashed("simple", *(body[at : at + 1] for at in range(len(body)))), expected, body)
 
     def test_a_million_empty_lines_are_counted_and_not_held(self) -> None:
         """
