@@ -82,6 +82,14 @@ class BodyTests(SynchronousTestCase):
             self.assertEqual(self.hashed("simple", body), expected, body)
             self.assertEqual(self.hashed("simple", *(body[at : at + 1] for at in range(len(body)))), expected, body)
 
+    def test_blanks_between_pieces_are_those_of_a_line(self) -> None:
+        """
+        Whether they end one is known only with what follows.
+        """
+        for body in (b"a \r\nb", b"a  b \t\r\n\r\n", b"a \rb\r\n", b" "):
+            expected = sha256(by_the_letter(body, "relaxed")).digest()
+            self.assertEqual(self.hashed("relaxed", *(body[at : at + 1] for at in range(len(body)))), expected, body)
+
     def test_a_million_empty_lines_are_counted_and_not_held(self) -> None:
         """
         They come out again once something follows.
