@@ -45,7 +45,7 @@ class Reporter:
         assert isinstance(section, schema.Dsn)
         mta = section.reporting_mta or self._hostname
         self._enabled = section.enabled
-        self._reporting = Reporting(mta, section.postmaster or f"MAILER-DAEMON@{mta}", section.max_returned)
+        self._reporting = Reporting(mta, section.postmaster or f"postmaster@{self._hostname}", section.max_returned)
 
     def report_for(self, message: Message, notices: tuple[Notice, ...]) -> tuple[Message, tuple[Delivery, ...]] | None:
         """

@@ -67,7 +67,7 @@ class ReporterTests(SynchronousTestCase):
         self.assertEqual(report.envelope.parameters, {})
         [delivery] = deliveries
         self.assertEqual((delivery.domain, delivery.next_attempt), ("example.com", 1_700_000_000.0))
-        self.assertIn(b"From: Mail Delivery System <MAILER-DAEMON@mx.example.org>\r\n", report.header)
+        self.assertIn(b"From: Mail Delivery System <postmaster@mx.example.org>\r\n", report.header)
         self.assertEqual(self.events, [])
 
     def test_a_null_reverse_path_is_never_answered(self) -> None:
