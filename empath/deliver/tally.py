@@ -4,10 +4,11 @@ What becomes of the recipients of one attempt, as host after host judges them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
-from empath.smtp.client_events import TransactionEnded
+from empath.smtp.client_events import Event, TransactionEnded
 from empath.smtp.client_findings import without_doubt
 
 
@@ -56,6 +57,14 @@ class Tally:
         else:
             self.fail(halt)
         return None
+
+    def take_events(self, batch: list[int], events: Iterable[Event]) -> None:
+        """
+        Take the end of a transaction from what a session told that was cut short.
+        """
+        for event in events:
+            if isinstance(event, TransactionEnded):
+                self.take(batch, event)
 
     @property
     def had(self) -> bool:

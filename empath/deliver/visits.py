@@ -4,7 +4,7 @@ One pass over a destination's hosts: which host, which recipients, and when it i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from enum import Enum
 from typing import Final
 
@@ -178,21 +178,13 @@ class Pass(Tally):
         """
         Run transactions as long as there are recipients whom this host has not judged.
         """
-        waiting = self.open
-        after = After.DONE
-        cargo, offer = self._cargo, connection.session.offer
-        most = cargo.most(min(self._most, offer.max_recipients or self._most))
+        waiting, after = self.open, After.DONE
+        most = self._cargo.most(min(self._most, connection.session.offer.max_recipients or self._most))
         try:
             while waiting and connection.usable and not spent(connection, self._messages):
                 batch, waiting = waiting[:most], waiting[most:]
                 reused = connection.carried > 0
-                consignment = cargo.consignment(batch)
-                if not cargo.as_stored(consignment, offer):
-                    ended = await self._transact_changed(candidate, connection, consignment)
-                else:
-                    ended = await connection.transact(
-                        consignment, candidate.host, cargo.message, last=self._ends(connection)
-                    )
+                ended = await self._transact(candidate.host, connection, self._cargo.consignment(batch))
                 if ended is None or (ended.unanswered and reused):
                     after = After.DEAD
                 again = None if ended is None else self.take(batch, ended)
@@ -200,9 +192,8 @@ class Pass(Tally):
                 if waiting and self._attempt.keep is not None:
                     self._attempt.keep(self.outcomes)
         except CancelledError:
-            for event in connection.session.abandon(CUT_IN_DOUBT) if connection.session.in_doubt else ():
-                if isinstance(event, TransactionEnded):
-                    self.take(batch, event)
+            if connection.session.in_doubt:
+                self.take_events(batch, connection.session.abandon(CUT_IN_DOUBT))
             raise
         finally:
             self._pool.release(connection, self._messages)
@@ -223,8 +214,18 @@ class Pass(Tally):
             return After.SPENT
         return after
 
+    def _transact(
+        self, host: str, connection: Connection, consignment: Consignment
+    ) -> Awaitable[TransactionEnded | None]:
+        """
+        Run one transaction; None if the connection ended before it.
+        """
+        if not self._cargo.as_stored(consignment, connection.session.offer):
+            return self._transact_changed(host, connection, consignment)
+        return connection.transact(consignment, host, self._cargo.message, last=self._ends(connection))
+
     async def _transact_changed(
-        self, candidate: Candidate, connection: Connection, consignment: Consignment
+        self, host: str, connection: Connection, consignment: Consignment
     ) -> TransactionEnded | None:
         """
         Run one transaction with what goes in place of the message as it is stored; None if the connection ended while
@@ -236,7 +237,7 @@ class Pass(Tally):
         if not connection.usable:
             return None
         return await connection.transact(
-            load.consignment, candidate.host, load.message, load.open_body, last=self._ends(connection)
+            load.consignment, host, load.message, load.open_body, last=self._ends(connection)
         )
 
     def _ends(self, connection: Connection) -> bool:
