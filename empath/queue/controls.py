@@ -24,7 +24,7 @@ from empath.queue.freezing import ALL, Freezing
 from empath.queue.gates import Gates
 from empath.queue.managing import Managing
 from empath.queue.notes import Notes
-from empath.queue.slices import SLICE, START, Tally, Told
+from empath.queue.slices import SLICE, START, Progress, Tally
 from empath.queue.window import Window
 
 RATE: Final = "rate/"
@@ -113,44 +113,44 @@ class Controls:
         self._changed()
         return True
 
-    def hold(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
+    def hold(self, selection: Selection, why: str = "", progress: Progress | None = None) -> Deferred[Tally]:
         """
         Stop mail until it is released: it is not attempted, and does not grow older. What is being attempted is held
         when its attempt fails for now.
 
         As all verbs: durable, for what they counted as changed or in flight, when the Deferred fires; fails with
-        SpoolError or StorageError where they cannot go on; ends between two slices when it is cancelled. `told` hears
-        how far they came.
+        SpoolError or StorageError where they cannot go on; ends between two slices when it is cancelled. `progress`
+        hears how far they came.
         """
-        return self._managing.do(_order(Verb.HOLD, why), selection, told)
+        return self._managing.do(_order(Verb.HOLD, why), selection, progress)
 
-    def release(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
+    def release(self, selection: Selection, why: str = "", progress: Progress | None = None) -> Deferred[Tally]:
         """
         Let mail go on that an operator, or a module at reception, held.
         """
-        return self._managing.do(_order(Verb.RELEASE, why), selection, told)
+        return self._managing.do(_order(Verb.RELEASE, why), selection, progress)
 
     def retry(
-        self, selection: Selection, why: str = "", told: Told | None = None, force: bool = False
+        self, selection: Selection, why: str = "", progress: Progress | None = None, force: bool = False
     ) -> Deferred[Tally]:
         """
         Attempt mail now that waits for its next attempt. What failed or expired, and was kept, begins anew, with those
         recipients who did not get it. `force` also attempts what is held or is to be released later, and takes the
         sites for working that were left alone.
         """
-        return self._managing.do(_order(Verb.FORCE if force else Verb.RETRY, why), selection, told)
+        return self._managing.do(_order(Verb.FORCE if force else Verb.RETRY, why), selection, progress)
 
-    def bounce(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
+    def bounce(self, selection: Selection, why: str = "", progress: Progress | None = None) -> Deferred[Tally]:
         """
         Give mail up now, with a report to its sender about recipients who did not get it yet.
         """
-        return self._managing.do(_order(Verb.BOUNCE, why), selection, told)
+        return self._managing.do(_order(Verb.BOUNCE, why), selection, progress)
 
-    def delete(self, selection: Selection, why: str = "", told: Told | None = None) -> Deferred[Tally]:
+    def delete(self, selection: Selection, why: str = "", progress: Progress | None = None) -> Deferred[Tally]:
         """
         Delete mail, without a report. What is being attempted is deleted when its attempt has ended.
         """
-        return self._managing.do(_order(Verb.DELETE, why), selection, told)
+        return self._managing.do(_order(Verb.DELETE, why), selection, progress)
 
     def freeze(self, domain: str = ALL) -> Deferred[bool]:
         """

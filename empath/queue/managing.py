@@ -25,7 +25,7 @@ from empath.policy.selection import Key, Selection
 from empath.policy.verbs import Verb
 from empath.queue.entry import Order
 from empath.queue.notes import Notes
-from empath.queue.slices import ORDER, START, Errand, Slices, Tally, Told, note_of
+from empath.queue.slices import ORDER, START, Errand, Progress, Slices, Tally, note_of
 from empath.queue.window import Window
 
 T = TypeVar("T")
@@ -54,22 +54,22 @@ class Managing:
         self._stopped = False
         window.ordered = self._follow
 
-    def do(self, order: Order, selection: Selection, told: Told | None = None) -> Deferred[Tally]:
+    def do(self, order: Order, selection: Selection, progress: Progress | None = None) -> Deferred[Tally]:
         """
         Do something with all that is selected now. Cancelling it ends it between two slices.
         """
-        return self._start(self._do(order, selection, told))
+        return self._start(self._do(order, selection, progress))
 
-    async def _do(self, order: Order, selection: Selection, told: Told | None) -> Tally:
+    async def _do(self, order: Order, selection: Selection, progress: Progress | None) -> Tally:
         match order.verb:
             case Verb.RELEASE:
-                return await self._release(Errand(order, selection), told)
+                return await self._release(Errand(order, selection), progress)
             case Verb.BOUNCE:
-                return await self._bounce(Errand(order, selection), told)
+                return await self._bounce(Errand(order, selection), progress)
             case _:
-                return await self._all(Errand(order, selection), told)
+                return await self._all(Errand(order, selection), progress)
 
-    async def _release(self, errand: Errand, told: Told | None) -> Tally:
+    async def _release(self, errand: Errand, progress: Progress | None) -> Tally:
         """
         Let go also what is to be held, or is just being held, after its attempt.
         """
@@ -78,7 +78,7 @@ class Managing:
         coming = [] if fits is None else [key for key in self._to_be_held(selection) if _names(selection, key)]
         for key in coming:
             await self._turn(errand, _only(fits or selection, key), START)
-        await self._all(errand, told)
+        await self._all(errand, progress)
         if coming:
             await self._notes.flush()
         return errand.tally
@@ -93,27 +93,27 @@ class Managing:
         active = self._window.active.values()
         return found + [each.key for each in active if each.order is not None and each.order.verb is Verb.HOLD]
 
-    async def _bounce(self, errand: Errand, told: Told | None) -> Tally:
+    async def _bounce(self, errand: Errand, progress: Progress | None) -> Tally:
         """
         Bounce all, but for the reports that come of it.
         """
         self._bounces += 1
         try:
-            return await self._all(errand, told)
+            return await self._all(errand, progress)
         finally:
             self._bounces -= 1
             if not self._bounces:
                 self._slices.reports.clear()
 
-    async def _all(self, errand: Errand, told: Told | None) -> Tally:
+    async def _all(self, errand: Errand, progress: Progress | None) -> Tally:
         selection = errand.selection
         after: Key | None = START
         while after is not None:
             after = await self._turn(errand, selection, after)
             while errand.moved:
                 await self._turn(errand, _only(selection, errand.moved.pop()), START)
-            if told is not None:
-                told(errand.tally)
+            if progress is not None:
+                progress(errand.tally)
         return errand.tally
 
     def restore(self, kept: dict[str, str]) -> None:

@@ -45,7 +45,7 @@ class Tally:
     unchanged: int = 0
 
 
-Told = Callable[[Tally], None]
+Progress = Callable[[Tally], None]
 """
 Hear how far a verb came, slice by slice.
 """

@@ -227,7 +227,7 @@ class WaitingMailTests(ManagingCase):
         for number in range(450):
             self.hold(number, "a@x.example", next_attempt=START + 1000)
         heard: list[int] = []
-        tally = self.get(self.controls.hold(ALL, told=lambda tally: heard.append(tally.changed)))
+        tally = self.get(self.controls.hold(ALL, progress=lambda tally: heard.append(tally.changed)))
         self.assertEqual((tally, heard), (Tally(changed=450), [200, 400, 450]))
 
     def test_by_site(self) -> None:
