@@ -70,8 +70,7 @@ class Hosted:
         shadows = Shadows() if self.watch.shadow else None
         self.checks = Checks(self._guards(shadows))
         self.listener = Listener(self.watch, hooks_of(loaded.module, LISTENERS), shadows)
-        write = hooks_of(loaded.module, AUTHORS).get("report_text")
-        self.author = None if write is None else Author(self.watch, write)
+        self.author = self._author()
 
     def _guards(self, shadows: Shadows | None) -> dict[str, Callable[..., Any]]:
         guards = {
@@ -80,6 +79,10 @@ class Hosted:
         if shadows is None:
             return {**guards}
         return {hook: ShadowGuard(self.name, guard, shadows) for hook, guard in guards.items()}
+
+    def _author(self) -> Author | None:
+        write = hooks_of(self.loaded.module, AUTHORS).get("report_text")
+        return None if write is None else Author(self.watch, write)
 
     def start(self) -> Deferred[None] | None:
         """
