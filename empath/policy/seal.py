@@ -1,5 +1,6 @@
 """
 Short seals for addresses that come back to us: who cannot make one can send to no such address, and none lasts.
+And what may stand in such an address beside its seal.
 
 All of it survives a host on the way that changes the case of letters.
 """
@@ -7,11 +8,14 @@ All of it survives a host on the way that changes the case of letters.
 from __future__ import annotations
 
 import hmac
+import re
 from base64 import b32encode
 from hashlib import sha256
 from typing import Final
 
 import attrs
+
+from empath.mail.address import Address
 
 ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"  # base32: no letter looks like another one in lower case
 DAY: Final = 86400.0
@@ -20,6 +24,22 @@ _TURN: Final = 1024  # days after which stamps begin anew
 _SEAL: Final = 8  # characters, 40 bits: each guess takes a command
 TOKEN: Final = 16  # characters, 80 bits: no two texts share one
 LENGTH: Final = 2 + _SEAL
+_FITTING: Final = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*")  # no %, !, quotes
+_HOST: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+
+
+def fits(address: Address) -> bool:
+    """
+    Tell whether an address may be a part of another one's local part, as hosts on the way take it.
+    """
+    return address.text.isascii() and fits_local(address.local) and _HOST.fullmatch(address.domain) is not None
+
+
+def fits_local(local: str) -> bool:
+    """
+    Tell the same of a local part.
+    """
+    return _FITTING.fullmatch(local) is not None
 
 
 def day_stamp(now: float) -> str:

@@ -18,12 +18,10 @@ from typing import Final
 import attrs
 
 from empath.mail.address import MAX_LOCAL, Address, parse_address
-from empath.policy.seal import Seals, day_stamp, lasting
+from empath.policy.seal import Seals, day_stamp, fits, lasting
 
 _TAG: Final = re.compile(r"SRS([01K])=(.+)", re.IGNORECASE)  # as ours are
 _FOREIGN: Final = re.compile(r"SRS([01])([=+-].+)", re.IGNORECASE)
-_FITTING: Final = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*")  # no %, !, quotes
-_HOST: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 
 
 @attrs.frozen(slots=True)
@@ -48,9 +46,7 @@ class Srs:
         """
         Rewrite a reverse-path; None where it does not fit, and has to be kept.
         """
-        if not sender.text.isascii() or _FITTING.fullmatch(sender.local) is None:
-            return None
-        if _HOST.fullmatch(sender.domain) is None:
+        if not fits(sender):
             return None
         local = self._again(sender, now) or self._first(sender, now)
         return None if len(local) > MAX_LOCAL else self._address(local)

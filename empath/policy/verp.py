@@ -8,18 +8,15 @@ however it is written.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
 from empath.mail.address import MAX_LOCAL, Address, parse_address
-from empath.policy.seal import LENGTH, TOKEN, Seals, day_stamp, lasting
+from empath.policy.seal import LENGTH, TOKEN, Seals, day_stamp, fits, fits_local, lasting
 from empath.policy.srs import Kept
 
-_FITTING: Final = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*")  # no %, !, quotes
-_HOST: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 _KEPT: Final = len("=") + TOKEN + len("=") + LENGTH  # octets behind the delimiter for a recipient that is kept
 
 
@@ -50,15 +47,13 @@ class Verp:
         if sender.domain not in self.domains:
             return False
         room = MAX_LOCAL - len(self.delimiter) - _KEPT
-        return len(sender.local) <= room and _FITTING.fullmatch(sender.local) is not None
+        return len(sender.local) <= room and fits_local(sender.local)
 
     def name(self, sender: Address, recipient: Address, now: float) -> Address | None:
         """
         Name a recipient; None where it does not fit, and has to be kept.
         """
-        if not recipient.text.isascii() or _FITTING.fullmatch(recipient.local) is None:
-            return None
-        if _HOST.fullmatch(recipient.domain) is None:
+        if not fits(recipient):
             return None
         whom = f"{recipient.local}={recipient.domain}"
         return self._address(sender, whom, self._sealed("verp", sender.local, sender.domain, whom, now))
@@ -103,7 +98,7 @@ class Verp:
 
     def _address(self, sender: Address, whom: str, sealed: str) -> Address | None:
         local = f"{sender.local}{self.delimiter}{whom}={sealed}"
-        if len(local) > MAX_LOCAL or _FITTING.fullmatch(local) is None:
+        if len(local) > MAX_LOCAL or not fits_local(local):
             return None
         return Address(local, sender.domain, f"{local}@{sender.domain}")
 
