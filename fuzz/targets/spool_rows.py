@@ -120,7 +120,7 @@ def damaged(message: Message, delivery: Delivery, damage: str) -> None:
             message_of((*stored[:7], envelope, metadata, *stored[9:]))
     for status, states in ((columns[3], damage), (damage, columns[8]), (columns[3], broken(columns[8], damage))):
         with suppress(SpoolError):
-            delivery_of((*columns[:3], status, *columns[4:8], states))
+            delivery_of((*columns[:3], status, *columns[4:8], states, *columns[9:]))
 
 
 def broken(text: str, damage: str) -> str:

@@ -242,7 +242,7 @@ class FetchingTests(SynchronousTestCase):
         self.assertIsInstance(told, StsPolicy)
         self.resolver.records(HOST, *(f"192.0.2.{each}" for each in range(101, 105)), "192.0.2.1", rdtype="A")
         self.resolver.records(HOST, rdtype="AAAA")
-        self.unusable("Connection was refused by other side.")
+        self.unusable("Connection was refused by other side")
 
     def test_no_address(self) -> None:
         """
