@@ -123,9 +123,7 @@ class Journal:
 
     def _attempted(self, event: life.AttemptEnded) -> None:
         now, attempt, received = self._clock.seconds(), event.attempt, event.delivery.received
-        delay = round(max(attempt.ended - received, 0.0), 2)
-        port = f":{attempt.port}" if attempt.port else ""  # a UNIX socket has none
-        relay = attempt.host and f"{attempt.host}[{attempt.address}]{port}"
+        relay = _relay(attempt)
         for state in event.results:
             reply, sent = state.reply, state.status is Status.COMPLETED
             self._publish(
@@ -133,7 +131,7 @@ class Journal:
                     "queue_id": event.message.queue_id,
                     "recipient": state.recipient.address.text,
                     "relay": relay or ("local" if sent else "none"),
-                    "delay": delay,
+                    "delay": round(max(attempt.ended - received, 0.0), 2),
                     "delays": _delays(attempt, received),
                     "dsn": "4.0.0" if reply is None else reply.status,
                     "status": "sent" if sent else _WORDS[state.status],
@@ -266,6 +264,14 @@ def _own_trouble(reply: Reply) -> bool:
     Tell whether we refuse for now because of our own system (x.3.z, RFC 3463 §3.4): the operator should look.
     """
     return reply.transient and reply.status.startswith("4.3.")
+
+
+def _relay(attempt: life.Attempt) -> str:
+    """
+    Say where an attempt went, "" if it came to no host; a UNIX socket has no port.
+    """
+    port = f":{attempt.port}" if attempt.port else ""
+    return attempt.host and f"{attempt.host}[{attempt.address}]{port}"
 
 
 def _delays(attempt: life.Attempt, received: float) -> str:

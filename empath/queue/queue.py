@@ -87,6 +87,12 @@ class Queue:
         self._managing = Managing(slices, *kept)
         self.controls = Controls(self.gates, *kept[:3], spool, self.freezing, self._managing, self._changed)
         self.watchdog = Watchdog(self.window, self.attempts)
+        self._make_rounds(section, clock)
+
+    def _make_rounds(self, section: schema.Delivery, clock: IReactorTime) -> None:
+        """
+        Make the work that is done again and again.
+        """
         self._due = Periodic("the search for due mail", self.scan.look_and_count, section.process_interval, clock)
         self._expiry = Periodic("the expiry of kept mail", self._expire_kept, section.expiry_interval, clock)
         self._lateness = Periodic("the reports of delay", self.delays.look, interval(section.dsn), clock)

@@ -21,7 +21,7 @@ from empath.auth.loading import authenticator_of
 from empath.auth.senders import senders_of
 from empath.census import Census
 from empath.config.recipients import relay_of
-from empath.config.schema import Config
+from empath.config.schema import Config, Delivery
 from empath.interfaces import ISpool
 from empath.mail.life import AttemptEnded
 from empath.modules.builtin.core import CoreChecks
@@ -38,7 +38,7 @@ from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
-from empath.service.outgoing import Stores, make_outgoing
+from empath.service.outgoing import Outgoing, Stores
 from empath.service.pages import checks_of, gauges_of, make_pages
 from empath.service.reload import Reload
 from empath.service.safety import make_safety
@@ -74,7 +74,7 @@ class EmpathService(MultiService):
         self.spool = self._make_spool()
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
         stores = Stores(self.spool, self.storages)
-        self.outgoing = make_outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit)
+        self.outgoing = Outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
         stops = self.storages.of(".senders")
         self.safety = make_safety(config.delivery, self.spool, stops, self.queue.controls, reactor, self.events)
@@ -83,10 +83,7 @@ class EmpathService(MultiService):
         self.outgoing.reporter.write = self.modules.authors.text
         self.reception = self._make_reception(relay)
         self.census = Census(self.spool, reactor)
-        counting = Periodic("the census", self.census.take, config.delivery.process_interval, reactor)
-        eviction, *others = self.outgoing.periodic(config.delivery)
-        self._periodic = (counting, eviction, *others)
-        self._reload = Reload(self.outgoing, self.reception, self.modules, counting, eviction, self.safety)
+        self._make_rounds(config.delivery)
         self.readiness = Readiness(config.health, checks_of(self), reactor)
         self._http = make_pages(config, reactor, self.metrics, gauges_of(self), self.readiness, self._threads.in_thread)
 
@@ -192,6 +189,15 @@ class EmpathService(MultiService):
         self.metrics.listen(events)
         Journal(self._reactor, globalLogPublisher, shown.__contains__).listen(events)
         return events
+
+    def _make_rounds(self, section: Delivery) -> None:
+        """
+        Make the work that is done again and again, and what changes its intervals.
+        """
+        counting = Periodic("the census", self.census.take, section.process_interval, self._reactor)
+        eviction, *others = self.outgoing.periodic(section)
+        self._periodic = (counting, eviction, *others)
+        self._reload = Reload(self.outgoing, self.reception, self.modules, counting, eviction, self.safety)
 
     def _make_spool(self) -> ISpool:
         section, emit = self.config.spool, self.events.emit

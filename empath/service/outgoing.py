@@ -51,10 +51,11 @@ class Stores:
     storages: Any
 
 
-@attrs.frozen(slots=True, eq=False)
 class Outgoing:
     """
     The parts that carry a message on, wired. `restores` fetch, before anything begins, what parts had stored.
+
+    ConfigError for a route that cannot be used.
     """
 
     clock: Any
@@ -73,6 +74,84 @@ class Outgoing:
     queue: Queue
     expansions: Expansions
     restores: tuple[Callable[[], Awaitable[None]], ...]
+
+    def __init__(
+        self, config: Config, reactor: Any, machine: Machine, stores: Stores, in_thread: InThread[Any], emit: Emit
+    ) -> None:
+        self.clock, self._machine, self._stores, self._emit = reactor, machine, stores, emit
+        self._make_ways(config)
+        self._make_agents(config, in_thread)
+        self._make_queue(config)
+        reports = self.tls_reporting.reports
+        restores = (self.overrides, self.queue, self.sts, reports, self.returning)
+        self.restores = tuple(part.restore for part in restores)
+
+    def _make_ways(self, config: Config) -> None:
+        """
+        Make what finds the hosts of a domain, and how they want to be met.
+        """
+        section, clock, machine, storages = config.delivery, self.clock, self._machine, self._stores.storages
+        self.resolver = Resolver(
+            section.dns, clock, machine.secret_chance, self._emit, machine.datagrams, machine.streams
+        )
+        resolver = self._answers = cast("IResolver", self.resolver)
+        self.routing = _routing(config)
+        self.overrides = Overrides(self.routing, storages.of(".dns"), lambda: self.queue.routes_changed())
+        self.sts_fetcher = PolicyFetcher(clock, resolver, section.address_families, section.allow_private_mx)
+        submit = submitting(self._stores.spool, self._emit, lambda *stored: self.queue.fresh(*stored))
+        self.tls_reporting = make_tls_reporting(
+            config, clock, machine, storages.of(".tls-rpt"), resolver, self._emit, submit
+        )
+        told = self.tls_reporting.tell
+        self.sts = StsPolicies(resolver, self.sts_fetcher.fetch, storages.of(".mta-sts"), clock, told)
+
+    def _make_agents(self, config: Config, in_thread: InThread[Any]) -> None:
+        """
+        Make what carries a message along these ways, by strategy.
+        """
+        clock, spool = self.clock, self._stores.spool
+        self.smtp_agent = self._make_smtp(config)
+        self.smtp_agent.collect(self.tls_reporting.hears)
+        self.returning = make_returning(config, clock, spool, self._stores.storages, self._emit)
+        self.returning.use_in(self.smtp_agent)
+        self.strategies = make_strategies(config, clock, self._answers, spool, in_thread, self.routing)
+        own = {"smtp": self.smtp_agent, LMTP: LmtpAgent(self.smtp_agent), STRATEGY: self.returning.reader}
+        self.agent = Dispatch(self.routing, {**self.strategies.agents, **own})
+        signer = Signer(config.delivery.dkim, clock, in_thread)
+        self.signing = DkimSigning(signer, self.smtp_agent, self.agent, spool.open_body)
+        self.signing.use()
+
+    def _make_smtp(self, config: Config) -> SmtpAgent:
+        return SmtpAgent(
+            self.clock,
+            self._answers,
+            self._stores.spool.open_body,
+            self._machine.chance,
+            config.delivery,
+            config.hostname,
+            self.routing.find,
+            self._machine.addresses(),
+            policies=self.sts,
+        )
+
+    def _make_queue(self, config: Config) -> None:
+        """
+        Make what drives the agents, and reports what came of it.
+        """
+        section, spool, clock, chance = config.delivery, self._stores.spool, self.clock, self._machine.chance
+        self.reporter = Reporter(section.dsn, config.hostname, clock, chance, self._emit)
+        self.queue = Queue(
+            section,
+            spool,
+            SparingAgent(self.agent, self.returning.suppression),
+            self.reporter.report_for,
+            clock,
+            chance,
+            self._emit,
+            Sites(self.routing, self._answers, clock),
+            self._stores.storages.of(".sites"),
+        )
+        self.expansions = Expansions(self.reporter.report_for, spool.store, self.queue.fresh, self._emit)
 
     def dns_answers(self) -> bool | Deferred[bool]:
         """
@@ -114,88 +193,6 @@ class Outgoing:
         Drop what has expired from the DNS cache.
         """
         self.resolver.cache.evict(self.clock.seconds())
-
-
-def make_outgoing(
-    config: Config, reactor: Any, machine: Machine, stores: Stores, in_thread: InThread[Any], emit: Emit
-) -> Outgoing:
-    """
-    Make them; ConfigError for a route that cannot be used.
-    """
-    section, chance, spool = config.delivery, machine.chance, stores.spool
-    resolver = Resolver(section.dns, reactor, machine.secret_chance, emit, machine.datagrams, machine.streams)
-    routing = _routing(config)
-    overrides = Overrides(routing, stores.storages.of(".dns"), lambda: queue.routes_changed())
-    fetcher = PolicyFetcher(reactor, resolver, section.address_families, section.allow_private_mx)
-    submit = submitting(spool, emit, lambda message, deliveries: queue.fresh(message, deliveries))
-    tls_reporting = make_tls_reporting(
-        config, reactor, machine, stores.storages.of(".tls-rpt"), cast("IResolver", resolver), emit, submit
-    )
-    sts = StsPolicies(resolver, fetcher.fetch, stores.storages.of(".mta-sts"), reactor, tls_reporting.tell)
-    smtp_agent = _smtp_agent(config, reactor, machine, resolver, spool, routing, sts)
-    smtp_agent.collect(tls_reporting.hears)
-    returning = make_returning(config, reactor, spool, stores.storages, emit)
-    returning.use_in(smtp_agent)
-    strategies = make_strategies(config, reactor, cast("IResolver", resolver), spool, in_thread, routing)
-    own = {"smtp": smtp_agent, LMTP: LmtpAgent(smtp_agent), STRATEGY: returning.reader}
-    agent = Dispatch(routing, {**strategies.agents, **own})
-    signing = DkimSigning(Signer(section.dkim, reactor, in_thread), smtp_agent, agent, spool.open_body)
-    signing.use()
-    reporter = Reporter(section.dsn, config.hostname, reactor, chance, emit)
-    sites = Sites(routing, cast("IResolver", resolver), reactor)
-    queue = Queue(
-        section,
-        spool,
-        SparingAgent(agent, returning.suppression),
-        reporter.report_for,
-        reactor,
-        chance,
-        emit,
-        sites,
-        stores.storages.of(".sites"),
-    )
-    expansions = Expansions(reporter.report_for, spool.store, queue.fresh, emit)
-    restores = (overrides.restore, queue.restore, sts.restore, tls_reporting.reports.restore, returning.restore)
-    return Outgoing(
-        reactor,
-        resolver,
-        routing,
-        overrides,
-        sts,
-        fetcher,
-        tls_reporting,
-        returning,
-        smtp_agent,
-        agent,
-        strategies,
-        signing,
-        reporter,
-        queue,
-        expansions,
-        restores,
-    )
-
-
-def _smtp_agent(
-    config: Config,
-    reactor: Any,
-    machine: Machine,
-    resolver: Resolver,
-    spool: ISpool,
-    routing: Routing,
-    policies: StsPolicies,
-) -> SmtpAgent:
-    return SmtpAgent(
-        reactor,
-        cast("IResolver", resolver),
-        spool.open_body,
-        machine.chance,
-        config.delivery,
-        config.hostname,
-        routing.find,
-        machine.addresses(),
-        policies=policies,
-    )
 
 
 def _routing(config: Config) -> Routing:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from twisted.logger import Logger
 
 from empath.errors import SpoolError
-from empath.mail.message import Delivery
+from empath.mail.message import Delivery, Status
 from empath.mail.origin import Origin, Source
 from empath.policy.selection import Key, Page, Selection
 from empath.spool import rows
@@ -29,6 +29,19 @@ _LAST: Final = """
     SELECT queue_id, domain FROM delivery WHERE (queue_id, domain) > (:queue_id, :domain)
     ORDER BY queue_id, domain LIMIT 1 OFFSET :scanned - 1
 """
+_WANTED: Final = {  # by the attribute that says what it has to be; what reads the message or JSON comes last
+    "queue_id": "d.queue_id = :wanted_queue_id",
+    "status": "d.status = :wanted_status",
+    "domain": "d.domain = :wanted_domain",
+    "held_for": "d.status = 'held' AND d.last_error = :wanted_held_for",
+    "held_from": "d.held_since >= :wanted_held_from",
+    "recipient": """
+        EXISTS (SELECT 1 FROM json_each(d.recipients)
+            WHERE lower(json_extract(value, '$.recipient.address.text')) = :wanted_recipient)
+    """,
+    "received_before": "m.received < :wanted_received_before",
+    "sender": "coalesce(lower(json_extract(m.envelope, '$.reverse_path.text')), '') = :wanted_sender",
+}
 _SOURCES: Final = {
     Source.OUTSIDE: "m.origin IS NULL",
     Source.TRUSTED: "m.origin = 'trusted'",
@@ -88,39 +101,14 @@ def _source(selection: Selection) -> str:
 
 def _conditions(selection: Selection, values: dict[str, Any]) -> list[str]:
     """
-    Say in SQL what fits, in the order of what it costs.
+    Say in SQL what fits, in the order of what it costs, and add the values that it names.
     """
     found = []
-    if selection.queue_id is not None:
-        found.append("d.queue_id = :wanted")
-        values["wanted"] = selection.queue_id
-    if selection.status is not None:
-        found.append("d.status = :status")
-        values["status"] = selection.status.value
-    if selection.domain is not None:
-        found.append("d.domain = :destination")
-        values["destination"] = selection.domain
-    if selection.held_for is not None:
-        found.append("d.status = 'held' AND d.last_error = :held_for")
-        values["held_for"] = selection.held_for
-    if selection.held_from is not None:
-        found.append("d.held_since >= :held_from")
-        values["held_from"] = selection.held_from
-    if selection.recipient is not None:
-        text = "lower(json_extract(value, '$.recipient.address.text'))"
-        found.append(f"EXISTS (SELECT 1 FROM json_each(d.recipients) WHERE {text} = :recipient)")
-        values["recipient"] = selection.recipient
-    return found + _of_messages(selection, values)
-
-
-def _of_messages(selection: Selection, values: dict[str, Any]) -> list[str]:
-    found = []
-    if selection.received_before is not None:
-        found.append("m.received < :received")
-        values["received"] = selection.received_before
-    if selection.sender is not None:
-        found.append("coalesce(lower(json_extract(m.envelope, '$.reverse_path.text')), '') = :sender")
-        values["sender"] = selection.sender
+    for name, condition in _WANTED.items():
+        wanted = getattr(selection, name)
+        if wanted is not None:
+            found.append(condition)
+            values[f"wanted_{name}"] = wanted.value if isinstance(wanted, Status) else wanted
     if selection.vouched:
         found.append("m.origin IS NOT NULL")
     if selection.source is not None:

@@ -72,7 +72,7 @@ class Bare:
         pass
 
     def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> Any:
-        return None
+        return succeed((Success(Reply(250, "2.0.0", ("taken",))),) * len(delivery.open_recipients))
 
     def stop(self) -> None:
         pass
@@ -178,7 +178,10 @@ class MakingTests(ThirdPartyCase):
 
     def test_any_spelling_of_a_name(self) -> None:
         for name in (f"{HERE}:Bare", f"{HERE}.Bare"):
-            self.agent(self.section(one=(name, {})))
+            agent = self.agent(self.section(one=(name, {})))
+            self.assertEqual(
+                spell(self.successResultOf(self.start(agent, "x@one.example"))), ["Success 250 2.0.0"], name
+            )
 
     def test_what_is_built_in_is_no_dotted_name(self) -> None:
         agent = self.agent(self.section(one=("discard", {})))
