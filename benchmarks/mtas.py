@@ -29,6 +29,8 @@ START_PATIENCE = 30.0
 
 EMPATH = """\
 hostname = "empath.bench.test"
+control_socket = "{folder}/control.sock"
+audit = {{ enabled = false }}
 [smtp]
 max_commands = 100000000
 max_messages = 100000000

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from empath.config.schema import Config, Health, Listener, Metrics, Module, Relay, Smtp, Spool
+from empath.config.schema import Audit, Config, Health, Listener, Metrics, Module, Relay, Smtp, Spool
 from empath.config.units import EndpointText, Folder, Options
 from empath.errors import ConfigError, ModuleError, SpoolError, SpoolLocked
 from empath.interfaces import IModule, IServices
@@ -89,6 +89,8 @@ class ServiceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.config = Config(
             "mx.example.org",
+            control_socket=Folder(""),
+            audit=Audit(enabled=False),
             spool=Spool(path=Folder(os.path.abspath(self.mktemp()))),
             metrics=Metrics(enabled=False),
             health=Health(enabled=False),
@@ -179,6 +181,8 @@ class ModulesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.config = Config(
             "mx.example.org",
+            control_socket=Folder(""),
+            audit=Audit(enabled=False),
             smtp=Smtp(listeners=(Listener(endpoint=EndpointText("tcp:25")),)),
             spool=Spool(backend="memory"),
             metrics=Metrics(enabled=False),

@@ -15,7 +15,7 @@ import attrs
 
 from empath.config.consistency import completed, contradictions
 from empath.config.convert import Conversion, Problem
-from empath.config.schema import Config, Domain, Spool
+from empath.config.schema import Audit, Config, Domain, Spool
 from empath.config.units import Folder
 from empath.config.values import Surroundings
 from empath.errors import ConfigError
@@ -104,6 +104,8 @@ def development_config(around: Surroundings) -> Config:
         config = _config_of({"hostname": "localhost"}, "built-in defaults", around)
     return attrs.evolve(
         config,
+        control_socket=Folder(str(state / "control.sock")),
+        audit=Audit(path=Folder(str(state / "audit.jsonl"))),
         spool=Spool(path=Folder(str(state / "spool"))),
         delivery=attrs.evolve(config.delivery, domains={"*": everything}),
     )

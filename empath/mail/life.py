@@ -17,6 +17,7 @@ from empath.mail.life_safety import (
     AddressSuppressed,
     BounceReceived,
     ComplaintReceived,
+    ControlUsed,
     CopyRefused,
     DeliveryFrozen,
     DeliveryManaged,
@@ -280,6 +281,7 @@ LifeEvent = (
     | BounceReceived
     | ComplaintReceived
     | AddressSuppressed
+    | ControlUsed
     | GroupCommitted
     | CleanupGivenUp
 )

@@ -94,3 +94,20 @@ class AddressSuppressed:
     address: str
     suppressed: bool
     why: str
+
+
+@attrs.define(slots=True, eq=False)
+class ControlUsed:
+    """
+    Somebody asked something of the control server: `caller` in words (user, token), `verb` ("queue.delete"), its
+    arguments as JSON with secrets masked, `result` "ok", "refused", "not-found", "not-allowed", "failed", "cancelled",
+    and `detail`, what was refused and why, or what was done. `changes` tells whether the verb changes anything.
+    """
+
+    caller: str
+    verb: str
+    arguments: str
+    result: str
+    detail: str
+    seconds: float
+    changes: bool

@@ -10,8 +10,10 @@ from enum import Enum
 import attrs
 
 from empath.mail.address import Address
+from empath.mail.arrival import Arrival
 from empath.mail.decision import Decision
 from empath.mail.envelope import Envelope, Recipient
+from empath.mail.history import PastAttempt
 from empath.mail.origin import OUTSIDE, Origin
 from empath.mail.reply import Reply
 
@@ -45,8 +47,9 @@ class Message:
     of the name `body_file`; `header + body` is, byte for byte, what goes to the next hop (CRLF line ends, no dots
     stuffed). `size` counts both in bytes. `eight_bit` tells whether any byte is ≥ 128, whatever was declared.
     `received` is in seconds since the epoch. `priority` is 0 for normal mail, greater is more urgent.
-    `decisions` is what modules decided about it on its way in, `origin` tells who handed it to us. `delivery` is the
-    one that a listener is told of, as it now stands, else None; it is not stored with the message.
+    `decisions` is what modules decided about it on its way in, `origin` who handed it to us, `arrival` how it came
+    (None for what we wrote). `delivery` is the one that a listener is told of, as it now stands, else None; it is not
+    stored with the message.
     """
 
     queue_id: str
@@ -63,6 +66,7 @@ class Message:
     decisions: tuple[Decision, ...] = ()
     delivery: Delivery | None = None
     origin: Origin = OUTSIDE
+    arrival: Arrival | None = None
 
     @property
     def binary(self) -> bool:
@@ -108,7 +112,8 @@ class Delivery:
     `next_attempt` is in seconds since the epoch, None for what is not scheduled (held, or at its end). `attempts`
     counts finished passes over the destination's hosts. `priority` is the message's. `received` is when the clocks of
     retry and expiry began: the message's, or its release where that is later (RFC 4865). `held_since` is when an
-    operator held it, None if nobody did: the clocks stand still until it is released.
+    operator held it, None if nobody did: the clocks stand still until it is released. `history` tells of attempts that
+    did not end it, as far as it is kept.
     """
 
     queue_id: str
@@ -121,6 +126,7 @@ class Delivery:
     last_error: str = ""
     priority: int = 0
     held_since: float | None = None
+    history: tuple[PastAttempt, ...] = ()
 
     @property
     def open_recipients(self) -> tuple[RecipientState, ...]:

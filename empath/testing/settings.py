@@ -14,8 +14,8 @@ import attrs
 from twisted.internet.endpoints import serverFromString
 
 from empath.config.load import parse_config
-from empath.config.schema import Config, Health, Metrics, Module, Smtp
-from empath.config.units import HOUR, seconds
+from empath.config.schema import Audit, Config, Health, Metrics, Module, Smtp
+from empath.config.units import HOUR, Folder, seconds
 from empath.config.values import Surroundings
 
 DNS_SERVER: Final = "192.0.2.53"
@@ -47,6 +47,8 @@ def settings(
         spool=attrs.evolve(config.spool, backend="memory"),
         metrics=Metrics(enabled=False),
         health=Health(enabled=False),
+        control_socket=Folder(""),
+        audit=Audit(enabled=False),
         delivery=_delivery(config, said.get("delivery", {})),
     )
 

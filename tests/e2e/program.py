@@ -118,6 +118,8 @@ class Empath:
         """
         usual = {
             "hostname": HOSTNAME,
+            "control_socket": str(self.control_socket),
+            "audit": {"path": str(self.folder / "audit.jsonl")},
             "smtp": {"listeners": [{"endpoint": on_loopback(self.port)}, *self._listeners]},
             "spool": {"path": str(self.spool), "min_free": "1MiB"},
             "delivery": {
@@ -133,6 +135,13 @@ class Empath:
             "health": {"endpoint": f"tcp:{self.health_port}:interface=127.0.0.1"},
         }
         return merged(usual, self._settings)
+
+    @property
+    def control_socket(self) -> Path:
+        """
+        Where `empathctl` finds it.
+        """
+        return self.folder / "empathctl.sock"
 
     def listen(self, **settings: Any) -> int:
         """

@@ -55,6 +55,8 @@ class ProgramTests(SynchronousTestCase):
         (self.folder / name).write_text(
             f"""
             hostname = "mx.example.org"
+            control_socket = "{name}.sock"
+            audit = {{ path = "{name}.audit" }}
             smtp = {{ listeners = [{{ endpoint = "tcp:{port}:interface=127.0.0.1" }}] }}
             spool = {{ path = "{spool}", min_free = 0 }}
             metrics = {{ enabled = false }}

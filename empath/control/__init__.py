@@ -1,0 +1,3 @@
+"""
+How operators and their programs talk with a running empath: terms, the server, and the clients.
+"""

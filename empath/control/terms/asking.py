@@ -1,0 +1,32 @@
+"""
+What all requests have in common.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Generic, TypeVar
+
+A = TypeVar("A")
+P = TypeVar("P")
+
+
+class Ask(Generic[A]):
+    """
+    A request whose answer is one `A`. `changes` tells whether it changes anything.
+    """
+
+    __slots__ = ()
+
+    verb: ClassVar[str]
+    answer: ClassVar[type]
+    changes: ClassVar[bool] = False
+
+
+class Follow(Ask[A], Generic[A, P]):
+    """
+    A request that takes its time: pieces of `P` come before the answer. Whoever hangs up ends it.
+    """
+
+    __slots__ = ()
+
+    piece: ClassVar[type]

@@ -1,0 +1,130 @@
+"""
+About SMTP as it is spoken now.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+import attrs
+
+from empath.control.terms.asking import Ask, Follow
+
+
+@attrs.frozen
+class LiveSession:
+    """
+    A client that is connected: `state` in a word of the dialogue ("greeting", "mail", "content", …), `seconds` since it
+    came, `idle` since it last said anything, octets both ways, messages taken, the sender of the transaction it is in.
+    """
+
+    session: str
+    peer: str
+    port: int
+    listener: str
+    kind: str
+    name: str
+    state: str
+    seconds: float
+    idle: float
+    octets_in: int
+    octets_out: int
+    messages: int
+    errors: int
+    tls: str = ""
+    login: str = ""
+    sender: str = ""
+    recipients: int = 0
+
+
+@attrs.frozen
+class SessionPage:
+    """
+    Some of the sessions, in the order in which they came; `after` as in `QueuePage`.
+    """
+
+    sessions: tuple[LiveSession, ...]
+    after: str
+
+
+@attrs.frozen
+class ListSessions(Ask[SessionPage]):
+    """
+    List live sessions.
+    """
+
+    verb: ClassVar = "smtp.connections"
+    answer: ClassVar = SessionPage
+
+    peer: str = ""
+    limit: int = 100
+    after: str = ""
+
+
+@attrs.frozen
+class Killed:
+    """
+    The sessions that were ended.
+    """
+
+    sessions: tuple[str, ...]
+
+
+@attrs.frozen
+class KillSession(Ask[Killed]):
+    """
+    End sessions, by the id of one or the address of a peer: with 421 where the dialogue allows it, now in any case.
+    """
+
+    verb: ClassVar = "smtp.kill"
+    answer: ClassVar = Killed
+    changes: ClassVar = True
+
+    session: str = ""
+    peer: str = ""
+
+
+@attrs.frozen
+class TraceLine:
+    """
+    One line of a dialogue: `connection` names it, `side` is "server" where we are the server and "client" where we are
+    the client, `from_us` who said it. Secrets are masked, content is told as its size. `event` is "opened", "line",
+    "tls" or "closed".
+    """
+
+    time: datetime
+    connection: str
+    side: str
+    peer: str
+    event: str
+    from_us: bool
+    text: str
+
+
+@attrs.frozen
+class TraceEnd:
+    """
+    How many lines were told, and how many were left out because nobody read fast enough.
+    """
+
+    lines: int
+    dropped: int
+
+
+@attrs.frozen
+class FollowDialogues(Follow[TraceEnd, TraceLine]):
+    """
+    Follow dialogues from now on: with a peer (address or network), for a destination domain, or of a session's id or a
+    message's queue id; ends after `lines` lines or `seconds`, 0 for no bound.
+    """
+
+    verb: ClassVar = "smtp.trace"
+    answer: ClassVar = TraceEnd
+    piece: ClassVar = TraceLine
+
+    peer: str = ""
+    domain: str = ""
+    id: str = ""
+    lines: int = 0
+    seconds: float = 0.0
