@@ -71,9 +71,11 @@ EDGES: Final = frozenset(
         "observe",
         "config",
         "control",
+        "audit",
         "ctl",
     }
 )
+TOOL: Final = frozenset({"control", "audit", "auth", "config", "observe"})  # of which empathctl is made
 ANY_EDGE: Final = frozenset({"mail", "smtp", "policy", "net", "interfaces", "errors", "config.schema", "config.units"})
 TOP: Final = {
     "": set[str](),
@@ -139,6 +141,8 @@ def may_import(module: str, imported: str, types_only: bool) -> bool:
         return not within(ours, {"testing"})
     if room in PURE:
         return within(ours, PURE[room] | {"errors"})
+    if room == "ctl":  # a program of its own, that runs beside the service
+        return within(ours, ANY_EDGE | TOOL | {room})
     if room in EDGES:
         return within(ours, ANY_EDGE | {room})
     if "." in module:
