@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -22,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.config import schema
+from empath.observe.escaping import escaped
 
 LEVELS: Final = ("debug", "info", "warn", "error", "critical")
 MAX_REPLY: Final = 500  # characters of a peer's words; the whole of a reply stays with the delivery
@@ -29,20 +29,10 @@ _RESERVED: Final = frozenset({"time", "level", "namespace", "event", "traceback"
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
 _MAX_PREFIXES: Final = 1000
 _CHATTER: Final = "twisted.web._newclient.HTTPClientParser"  # at "info" a web server can make it say what it wants
-_SUSPECT: Final = re.compile(r"[^ -~]")
 
 _MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
 
 _encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-
-
-def escaped(text: str) -> str:
-    r"""
-    Write each character that is not printable as `\n`, `\x07`, `\u2028`: line ends, controls, direction overrides.
-    """
-    if text.isprintable():
-        return text
-    return _SUSPECT.sub(lambda found: found[0] if found[0].isprintable() else ascii(found[0])[1:-1], text)
 
 
 def cut(text: str) -> str:
