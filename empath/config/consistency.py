@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from empath.config.control import of_audit, of_control
 from empath.config.convert import Problem, joined, unusable
 from empath.config.delivery import of_delivery, of_domain
 from empath.config.reception import of_auth, of_listeners
@@ -27,6 +28,8 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _of_modules(config.modules)
     yield from of_delivery(config.delivery)
     yield from of_sending(config.delivery, config.relay)
+    yield from of_control(config.control)
+    yield from of_audit(config.audit)
     for name, domain in config.delivery.domains.items():
         yield from of_domain(joined("delivery.domains", name), domain, config.delivery)
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args, get_origin
 
 import attrs
 
-from empath.config import names, schema, values, web
+from empath.config import collectors, names, schema, values, web
 from empath.config.units import Duration, EndpointText, File, Folder, Options, Rate, Secret, Size
 from empath.config.values import Reader, Refused, Surroundings
 
@@ -104,6 +104,13 @@ _NOT_NEGATIVE: Final = Leaf(values.duration(low=0))
 BY_NAME: Final[Mapping[tuple[type, str], Shape]] = MappingProxyType(
     {
         (schema.Config, "hostname"): Leaf(names.domain),
+        (schema.Config, "control_socket"): Leaf(collectors.optional_folder),
+        (schema.ControlToken, "name"): Leaf(collectors.token_name),
+        (schema.ControlToken, "sha256"): Leaf(collectors.sha256),
+        (schema.Audit, "sinks"): Each(Leaf(values.one_of(("file", "syslog", "otlp"))), empty=False),
+        (schema.AuditSyslog, "address"): Leaf(collectors.syslog_address),
+        (schema.AuditSyslog, "facility"): Leaf(values.one_of(collectors.FACILITIES)),
+        (schema.AuditOtlp, "endpoint"): Leaf(web.collector_url),
         (schema.Smtp, "banner"): Leaf(names.banner),
         (schema.Smtp, "bare_newlines_exclude"): Each(Leaf(names.network_or_trusted)),
         (schema.Smtp, "greeting_delay"): _NOT_NEGATIVE,

@@ -44,6 +44,27 @@ def hook_url(value: object, _: Surroundings) -> str:
     return value
 
 
+def collector_url(value: object, _: Surroundings) -> str:
+    """
+    Read the URL of an OTLP collector, without what OTLP adds to it (/v1/logs); it may be plain HTTP, as collectors are
+    in one's own network. A login in it would end up in logs.
+    """
+    allowed = 'an URL such as "http://localhost:4318" or "https://otlp.example.org"'
+    if not isinstance(value, str):
+        raise Refused(allowed)
+    found = _without_secrets(value)
+    if not (value.isascii() and value.isprintable()) or set(" ?#") & set(value) or len(value) > _LONGEST_URL:
+        raise Refused(allowed, found)
+    try:
+        parts = urlsplit(value)
+        _check_authority(parts)
+    except ValueError as trouble:
+        raise Refused(allowed, found) from trouble
+    if parts.scheme not in ("http", "https") or parts.username is not None or parts.password is not None:
+        raise Refused(allowed, found)
+    return value.rstrip("/")
+
+
 def _without_secrets(url: str) -> str:
     """
     Write an URL down for an error line: what stands before an "@", and behind a "?", may be a secret.
