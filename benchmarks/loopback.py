@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import hooks, load, mtas, runs, signatures, table
+from benchmarks import hooks, load, mtas, runs, signatures, table, trail
 
 RESULTS = Path(__file__).parent / "results"
 QUICK_COUNT = 1000
@@ -28,9 +28,11 @@ WHAT = {
     "compare": ["receive", "receive-tls", "relay"],
     "onward": ONWARD,
     "modules": ["receive", "relay"],
+    "audit": ["relay"],
     "signed": SIGNED,
 }
 PROOFS = 50  # messages that each MTA which signs has to prove itself with
+WITH_AUDIT = [f"empath+{name}" for name in trail.AUDITED]
 WITH_MODULES = [f"empath+{name}" for name in mtas.MODULES]
 
 
@@ -67,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
             "measure what modules cost: receive and relay with none, idle and waiting ones, and a hook",
             modules,
         ),
+        ("audit", "measure relay without audit trail, with one, and with one that 250 waits for", audit),
         ("signed", "measure relay with DKIM signatures, over STARTTLS too, beside Postfix with OpenDKIM", signed),
         ("ceiling", "measure smtp-source → smtp-sink: what the load itself can do", ceiling),
         ("serve", "run one MTA, relaying to an smtp-sink, until interrupted (to profile it)", serve),
@@ -82,7 +85,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     Add the options that all commands share.
     """
     signing = [f"{mta}+{key}" for mta in ("empath", "postfix") for key in signatures.KEYS]
-    choices = ["empath", "postfix", *WITH_MODULES, *signing]
+    choices = ["empath", "postfix", *WITH_MODULES, *WITH_AUDIT, *signing]
     command.add_argument("--mta", action="append", choices=choices, help="default: both, as installed")
     command.add_argument("--old", type=Path, help="a checkout of another commit, run beside")
     command.add_argument("--count", type=int, default=5000, help="messages a run (%(default)s)")
@@ -131,6 +134,17 @@ def modules(options: argparse.Namespace) -> int:
     hooks_table = hooks.table(hooks.QUICK if options.quick else hooks.CALLS)
     old = [f"old:{options.old.resolve()}"] if options.old else []
     text = measured(options, lambda _: options.mta or ["empath", *old, *WITH_MODULES], hooks_table)
+    print("\n" + text)
+    write(options, text)
+    return 0
+
+
+def audit(options: argparse.Namespace) -> int:
+    """
+    Measure empath without and with the audit trail, and with one that is durable.
+    """
+    old = [f"old:{options.old.resolve()}"] if options.old else []
+    text = measured(options, lambda _: options.mta or ["empath", *old, *WITH_AUDIT])
     print("\n" + text)
     write(options, text)
     return 0

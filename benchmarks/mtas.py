@@ -5,7 +5,8 @@ Both log as they do by default, to a file, and hand all mail to one host by plai
 `receive` means that mail is stored and nothing leaves: Postfix puts it on HOLD; empath has one delivery in flight, to a
 peer that never greets, and all the rest waits in the queue behind it. Neither makes an attempt for any message counted.
 "old:FOLDER" is the empath of another checkout, "empath+six" one with six idle modules (`MODULES`),
-"empath+rsa2048" and "postfix+rsa2048" are such that sign (`signatures`).
+"empath+rsa2048" and "postfix+rsa2048" are such that sign (`signatures`). All run without an audit trail, but for
+"empath+audit" and "empath+durable".
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import accounting, idle, signatures
+from benchmarks import accounting, idle, signatures, trail
 
 TOP = Path(__file__).parents[1]
 MODULES = {"six": idle.SIX, "fired": idle.FIRED, "turn": idle.TURN}
@@ -29,9 +30,7 @@ START_PATIENCE = 30.0
 
 EMPATH = """\
 hostname = "empath.bench.test"
-control_socket = "{folder}/control.sock"
-audit = {{ enabled = false }}
-[smtp]
+{control}[smtp]
 max_commands = 100000000
 max_messages = 100000000
 [[smtp.listeners]]
@@ -152,8 +151,7 @@ def free_port() -> int:
     """
     Find a TCP port of the loopback interface that nobody has just now.
     """
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         return int(probe.getsockname()[1])
 
 
@@ -177,7 +175,8 @@ def running(
     `next_hop`.
     """
     name, _, checkout = name.partition(":")
-    modules, key = MODULES.get(name.partition("+")[2], ""), signatures.key_of(name)
+    variant = name.partition("+")[2]
+    modules, key = MODULES.get(variant, ""), signatures.key_of(name)
     with_postfix = name.startswith("postfix")
     folder.mkdir(mode=0o755)
     if tls:
@@ -188,7 +187,8 @@ def running(
         command = prepare_postfix(folder, port, next_hop, receive_only, tls, onward, more)
     else:
         more = signatures.settings(signatures.EMPATH, folder, key) if key else modules
-        command = prepare_empath(folder, port, next_hop, receive_only, tls, more, onward)
+        control = trail.settings(folder, variant, Path(checkout) if checkout else TOP)
+        command = prepare_empath(folder, port, next_hop, receive_only, tls, more, onward, control)
         path = checkout or (TOP if modules else "")
         command = ["env", f"PYTHONPATH={path}", *command] if path else command
     account = accounting.open_account(f"empath-benchmark-{os.getpid()}-{port}")
@@ -224,14 +224,17 @@ def prepare_empath(
     tls: bool,
     more: str = "",
     onward: Onward = ONWARD,
+    control: str = "",
 ) -> list[str]:
     """
-    Write empath's configuration, with `more` sections; tells the command that runs it in the foreground.
+    Write empath's configuration, with `control` on top and `more` sections below; tells the command that runs it in the
+    foreground.
     """
     file = folder / "empath.toml"
     file.write_text(
         EMPATH.format(
             folder=folder,
+            control=control,
             port=port,
             next_hop=next_hop,
             tls=EMPATH_TLS.format(folder=folder) if tls else "",

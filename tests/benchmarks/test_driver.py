@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import accounting, counting_sink, load, loopback, mtas, runs, signatures, table
+from benchmarks import accounting, counting_sink, load, loopback, mtas, runs, signatures, table, trail
 from benchmarks.runs import Run
 from empath.config.load import load_config
 from empath.config.values import Surroundings
@@ -185,6 +185,19 @@ class ConfigurationTests(SynchronousTestCase):
             self.assertEqual(config.smtp.listeners[0].tls, "starttls" if receive_only else "none")
             self.assertEqual(config.delivery.domains["*"].mx_override, ("127.0.0.1:2526",))
             self.assertEqual(config.delivery.max_parallel_deliveries == 1, receive_only)
+
+    def test_the_trail_is_off_unless_it_is_measured(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        for variant, expected in (("", (False, False)), ("audit", (True, False)), ("durable", (True, True))):
+            control = trail.settings(folder, variant, mtas.TOP)
+            command = mtas.prepare_empath(folder, 2525, 2526, False, False, control=control)
+            config = load_config(Path(command[-1]), SURROUNDINGS)
+            self.assertEqual((config.audit.enabled, config.audit.durable), expected)
+            self.assertEqual(config.control_socket, str(folder / "control.sock"))
+
+    def test_an_empath_older_than_the_trail_gets_no_keys_that_it_would_refuse(self) -> None:
+        self.assertEqual(trail.settings(Path("/x"), "durable", Path(self.mktemp())), "")
 
     def test_the_way_on_is_written_as_it_is_measured(self) -> None:
         folder = Path(self.mktemp()).absolute()
