@@ -41,15 +41,15 @@ def some(count: int, one: str, many: str = "") -> str:
 
 def span(seconds: float) -> str:
     """
-    Tell how long something takes in its two largest units: "0.24s", "3m 12s", "4d 3h"; below 10 ms "4ms".
+    Tell how long something takes in its two largest units: "3m 12s", "4d 3h"; "1.2s" and "240ms" of what is short.
     """
     seconds = max(0.0, seconds)
-    if seconds < 0.01:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.1f}ms" if 0 < seconds < 0.001 else f"{seconds * 1000:.0f}ms"
-    if seconds < 9.995:
-        return f"{seconds:.2f}s" if seconds < 0.995 else f"{seconds:.1f}s"
+    if seconds < 9.95:
+        return f"{seconds:.1f}s".replace(".0s", "s")
     rest = round(seconds)
-    parts = []
+    parts: list[str] = []
     for unit, length in _UNITS:
         many, rest = divmod(rest, length)
         if many or parts:

@@ -47,10 +47,10 @@ class TimeTests(SynchronousTestCase):
 
     def test_spans_have_two_units(self) -> None:
         """
-        The two largest ones; below ten seconds a fraction.
+        The two largest ones; below ten seconds a fraction, below one milliseconds.
         """
         spans = [-1, 0, 0.0004, 0.004, 0.24, 1.234, 9.999, 72, 3600, 3725, 90000, 86400 * 4 + 59]
-        told = ["0ms", "0ms", "0.4ms", "4ms", "0.24s", "1.2s", "10s", "1m 12s", "1h", "1h 2m", "1d 1h", "4d"]
+        told = ["0ms", "0ms", "0.4ms", "4ms", "240ms", "1.2s", "10s", "1m 12s", "1h", "1h 2m", "1d 1h", "4d"]
         self.assertEqual([span(each) for each in spans], told)
 
     def test_a_time_of_today_has_no_date(self) -> None:
