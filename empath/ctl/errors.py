@@ -1,0 +1,101 @@
+"""
+What went wrong, as the operator reads it, and as the shell hears it.
+
+Exit codes: 0 done, 1 refused or not found, 2 usage, 69 the MTA cannot be reached, 77 not allowed.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import attrs
+import click
+
+from empath.errors import EmpathError
+
+
+class Exit(IntEnum):
+    """
+    The exit codes of the contract; 130 is a shell's for ^C.
+    """
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    UNREACHABLE = 69
+    NOT_ALLOWED = 77
+    INTERRUPTED = 130
+
+
+class CtlError(EmpathError):
+    """
+    Something that ends empathctl: `problems` in a sentence each, and what to do next.
+    """
+
+    kind = "refused"
+    code = Exit.REFUSED
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(" ".join(problems))
+        self.problems = problems
+
+
+class Usage(CtlError):
+    """
+    What was typed makes no sense.
+    """
+
+    kind = "usage"
+    code = Exit.USAGE
+
+
+class NotThere(CtlError):
+    """
+    What was asked about is not there.
+    """
+
+    kind = "not-found"
+
+
+@attrs.frozen
+class Trouble:
+    """
+    An error as it is told: a word for programs, sentences for people, the exit code.
+    """
+
+    kind: str
+    problems: tuple[str, ...]
+    code: int
+
+
+CLIENT: Final = (
+    ("NotFoundThere", "not-found", Exit.REFUSED),
+    ("RefusedByServer", "refused", Exit.REFUSED),
+    ("NotPermitted", "not-allowed", Exit.NOT_ALLOWED),
+    ("Unreachable", "unreachable", Exit.UNREACHABLE),
+    ("TimedOut", "timed-out", Exit.UNREACHABLE),
+    ("ConnectionLost", "connection-lost", Exit.UNREACHABLE),
+    ("WrongVersion", "wrong-version", Exit.REFUSED),
+)
+
+
+def trouble(error: Exception) -> Trouble | None:
+    """
+    Say what an error means; None for one that is a fault of ours.
+    """
+    match error:
+        case CtlError():
+            return Trouble(error.kind, error.problems, error.code)
+        case click.UsageError():
+            hint = f"Try '{error.ctx.command_path} --help'." if error.ctx is not None else ""
+            return Trouble("usage", tuple(filter(None, (error.format_message(), hint))), Exit.USAGE)
+        case click.exceptions.Abort():
+            return Trouble("interrupted", ("Interrupted.",), Exit.INTERRUPTED)
+        case click.ClickException():
+            return Trouble("usage", (error.format_message(),), error.exit_code)
+    names = {each.__name__ for each in type(error).__mro__}
+    for name, kind, code in CLIENT:
+        if name in names:
+            return Trouble(kind, getattr(error, "problems", None) or (str(error),), code)
+    return Trouble("refused", (str(error),), Exit.REFUSED) if isinstance(error, EmpathError) else None
