@@ -46,12 +46,12 @@ class Farewell(Protocol):
 @implementer(IProtocolFactory)
 class SmtpFactory:
     """
-    One listener's sessions. `terms` may be replaced: sessions that are under way keep theirs.
+    One listener's sessions. `terms` and `around` may be replaced: sessions that are under way keep theirs.
     """
 
     def __init__(self, terms: Terms, around: Surroundings, sessions: Sessions) -> None:
         self.terms = terms
-        self._around = around
+        self.around = around
         self._sessions = sessions
 
     def doStart(self) -> None:
@@ -70,7 +70,7 @@ class SmtpFactory:
         """
         host = getattr(addr, "host", None)
         peer, client = (UNIX, UNIX) if host is None else peer_of(host)
-        around, terms = self._around, self.terms
+        around, terms = self.around, self.terms
         session = Session(
             self._sessions.next_id(),
             peer,

@@ -7,44 +7,36 @@ concerns one session only.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, Final
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import Any
 
 import attrs
-from twisted.internet.abstract import FileDescriptor
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IListeningPort
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from empath.config.schema import Listener, Smtp
-from empath.errors import ConfigError
 from empath.interfaces import IComponent
 from empath.mail.reply import Reply
-from empath.receive.factory import SmtpFactory
-from empath.receive.ports import listen
-from empath.receive.proxy import ProxyFactory
+from empath.net.tls_files import PemFiles
+from empath.receive.gates import Gate, make_gate
+from empath.receive.relisten import Change
 from empath.receive.sessions import Sessions
-from empath.receive.terms import Surroundings, Terms, members, nobody, terms_of
-from empath.receive.tls import ServerTls
-
-SMTP_PORT: Final = 25
-
-log = Logger()
+from empath.receive.terms import Surroundings
 
 
-@attrs.define(slots=True, eq=False)
-class _Gate:
+@attrs.frozen(slots=True, eq=False)
+class Prospect:
     """
-    One listener as it is now: `clients` makes its sessions, `strangers` those of whom a proxy cannot name.
+    What would be with another [smtp]: `smtp` is the section as far as it can be in force now, `restart` tells by key
+    why only a restart applies it. `use` has it used, and does not fail.
     """
 
-    listener: Listener
-    path: str
-    tls: ServerTls | None
-    clients: SmtpFactory
-    strangers: SmtpFactory
-    factory: ProxyFactory
+    smtp: Smtp
+    restart: dict[str, str]
+    use: Callable[[], None]
 
 
 @implementer(IComponent)
@@ -65,8 +57,17 @@ class Reception:
             smtp.max_connections_per_client,
             smtp.max_connection_rate_per_client,
         )
-        self._gates = [self._gate(listener, at, smtp) for at, listener in enumerate(smtp.listeners)]
-        self.ports: list[IListeningPort] = []
+        self._files = PemFiles()
+        self._gates = [self._fresh(listener, at, smtp, around) for at, listener in enumerate(smtp.listeners)]
+        self._bound_as: int | None = None
+        self._accepting = False
+
+    @property
+    def ports(self) -> list[IListeningPort]:
+        """
+        What is listening.
+        """
+        return [gate.port for gate in self._gates if gate.port is not None]
 
     @property
     def certificates_expire(self) -> dict[str, float]:
@@ -80,14 +81,13 @@ class Reception:
         Read the certificates and bind every listener, or none: raises what the first that cannot be says. Until `start`
         clients wait: what judges their mail may not know yet what it knew before.
         """
+        self._bound_as = os.geteuid()
         for gate in self._gates:
             if gate.tls is not None:
                 gate.tls.load()
         try:
             for gate in self._gates:
-                self.ports.append(listen(self._reactor, gate.listener.endpoint, gate.factory))
-                _refuse_lmtp(gate, self.ports[-1])
-                _accept(self.ports[-1], False)
+                gate.open(self._reactor)
         except BaseException:
             self._stop_ports()
             raise
@@ -96,27 +96,41 @@ class Reception:
         """
         Accept who waits at the ports.
         """
-        for port in self.ports:
-            _accept(port, True)
+        self._accepting = True
+        for gate in self._gates:
+            gate.accept()
 
     def reconfigure(self, section: object) -> None:
         """
-        Use the limits, time-outs, banners, proxies and certificates of a new [smtp] for new sessions; other endpoints
-        need a restart. ConfigError, and nothing is changed, if a listener cannot have its new TLS.
+        Use a new [smtp] for new sessions, as far as `prepare` can. ConfigError, and nothing is changed, if that cannot
+        be.
         """
         if not isinstance(section, Smtp):
             raise TypeError(f"not [smtp]: {section!r}")
-        wanted = {listener.endpoint: listener for listener in section.listeners}
-        changes = [
-            (gate, self._changed(gate, wanted.get(gate.listener.endpoint, gate.listener))) for gate in self._gates
-        ]
-        for gate, (listener, tls) in changes:
-            gate.listener, gate.tls = listener, tls
-            terms = terms_of(listener, section, self._around.hostname, tls)
-            gate.clients.terms, gate.strangers.terms = terms, _distrusting(terms)
-            gate.factory.listed = members(section.proxies)
+        with ExitStack() as undo:
+            prospect = self.prepare(section, self._around, undo)
+            undo.pop_all()
+        prospect.use()
+
+    def prepare(self, smtp: Smtp, around: Surroundings, undo: ExitStack) -> Prospect:
+        """
+        Read the certificates and bind the listeners that are new in `smtp`; whoever gives that up unwinds `undo`. New
+        sessions are to have `around`. ConfigError if a listener, or its TLS, cannot be had.
+        """
+        change = Change(self._gates, smtp, around, self._fresh)
+        undo.callback(change.drop)
+        change.open(self._reactor, os.geteuid() != self._bound_as)
+        return Prospect(change.in_force, change.restart, lambda: self._use(change, around))
+
+    def _use(self, change: Change, around: Surroundings) -> None:
+        self._around = around
+        self._gates = change.use()
+        if self._accepting:
+            for gate in self._gates:
+                gate.accept()
+        smtp = change.in_force
         self.sessions.reconfigure(
-            section.max_connections, section.max_connections_per_client, section.max_connection_rate_per_client
+            smtp.max_connections, smtp.max_connections_per_client, smtp.max_connection_rate_per_client
         )
 
     def stop_listening(self) -> Awaitable[None]:
@@ -133,59 +147,10 @@ class Reception:
         farewell = Reply(421, "4.3.2", (f"{self._around.hostname} shutting down",))
         await self.sessions.drain(farewell, self.shutdown_timeout)
 
-    def _gate(self, listener: Listener, at: int, smtp: Smtp) -> _Gate:
-        around, sessions = self._around, self.sessions
-        path = f"smtp.listeners[{at}]"
-        tls = self._tls(listener, path)
-        terms = terms_of(listener, smtp, around.hostname, tls)
-        clients = SmtpFactory(terms, around, sessions)
-        strangers = SmtpFactory(_distrusting(terms), attrs.evolve(around, trusts=nobody), sessions)
-        factory = ProxyFactory(clients, strangers, members(smtp.proxies), sessions, around.clock)
-        return _Gate(listener, path, tls, clients, strangers, factory)
-
-    def _tls(self, listener: Listener, path: str) -> ServerTls | None:
-        return None if listener.tls == "none" else ServerTls(listener, path, self._around.clock)
-
-    def _changed(self, gate: _Gate, listener: Listener) -> tuple[Listener, ServerTls | None]:
-        """
-        Keep a listener's TLS where it says the same of it, else read that anew.
-        """
-        if _tls_keys(listener) == _tls_keys(gate.listener):
-            return listener, gate.tls
-        tls = self._tls(listener, gate.path)
-        if tls is not None:
-            tls.load()
-        return listener, tls
+    def _fresh(self, listener: Listener, at: int, smtp: Smtp, around: Surroundings) -> Gate:
+        return make_gate(listener, f"smtp.listeners[{at}]", smtp, around, self.sessions, self._files)
 
     def _stop_ports(self) -> Deferred[None]:
-        ports, self.ports = self.ports, []
-        stopping: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
+        self._accepting = False
+        stopping = [gate.close() for gate in self._gates]
         return gatherResults(stopping).addCallback(lambda _: None)
-
-
-def _tls_keys(listener: Listener) -> tuple[object, ...]:
-    return listener.tls, listener.certificate, listener.private_key, listener.certificates, listener.client_ca
-
-
-def _distrusting(terms: Terms) -> Terms:
-    """
-    Give the terms of those who have no address of their own: nothing is theirs because of where they come from.
-    """
-    return attrs.evolve(terms, excluded=nobody, xclient=nobody)
-
-
-def _accept(port: IListeningPort, accepting: bool) -> None:
-    """
-    Have the reactor accept connections of a port, or leave them to the kernel's queue.
-    """
-    if isinstance(port, FileDescriptor):
-        (port.startReading if accepting else port.stopReading)()  # type: ignore[no-untyped-call]  # Twisted's
-
-
-def _refuse_lmtp(gate: _Gate, port: IListeningPort) -> None:
-    """
-    Refuse LMTP on port 25, where only the bound socket tells (RFC 2033 §5).
-    """
-    if gate.listener.kind == "lmtp" and getattr(port.getHost(), "port", None) == SMTP_PORT:
-        problem = f'{gate.path}.endpoint: found "{gate.listener.endpoint}", which is port 25; allowed: any other port'
-        raise ConfigError([f'{problem} with kind = "lmtp" (RFC 2033)'])

@@ -7,7 +7,9 @@ per change: files that changed into such; the certificate that is in use stays.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from OpenSSL import SSL
@@ -32,11 +34,11 @@ class ServerTls:
     """
     One listener's TLS; `name` is how errors call the listener, such as "smtp.listeners[0]".
 
-    `load` comes before the first handshake. `expires` is when the first of the certificates in use ends, in seconds
-    since the epoch.
+    `load` comes before the first handshake. `files` may be shared with other listeners. `expires` is when the first of
+    the certificates in use ends, in seconds since the epoch.
     """
 
-    def __init__(self, listener: Listener, name: str, clock: IReactorTime) -> None:
+    def __init__(self, listener: Listener, name: str, clock: IReactorTime, files: PemFiles | None = None) -> None:
         self._name = name
         self._clock = clock
         self._pairs = {"": KeyPair(listener.certificate, listener.private_key)}
@@ -44,10 +46,11 @@ class ServerTls:
         self._client_ca = listener.client_ca
         paths = {path for pair in self._pairs.values() for path in (pair.certificate, pair.private_key)}
         self._paths = sorted(paths | {listener.client_ca} - {""})
-        self._files = PemFiles()
+        self._files = files or PemFiles()
         self._seen: tuple[Stamp | None, ...] = ()
         self._looked = 0.0
         self._contexts: Contexts | None = None
+        self._sound = False
         self.expires = 0.0
 
     def load(self) -> None:
@@ -59,6 +62,29 @@ class ServerTls:
             self._adopt()
         except TlsUnusable as trouble:
             raise ConfigError([f"{self._name}.{trouble}"]) from trouble
+
+    def prepare(self, name: str) -> Callable[[], None]:
+        """
+        Read the files as they are now, and give what has them used, and the listener called so, which does not fail.
+        ConfigError if they cannot be.
+        """
+        seen = tuple(map(stamp, self._paths))
+        if self._sound and seen == self._seen:
+            return partial(self._call, name)
+        try:
+            read = self._read()
+        except TlsUnusable as trouble:
+            raise ConfigError([f"{name}.{trouble}"]) from trouble
+
+        def use() -> None:
+            self._call(name)
+            self._seen, self._looked = seen, self._clock.seconds()
+            self._take(*read)
+
+        return use
+
+    def _call(self, name: str) -> None:
+        self._name = name
 
     def creator(self) -> IOpenSSLServerConnectionCreator:
         """
@@ -106,10 +132,23 @@ class ServerTls:
         """
         Read what has changed and use it; TlsUnusable if that cannot be.
         """
+        self._sound = False
+        self._take(*self._read())
+
+    def _read(self) -> tuple[Contexts, list[tuple[str, KeyPair, Identity]]]:
+        """
+        Read what has changed; TlsUnusable if TLS cannot be had with it.
+        """
         found = [(key, pair, self._files.identity(pair, key)) for key, pair in self._pairs.items()]
         authorities = self._files.authorities(self._client_ca) if self._client_ca else ()
         named = [(f"{key}certificate {pair.certificate}", identity) for key, pair, identity in found]
-        self._contexts = contexts(named, authorities)
+        return contexts(named, authorities), found
+
+    def _take(self, made: Contexts, found: list[tuple[str, KeyPair, Identity]]) -> None:
+        """
+        Use what was read.
+        """
+        self._contexts, self._sound = made, True
         self.expires = min(identity.expires for _, _, identity in found)
         for key, pair, identity in found:
             self._check_dates(f"{key}certificate", pair.certificate, identity)
