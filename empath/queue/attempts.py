@@ -209,7 +209,7 @@ class Attempts:
 
     async def _attempt(self, entry: Entry, message: Message) -> None:
         delivery = entry.delivery
-        attempt = Attempt(delivery.attempts + 1, self._clock.seconds())
+        attempt = entry.attempt = Attempt(delivery.attempts + 1, self._clock.seconds())
         if entry.gate is not None:
             attempt.site = entry.gate.site.name
         entry.deadline = attempt.started + patience(message, delivery)

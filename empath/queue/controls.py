@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from heapq import nsmallest
 from typing import Final
 
 import attrs
@@ -14,22 +15,25 @@ from twisted.internet.interfaces import IReactorTime
 
 from empath.config.units import Rate
 from empath.interfaces import ISpool
-from empath.mail.message import Delivery, Status
-from empath.policy.hold import Hold, Why
+from empath.mail.message import Delivery
+from empath.policy.hold import Hold
 from empath.policy.selection import Key, Selection, destination
 from empath.policy.verbs import Verb
 from empath.queue.entry import Order, Place
-from empath.queue.explaining import Circuit, circuit_of, why_it_waits, why_the_site_waits
+from empath.queue.explaining import Circuit, circuit_of, is_well
 from empath.queue.freezing import ALL, Freezing
 from empath.queue.gates import Gates
+from empath.queue.listing import in_progress
 from empath.queue.managing import Managing
 from empath.queue.notes import Notes
 from empath.queue.slices import SLICE, START, Progress, Tally
+from empath.queue.standing import Standings
 from empath.queue.window import Window
 
 RATE: Final = "rate/"
 LONGEST_DOMAIN: Final = 255
 LONGEST_REASON: Final = 500  # characters
+FEW: Final = 20  # destinations of a site that are told where there may be very many
 
 
 @attrs.frozen(slots=True)
@@ -57,11 +61,13 @@ class Controls:
         spool: ISpool,
         freezing: Freezing,
         managing: Managing,
+        standings: Standings,
         changed: Callable[[], None],
     ) -> None:
         self._spool = spool
         self._freezing = freezing
         self._managing = managing
+        self._standings = standings
         self._gates = gates
         self._window = window
         self._notes = notes
@@ -98,6 +104,15 @@ class Controls:
         Tell how all sites fare that are remembered.
         """
         return tuple(circuit_of(gate) for gate in self._gates.by_name.values())
+
+    def some_circuits(self, troubled: bool, after: str, limit: int) -> tuple[Circuit, ...]:
+        """
+        Tell the same of the first sites behind a name, with some of their destinations each; `troubled`: only of those
+        whose breaker is not closed, or that are shaped.
+        """
+        gates = self._gates.by_name.items()
+        names = [name for name, gate in gates if name > after and not (troubled and is_well(gate))]
+        return tuple(circuit_of(self._gates.by_name[name], FEW) for name in nsmallest(limit, names))
 
     def reset_circuit(self, domain: str) -> bool:
         """
@@ -183,26 +198,24 @@ class Controls:
         after: Key | None = START
         while after is not None:
             page = await self._spool.select(Selection(queue_id=queue_id), after, SLICE)
-            now = self._clock.seconds()
-            found += [(each, self._why(each, now)) for each in page.deliveries]
+            found += [(each, self._standings.why(each)) for each in page.deliveries]
             after = page.after
         return found
 
     def explain(self, queue_id: str, domain: str) -> Hold | Place | None:
         """
         Tell why a delivery that is due is not attempted, or where it is. None: it is in the spool only, and waits for
-        its time, or for room in the window.
+        room in the window.
         """
-        now, window = self._clock.seconds(), self._window
-        entry = window.active.get((queue_id, domain))
-        if entry is not None and entry.place not in (Place.READY, Place.TIMED):
-            return entry.place
-        if (entry is None or entry.place is Place.READY) and (hold := self._freezing.why(domain)) is not None:
-            return hold
-        if entry is not None:
-            return why_it_waits(entry, window.lines, now)
-        gate = self._gates.find(domain)
-        return None if gate is None else why_the_site_waits(gate, now)
+        return self._standings.explain(queue_id, domain)
+
+    async def process_now(self) -> int:
+        """
+        Look for due mail at once; tells how many deliveries are due and not being attempted.
+        """
+        self._changed()
+        due = await self._spool.due_count(self._clock.seconds())
+        return max(0, due - len(in_progress(self._window)))
 
     def force(self, domains: set[str]) -> None:
         """
@@ -227,21 +240,6 @@ class Controls:
                 if rate is not None:
                     self._gates.terms.rates[key.removeprefix(RATE)] = rate
         self._gates.apply()
-
-    def _why(self, delivery: Delivery, now: float) -> Hold | Place | None:
-        entry = self._window.active.get((delivery.queue_id, delivery.domain))
-        if entry is not None and entry.place is not Place.READY:
-            return self.explain(delivery.queue_id, delivery.domain)
-        if delivery.status is Status.HELD:
-            since = delivery.received if delivery.held_since is None else delivery.held_since
-            by = f"by a module ({delivery.last_error})" if delivery.held_since is None else "by an operator"
-            return Hold(Why.HELD, None, f"it was held {by} {max(0.0, now - since):.0f} s ago")
-        if delivery.next_attempt is None:
-            return None
-        hold = self.explain(delivery.queue_id, delivery.domain)
-        if delivery.next_attempt > now and not (isinstance(hold, Hold) and hold.why is Why.FROZEN):
-            return Hold(Why.TIME, delivery.next_attempt, "its next attempt is not due yet")
-        return hold
 
 
 def _order(verb: Verb, why: str) -> Order:

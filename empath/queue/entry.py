@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.policy.selection import Key as Key
 from empath.policy.shaping import Told
@@ -86,7 +87,7 @@ class Entry:
     `copy` is None where the message is read from the spool when the turn comes. `since` is when it came into the
     window. `gate` is where it went through once it has a slot; `late` are the seconds for which the limit `why` held
     it up before; `told` is what the attempt showed of its site. `deadline` (clock's seconds) counts while it is in
-    flight; `running` is the attempt, `order` what is to be done once it has ended.
+    flight; `running` is the attempt, `attempt` its timing record, `order` what is to be done once it has ended.
     """
 
     key: Key
@@ -102,6 +103,7 @@ class Entry:
     deadline: float = 0.0
     running: Deferred[None] | None = None
     order: Order | None = None
+    attempt: Attempt | None = None
 
 
 def patience(message: Message, delivery: Delivery) -> float:

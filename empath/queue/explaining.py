@@ -4,12 +4,14 @@ Why a delivery that is due waits, in one reason, the first that would have to en
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from empath.policy.breaker import State
 from empath.policy.hold import Hold, Why
+from empath.policy.rate import Bucket
 from empath.queue.entry import Place
 from empath.queue.line import Gate
 from empath.queue.turns import SHARE
@@ -17,6 +19,9 @@ from empath.queue.turns import SHARE
 if TYPE_CHECKING:
     from empath.queue.entry import Entry
     from empath.queue.lines import Lines
+
+
+MANY: Final = 100_000  # more than a window holds
 
 
 @attrs.frozen(slots=True)
@@ -35,33 +40,47 @@ class Circuit:
     rate: float | None
 
 
-def circuit_of(gate: Gate) -> Circuit:
+def circuit_of(gate: Gate, most: int | None = None) -> Circuit:
     """
-    Tell how the site of a gate fares.
+    Tell how the site of a gate fares, with up to `most` of its destinations.
     """
     site = gate.site
     state = site.breaker.state
     until = site.breaker.until if state is State.OPEN else None
-    return Circuit(site.name, tuple(gate.domains), state.value, until, site.in_flight, *site.shaped)
+    return Circuit(site.name, tuple(islice(gate.domains, most)), state.value, until, site.in_flight, *site.shaped)
 
 
-def why_it_waits(entry: Entry, lines: Lines, now: float) -> Hold:
+def is_well(gate: Gate) -> bool:
     """
-    Tell what keeps an entry that is ready from being attempted, or one that was from being settled.
+    Tell whether the breaker of a site is closed, and it is not shaped.
+    """
+    return gate.site.breaker.state is State.CLOSED and gate.site.shaped == (None, None)
+
+
+def why_it_waits(entry: Entry, lines: Lines, now: float, most: int = MANY) -> Hold:
+    """
+    Tell what keeps an entry that is ready from being attempted, or one that was from being settled; of those before it
+    up to `most` are counted.
     """
     line = entry.line
-    gate = line.gate
     if entry.place is Place.TIMED:
         return Hold(Why.SPOOL, None, "the attempt has ended, but the spool does not take what became of it")
-    if not gate.known:
+    if not line.gate.known:
         return Hold(Why.ROUTING, None, f"the hosts of {line.domain} are being looked up")
-    if (hold := gate.site.hold(now)) is not None:
+    return why_none_begins(line.domain, line.gate, line.bucket, lines, now) or _turn(entry, most)
+
+
+def why_none_begins(domain: str, gate: Gate | None, bucket: Bucket | None, lines: Lines, now: float) -> Hold | None:
+    """
+    Tell what would keep any delivery to a destination from being attempted; None for a gate that nothing is known of.
+    """
+    if gate is not None and (hold := gate.site.hold(now)) is not None:
         return hold
-    if line.bucket is not None and (wait := line.bucket.wait(now)):
-        return Hold(Why.RATE, now + wait, f"the rate limit of {line.domain} is used up")
+    if bucket is not None and (wait := bucket.wait(now)):
+        return Hold(Why.RATE, now + wait, f"the rate limit of {domain} is used up")
     if lines.total is not None and (wait := lines.total.wait(now)):
         return Hold(Why.GLOBAL_RATE, now + wait, "the rate limit of all deliveries is used up")
-    return _slots(gate, lines) or _turn(entry)
+    return _slots(gate, lines)
 
 
 def why_the_site_waits(gate: Gate, now: float) -> Hold | None:
@@ -74,10 +93,12 @@ def why_the_site_waits(gate: Gate, now: float) -> Hold | None:
     return hold
 
 
-def _slots(gate: Gate, lines: Lines) -> Hold | None:
+def _slots(gate: Gate | None, lines: Lines) -> Hold | None:
     taken, most = lines.in_flight + lines.stuck, lines.limit
     if taken >= most:
         return Hold(Why.SLOTS, None, f"{taken} of {most} parallel deliveries are under way")
+    if gate is None:
+        return None
     if gate.troubled and lines.suspects_in_flight >= max(1, most // 2):
         return Hold(Why.SLOTS, None, f"sites that failed have {lines.suspects_in_flight} of {most} parallel deliveries")
     if gate.site.in_flight * SHARE >= most - taken:
@@ -85,10 +106,11 @@ def _slots(gate: Gate, lines: Lines) -> Hold | None:
     return None
 
 
-def _turn(entry: Entry) -> Hold:
+def _turn(entry: Entry, most: int) -> Hold:
     before = 0
     for other in entry.line.waiting:
-        if other is entry:
+        if other is entry or before >= most:
             break
         before += 1
-    return Hold(Why.TURN, None, f"{before} deliveries to {entry.line.domain} are before it")
+    count = f"{before} or more" if before >= most else str(before)
+    return Hold(Why.TURN, None, f"{count} deliveries to {entry.line.domain} are before it")

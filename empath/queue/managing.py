@@ -20,10 +20,11 @@ from twisted.logger import Logger
 from empath.errors import SpoolError
 from empath.mail.life import Emit
 from empath.mail.life_safety import DeliveryManaged
-from empath.mail.message import Message
+from empath.mail.message import Message, Status
 from empath.policy.selection import Key, Selection
 from empath.policy.verbs import Verb
-from empath.queue.entry import Order
+from empath.queue.entry import Order, Place
+from empath.queue.listing import in_progress
 from empath.queue.notes import Notes
 from empath.queue.slices import ORDER, START, Errand, Progress, Slices, Tally, note_of
 from empath.queue.window import Window
@@ -107,14 +108,35 @@ class Managing:
 
     async def _all(self, errand: Errand, progress: Progress | None) -> Tally:
         selection = errand.selection
+        if selection.status is Status.IN_PROGRESS:
+            return await self._all_in_progress(errand, progress)
         after: Key | None = START
         while after is not None:
             after = await self._turn(errand, selection, after)
-            while errand.moved:
-                await self._turn(errand, _only(selection, errand.moved.pop()), START)
+            await self._catch_up(errand, selection)
             if progress is not None:
                 progress(errand.tally)
         return errand.tally
+
+    async def _all_in_progress(self, errand: Errand, progress: Progress | None) -> Tally:
+        """
+        Do it to what is being attempted now, which only the window knows.
+        """
+        selection = attrs.evolve(errand.selection, status=None, everything=True)
+        for entry in in_progress(self._window):
+            if _names(selection, entry.key) and entry.place is not Place.GONE:
+                await self._turn(errand, _only(selection, entry.key), START)
+        await self._catch_up(errand, selection)
+        if progress is not None:
+            progress(errand.tally)
+        return errand.tally
+
+    async def _catch_up(self, errand: Errand, selection: Selection) -> None:
+        """
+        Do it to what was another thing by the time that it was read.
+        """
+        while errand.moved:
+            await self._turn(errand, _only(selection, errand.moved.pop()), START)
 
     def restore(self, kept: dict[str, str]) -> None:
         """

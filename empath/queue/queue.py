@@ -30,6 +30,7 @@ from empath.queue.freezing import Freezing
 from empath.queue.gates import Gates
 from empath.queue.line import Gate, Line
 from empath.queue.lines import Lines
+from empath.queue.listing import Listing
 from empath.queue.managing import Managing
 from empath.queue.notes import Notes
 from empath.queue.overdue import Overdue
@@ -38,6 +39,7 @@ from empath.queue.recovery import Recovery
 from empath.queue.scan import Scan
 from empath.queue.settle import Decided, site_accepted
 from empath.queue.slices import Slices
+from empath.queue.standing import Standings
 from empath.queue.watchdog import Watchdog
 from empath.queue.window import Window
 
@@ -85,7 +87,11 @@ class Queue:
         slices = Slices(*around, self.scan.wake, lambda domains: self.controls.force(domains))
         self.delays = Delays(section, spool, self.freezing, report, clock, self._warned)
         self._managing = Managing(slices, *kept)
-        self.controls = Controls(self.gates, *kept[:3], spool, self.freezing, self._managing, self._changed)
+        self.listing = Listing(spool, sites, self.window, clock)
+        self.standings = Standings(section, self.window, self.gates, self.freezing, clock)
+        self.controls = Controls(
+            self.gates, *kept[:3], spool, self.freezing, self._managing, self.standings, self._changed
+        )
         self.watchdog = Watchdog(self.window, self.attempts)
         self._make_rounds(section, clock)
 
@@ -177,7 +183,7 @@ class Queue:
         Use another [delivery] from now on; attempts under way and times already set stay.
         """
         assert isinstance(section, schema.Delivery)
-        self._section = section
+        self._section = self.standings.section = section
         self._deciding.reconfigure(section)
         self.delays.reconfigure(section)
         self.window.max_active = section.max_active

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from twisted.internet.defer import DeferredList
@@ -25,6 +25,7 @@ from empath.queue.attempts import Attempts
 from empath.queue.entry import Entry, Order, Place
 from empath.queue.freezing import Freezing
 from empath.queue.notes import Notes
+from empath.queue.site_names import learn_sites
 from empath.queue.window import Window
 
 SLICE: Final = 200  # deliveries: commits of others, and the reactor, wait no longer for one than some milliseconds
@@ -108,7 +109,7 @@ class Slices:
                 page = await self._spool.select(selection, after, BOUNCES if is_bounce else SLICE)
             finally:
                 window.unwatch(left)
-            if selection.site is None or not await self._look_up(errand, page.deliveries):
+            if selection.site is None or not await self._learn(errand, page.deliveries):
                 break
         found = []
         for each in page.deliveries:
@@ -123,20 +124,11 @@ class Slices:
                 found.append(each)
         return found, page.after
 
-    async def _look_up(self, errand: Errand, deliveries: Sequence[Delivery]) -> bool:
+    async def _learn(self, errand: Errand, deliveries: Sequence[Delivery]) -> bool:
         """
         Learn the sites of these; tells whether that took time, so that they have to be read again.
         """
-        waits: dict[str, Any] = {}
-        for domain in {each.domain for each in deliveries} - errand.sites.keys():
-            site = self._sites.site_of(domain)
-            if isinstance(site, str):
-                errand.sites[domain] = site
-            else:
-                waits[domain] = site
-        for domain, waiting in waits.items():
-            errand.sites[domain] = await waiting
-        return bool(waits)
+        return await learn_sites(self._sites, [each.domain for each in deliveries], errand.sites)
 
     async def apply(self, errand: Errand, found: list[Delivery]) -> None:
         """

@@ -56,6 +56,13 @@ class Terms:
         return self._limits
 
     @property
+    def default_rate(self) -> Rate | None:
+        """
+        What a destination is allowed by itself of which nothing is said; None for any rate.
+        """
+        return self._default if self._default.count else None
+
+    @property
     def plain(self) -> bool:
         """
         Whether nothing is said of any destination.
