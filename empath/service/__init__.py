@@ -36,6 +36,7 @@ from empath.policy.throttle import Throttle
 from empath.queue.periodic import Periodic
 from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
+from empath.service.control import make_control
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
 from empath.service.outgoing import Outgoing, Stores
@@ -64,9 +65,9 @@ class EmpathService(MultiService):
         super().__init__()
         self.config = config
         self.starting: Deferred[None] | None = None
-        self._running = False
+        self.running: bool = False
         self.shutting_down = False
-        self._reactor = reactor
+        self.clock = self._reactor = reactor
         self._machine = machine = machine or this_machine(reactor)
         self._threads = Threads(reactor, machine.make_pool)
         self.metrics = Metrics(config.metrics)
@@ -86,13 +87,14 @@ class EmpathService(MultiService):
         self._make_rounds(config.delivery)
         self.readiness = Readiness(config.health, checks_of(self), reactor)
         self._http = make_pages(config, reactor, self.metrics, gauges_of(self), self.readiness, self._threads.in_thread)
+        self._control = make_control(self, reactor, self._threads.in_thread)
 
     @property
     def accepts_mail(self) -> bool:
         """
         Whether it runs, with all of its ports bound.
         """
-        return self._running and len(self.reception.ports) == len(self.config.smtp.listeners)
+        return self.running and len(self.reception.ports) == len(self.config.smtp.listeners)
 
     def privilegedStartService(self) -> None:
         """
@@ -108,6 +110,7 @@ class EmpathService(MultiService):
         Open the spool and begin; the reactor does not accept anything before this has returned. Tells `starting`.
         """
         super().startService()
+        self._control.bind()
         self._threads.start()
         try:
             self.spool.open()
@@ -115,6 +118,7 @@ class EmpathService(MultiService):
             self.resolver.start()
             self.starting = _under_way(Deferred.fromCoroutine(self._begin_after(self.modules.start())))
         except BaseException:
+            self._control.abandon()
             self._threads.stop()  # they would keep the process from ending
             raise
         return self.starting
@@ -135,7 +139,7 @@ class EmpathService(MultiService):
         self.reception.start()
         for periodic in self._periodic:
             periodic.start(now=True)
-        self._running = True
+        self.running = True
 
     def reconfigure(self, config: Config) -> list[str]:
         """
@@ -167,6 +171,7 @@ class EmpathService(MultiService):
             self.outgoing.sts.stop,
             self.outgoing.put_away,
             self.resolver.stop,
+            self._control.stop,
             self.readiness.stop,
             self.storages.close,
             self.spool.close,

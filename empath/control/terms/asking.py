@@ -12,7 +12,8 @@ P = TypeVar("P")
 
 class Ask(Generic[A]):
     """
-    A request whose answer is one `A`. `changes` tells whether it changes anything.
+    A request whose answer is one `A`. `changes` tells whether it changes anything, `masked` names the fields that the
+    audit trail does not tell.
     """
 
     __slots__ = ()
@@ -20,6 +21,7 @@ class Ask(Generic[A]):
     verb: ClassVar[str]
     answer: ClassVar[type]
     changes: ClassVar[bool] = False
+    masked: ClassVar[frozenset[str]] = frozenset()
 
 
 class Follow(Ask[A], Generic[A, P]):

@@ -63,6 +63,7 @@ class DiffConfig(Ask[ConfigDiff]):
 
     verb: ClassVar = "config.diff"
     answer: ClassVar = ConfigDiff
+    masked: ClassVar = frozenset({"text"})
 
     path: str
     text: str

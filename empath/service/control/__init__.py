@@ -1,0 +1,84 @@
+"""
+What can be asked of this service while it runs, part by part, and the server that answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from empath import __version__
+from empath.control.listening import ControlSocket
+from empath.control.server import ControlServer
+from empath.control.serving import Answers
+from empath.control.terms.asking import Ask
+from empath.control.tokens import Tokens
+from empath.interfaces import InThread
+from empath.service.control.system import SystemControl
+
+if TYPE_CHECKING:
+    from empath.service import EmpathService
+
+ALWAYS: Final = frozenset({"system.ping", "system.status"})  # also while it starts and stops
+
+
+def tables_of(service: EmpathService) -> tuple[Answers, ...]:
+    """
+    Gather what each part answers.
+    """
+    return (SystemControl(service).answers(),)
+
+
+@attrs.frozen(slots=True, eq=False)
+class ControlService:
+    """
+    The control server at its socket; None where there is to be no socket.
+    """
+
+    server: ControlServer
+    socket: ControlSocket | None
+
+    def bind(self) -> None:
+        """
+        Take the socket. ControlSocketError if it cannot be ours.
+        """
+        if self.socket is not None:
+            self.socket.bind()
+
+    def abandon(self) -> None:
+        """
+        Give the socket back at once: nothing was started.
+        """
+        if self.socket is not None:
+            self.socket.abandon()
+
+    async def stop(self) -> None:
+        """
+        Take no more connections, end all requests, and remove the socket.
+        """
+        if self.socket is not None:
+            stopping = Deferred.fromCoroutine(self.socket.stop())
+            self.server.stop()
+            await stopping
+
+
+def make_control(service: EmpathService, reactor: Any, in_thread: InThread[Any]) -> ControlService:
+    """
+    Make the control server that the configuration asks for.
+    """
+    config = service.config
+
+    def busy(request: Ask[Any]) -> str:
+        if service.shutting_down and request.changes:
+            return "empath stops: nothing is changed any more"
+        if service.running or request.verb in ALWAYS:
+            return ""
+        return "empath is still starting: try again in a moment"
+
+    tokens = Tokens(config.control.tokens)
+    server = ControlServer(reactor, tokens, service.events.emit, in_thread, __version__, busy)
+    server.serve(tables_of(service))
+    socket = ControlSocket(reactor, config.control_socket, server) if config.control_socket else None
+    return ControlService(server, socket)
