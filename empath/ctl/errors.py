@@ -12,7 +12,8 @@ from typing import Final
 import attrs
 import click
 
-from empath.errors import EmpathError
+from empath.control import faults
+from empath.errors import ConfigError, EmpathError
 
 
 class Exit(IntEnum):
@@ -69,14 +70,16 @@ class Trouble:
     code: int
 
 
-CLIENT: Final = (
-    ("NotFoundThere", "not-found", Exit.REFUSED),
-    ("RefusedByServer", "refused", Exit.REFUSED),
-    ("NotPermitted", "not-allowed", Exit.NOT_ALLOWED),
-    ("Unreachable", "unreachable", Exit.UNREACHABLE),
-    ("TimedOut", "timed-out", Exit.UNREACHABLE),
-    ("ConnectionLost", "connection-lost", Exit.UNREACHABLE),
-    ("WrongVersion", "wrong-version", Exit.REFUSED),
+_CLIENT: Final = (  # the first that fits
+    (faults.NotFoundThere, "not-found", Exit.REFUSED),
+    (faults.TooLarge, "too-large", Exit.REFUSED),
+    (faults.RefusedByServer, "refused", Exit.REFUSED),
+    (faults.NotPermitted, "not-allowed", Exit.NOT_ALLOWED),
+    (faults.Unreachable, "unreachable", Exit.UNREACHABLE),
+    (faults.TimedOut, "timed-out", Exit.UNREACHABLE),
+    (faults.ConnectionLost, "connection-lost", Exit.UNREACHABLE),
+    (faults.WrongVersion, "wrong-version", Exit.REFUSED),
+    (faults.ControlError, "fault", Exit.REFUSED),
 )
 
 
@@ -94,8 +97,11 @@ def trouble(error: Exception) -> Trouble | None:
             return Trouble("interrupted", ("Interrupted.",), Exit.INTERRUPTED)
         case click.ClickException():
             return Trouble("usage", (error.format_message(),), error.exit_code)
-    names = {each.__name__ for each in type(error).__mro__}
-    for name, kind, code in CLIENT:
-        if name in names:
-            return Trouble(kind, getattr(error, "problems", None) or (str(error),), code)
-    return Trouble("refused", (str(error),), Exit.REFUSED) if isinstance(error, EmpathError) else None
+        case faults.ControlError():
+            kind, code = next((kind, code) for cls, kind, code in _CLIENT if isinstance(error, cls))
+            return Trouble(kind, error.problems, code)
+        case ConfigError():
+            return Trouble("bad-configuration", tuple(error.problems), Exit.REFUSED)
+        case EmpathError():
+            return Trouble("refused", (str(error),), Exit.REFUSED)
+    return None

@@ -5,6 +5,7 @@ Tables, and lists of names with values, in one look.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -14,15 +15,21 @@ from empath.ctl.colours import plain
 Row = Sequence[RenderableType]
 
 
-def table(titles: Sequence[str], rows: Iterable[Row], head: bool = True) -> Table:
+def table(titles: Sequence[str], rows: Iterable[Row], widths: Sequence[int] = ()) -> Table:
     """
-    Make a table; a title that begins with ">" is of a column of numbers. Cells that are plain `str` are escaped.
+    Make a table; a title that begins with ">" is of a column of numbers. Cells that are plain `str` are escaped. With
+    `widths` it goes on below another one: it has no head, and columns at least so wide.
     """
-    made = Table(box=None, pad_edge=False, show_header=head, header_style="bold", padding=(0, 2, 0, 0))
-    for title in titles:
+    made = Table(box=None, pad_edge=False, show_header=not widths, header_style="bold", padding=(0, 2, 0, 0))
+    for title, width in zip_longest(titles, widths):
         number = title.startswith(">")
-        name = title.removeprefix(">").upper()
-        made.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number)
+        made.add_column(
+            title.removeprefix(">").upper(),
+            justify="right" if number else "left",
+            overflow="fold",
+            no_wrap=number,
+            min_width=width,
+        )
     for row in rows:
         made.add_row(*(plain(cell) if isinstance(cell, str) else cell for cell in row))
     return made

@@ -46,7 +46,7 @@ def global_options() -> list[click.Parameter]:
 
 class _Global(click.Command):
     """
-    What has the global options beside its own.
+    What has the global options beside its own, and examples, its epilog, that keep their lines.
     """
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -72,18 +72,18 @@ class _Global(click.Command):
                 with formatter.section(title):
                     formatter.write_dl(chosen)
 
-
-class Verb(_Global):
-    """
-    One verb; its epilog, the examples, keeps its lines.
-    """
-
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """
         Write the examples as they are.
         """
         if self.epilog:
             formatter.write(f"\nExamples:\n{indent(self.epilog, '  ')}\n")
+
+
+class Verb(_Global):
+    """
+    One verb.
+    """
 
 
 class GlobalGroup(_Global, click.Group):
@@ -110,3 +110,18 @@ def verb(examples: str) -> Callable[[Callable[..., None]], Verb]:
         return click.command(cls=Verb, help=text, epilog=dedent(examples).strip())(click.pass_obj(function))
 
     return decorate
+
+
+def watched(function: Callable[..., None]) -> Callable[..., None]:
+    """
+    Give a verb `--watch` and `--interval`.
+    """
+    watch = click.option("--watch", is_flag=True, help="Show it again and again, on one connection, until ^C.")
+    interval = click.option(
+        "--interval",
+        type=click.FloatRange(min=0.1),
+        default=2.0,
+        metavar="SECONDS",
+        help="Between two looks with --watch. [2]",
+    )
+    return watch(interval(function))

@@ -90,7 +90,8 @@ def _one_below_another(
     tool: Tool, request: Ask[A], render: Callable[[A, Times], RenderableType], interval: float
 ) -> None:
     while True:
-        tool.write(_view(tool, poll(tool, request), render), "")
+        answer = poll(tool, request)
+        tool.write(_view(tool, answer, render), "")
         tool.around.out.flush()
         tool.around.sleep(interval)
 

@@ -1,0 +1,132 @@
+"""
+Listings that come in pages: however long they are, only a page of them is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import attrs
+import click
+
+from empath.control.terms.asking import Ask
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from empath.ctl.tool import Tool
+    from empath.ctl.wording import Times
+
+R = TypeVar("R")
+MOST: Final = 1000  # rows a page
+Cells = Sequence["RenderableType"]
+
+
+@attrs.frozen
+class Listing(Generic[R]):
+    """
+    How a listing is shown: the `field` of a page that has its rows, the titles of the columns (">" in front: numbers),
+    the cells of a row, what to say when there is none.
+    """
+
+    field: str
+    titles: tuple[str, ...]
+    cells: Callable[[R, Times], Cells]
+    nothing: str
+
+
+@attrs.frozen
+class _Page:
+    """
+    The rows of a page, and the cursor behind it.
+    """
+
+    rows: Sequence[Any]
+    after: str
+
+
+def paged(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """
+    Give a verb `--limit` and `--after`.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        limit = click.option(
+            "--limit",
+            type=click.IntRange(min=0),
+            default=default,
+            metavar="N",
+            help=f"At most so many; 0: all. [{default}]",
+        )
+        after = click.option("--after", default="", metavar="CURSOR", help="Go on where a listing ended.")
+        return limit(after(function))
+
+    return decorate
+
+
+def show(tool: Tool, request: Ask[Any], limit: int, listing: Listing[Any]) -> None:
+    """
+    Show at most `limit` rows (0: all) from the request's `after` on: as one JSON document with the rows and `after`, or
+    as a table that grows page by page.
+    """
+    if tool.json:
+        _as_json(tool, request, limit, listing.field)
+    else:
+        _as_table(tool, request, limit, listing)
+
+
+def _chunks(tool: Tool, request: Any, limit: int, field: str) -> Iterator[_Page]:
+    """
+    Ask for page after page.
+    """
+    left = limit
+    while True:
+        page: Any = tool.ask(attrs.evolve(request, limit=min(left or MOST, MOST)))
+        rows = getattr(page, field)
+        yield _Page(rows, page.after)
+        left -= len(rows) if limit else 0
+        if page.after == "" or (limit and left <= 0):
+            return
+        request = attrs.evolve(request, after=page.after)
+
+
+def _as_json(tool: Tool, request: Any, limit: int, field: str) -> None:
+    from msgspec import json
+
+    out, lead, cursor = tool.around.out, "\n    ", ""
+    for number, page in enumerate(_chunks(tool, request, limit, field)):
+        if number == 0:
+            out.write(f'{{\n  "{field}": [')
+        for row in page.rows:
+            out.write(f"{lead}{json.encode(row).decode()}")
+            lead = ",\n    "
+        cursor = page.after
+    end = "]" if lead == "\n    " else "\n  ]"
+    out.write(f'{end},\n  "after": {json.encode(cursor).decode()}\n}}\n')
+
+
+def _as_table(tool: Tool, request: Any, limit: int, listing: Listing[Any]) -> None:
+    from rich.measure import Measurement
+
+    from empath.ctl.tables import table
+
+    widths: list[int] = []
+    cursor = ""
+    for page in _chunks(tool, request, limit, listing.field):
+        cursor = page.after
+        if not page.rows:
+            continue
+        cells = [listing.cells(row, tool.times) for row in page.rows]
+        made = table(listing.titles, cells, widths)
+        tool.write(made)
+        if not widths:
+            options = tool.console.options
+            widths = [
+                max(Measurement.get(tool.console, options, cell).maximum for cell in (title, *column))
+                for title, column in zip(listing.titles, zip(*cells, strict=True), strict=True)
+            ]
+    if not widths:
+        tool.say(listing.nothing)
+    if cursor:
+        tool.note(f"There are more: --limit 0 lists all, --after {cursor} goes on here.")

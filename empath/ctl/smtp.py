@@ -1,0 +1,109 @@
+"""
+The verbs about SMTP as it is spoken now, but for `smtp trace`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from empath.control.terms.smtp import KillSession, ListSessions, LiveSession
+from empath.ctl.errors import NotThere
+from empath.ctl.listing import Cells, Listing, paged, show
+from empath.ctl.tool import Tool, only
+from empath.ctl.verbs import verb
+
+if TYPE_CHECKING:
+    from empath.ctl.wording import Times
+
+
+@verb(
+    """
+    empathctl smtp connections
+    empathctl smtp connections --peer 192.0.2.7
+    empathctl smtp connections --limit 0 --json
+    """
+)
+@click.option("--peer", default="", metavar="ADDRESS", help="Only of this client.")
+@paged(100)
+def connections(tool: Tool, peer: str, limit: int, after: str) -> None:
+    """
+    List the clients that are connected, and what each is doing.
+
+    IDLE is since the client said anything; IN and OUT are octets.
+    """
+    show(tool, ListSessions(peer, after=after), limit, LISTING)
+
+
+def cells(row: LiveSession, times: Times) -> Cells:
+    """
+    Make a line of a session.
+    """
+    from empath.ctl.colours import joined, plain
+    from empath.ctl.wording import number, octets, span
+
+    transaction = f"<{row.sender}> to {row.recipients}" if row.sender or row.recipients else ""
+    return (
+        row.session,
+        f"[{row.peer}]:{row.port}" if row.port else f"[{row.peer}]",
+        row.name,
+        joined(plain(row.kind), plain(row.tls), plain(f"as {row.login}" if row.login else ""), by=" "),
+        row.state,
+        span(round(row.seconds)) if row.seconds >= 1 else "0s",
+        span(round(row.idle)) if row.idle >= 1 else "0s",
+        octets(row.octets_in),
+        octets(row.octets_out),
+        number(row.messages),
+        plain(number(row.errors), "red" if row.errors else ""),
+        transaction,
+    )
+
+
+LISTING = Listing[LiveSession](
+    "sessions",
+    (
+        "session",
+        "peer",
+        "name",
+        "kind",
+        "state",
+        ">age",
+        ">idle",
+        ">in",
+        ">out",
+        ">messages",
+        ">errors",
+        "transaction",
+    ),
+    cells,
+    "No client is connected.",
+)
+
+
+@verb(
+    """
+    empathctl smtp kill 01JD3X5Q8VWZ0RNTB2M4C6E8GA
+    empathctl smtp kill --peer 192.0.2.7
+    """
+)
+@click.argument("session", default="")
+@click.option("--peer", default="", metavar="ADDRESS", help="All sessions of this client.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def kill(tool: Tool, session: str, peer: str, yes: bool) -> None:
+    """
+    End a session, or all of a client.
+
+    Mail that was answered with 250 is kept; a transaction under way is lost, and the client sends it again.
+    """
+    only((session, peer), "Say which session, or --peer and whose.")
+    if peer:
+        tool.confirm(f"End all sessions of {peer}?", yes)
+    killed = tool.ask(KillSession(session, peer))
+    if not killed.sessions:
+        raise NotThere(f"{session or peer} has no session here.", "See 'empathctl smtp connections'.")
+    if tool.json:
+        tool.write_json(killed)
+        return
+    for each in killed.sessions:
+        tool.say(f"{each} ended.")
