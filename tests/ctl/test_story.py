@@ -148,4 +148,4 @@ class StoryTests(SynchronousTestCase):
         """
         Neither queue nor audit trail.
         """
-        self.assertIn("does not tell of it", told(Explanation("01KAM0000000000000000000M1", None, (), ())))
+        self.assertIn("does not tell of it", told(Explanation("01KAM0000000000000000000M1", None, (), ()), width=200))

@@ -1,0 +1,126 @@
+"""
+The verbs that look at the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+from empath.control.terms.managing import CountQueue, GetQueueStats
+from empath.control.terms.queue import Filter, ListQueue, QueuePage, ViewMessage
+from empath.ctl.filtering import chosen, described, filtered
+from empath.ctl.json_pages import write_pages
+from empath.ctl.tool import Tool
+from empath.ctl.verbs import verb
+from empath.ctl.wording import number
+
+PAGE: Final = 500  # deliveries that are asked for at a time
+
+
+@verb(
+    """
+    empathctl queue list                                   # the oldest 50
+    empathctl queue list --domain example.org --limit 0    # all to a destination
+    empathctl queue list --status retry --older-than 4h
+    empathctl queue list --sender '<>' --json
+    """
+)
+@filtered
+@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="At most so many; 0: all.")
+@click.option("--after", metavar="CURSOR", default="", help="Go on where an earlier listing ended.")
+def list_queue(tool: Tool, limit: int, after: str, **fields: Any) -> None:
+    """
+    List mail that waits, each delivery with what it waits for.
+    """
+    selection = chosen(**fields) or Filter(all=True)
+    pages = _pages(tool, selection, limit, after)
+    if tool.json:
+        write_pages(tool.around.out, pages, "items")
+        return
+    from empath.ctl.queue_tables import items
+
+    shown, last = 0, ""
+    for page in pages:
+        if page.items:
+            tool.write(items(page.items, tool.times, tool.console.width, head=shown == 0))
+        shown, last = shown + len(page.items), page.after
+    if shown == 0:
+        tool.note(f"No mail {described(selection)}.")
+    elif last:
+        tool.note(f"There is more: --limit 0 shows all, --after {last} what follows.")
+
+
+def _pages(tool: Tool, selection: Filter, limit: int, after: str) -> Iterator[QueuePage]:
+    left = limit or None
+    while True:
+        size = PAGE if left is None else min(PAGE, left)
+        page = tool.ask(ListQueue(selection, size, after))
+        yield page
+        after = page.after
+        left = left if left is None else left - len(page.items)
+        if after == "" or left == 0:
+            return
+
+
+@verb(
+    """
+    empathctl queue count --domain example.org
+    empathctl queue count --status failed --most 1000000
+    """
+)
+@filtered
+@click.option("--most", type=click.IntRange(min=1), default=10_000, show_default=True, help="Count no further.")
+def count(tool: Tool, most: int, **fields: Any) -> None:
+    """
+    Count deliveries.
+    """
+    selection = chosen(**fields) or Filter(all=True)
+    answer = tool.ask(CountQueue(selection, most))
+    if tool.json:
+        tool.write_json(answer)
+    else:
+        tool.say(f"more than {number(answer.count)}" if answer.more else str(answer.count))
+
+
+@verb(
+    """
+    empathctl queue view 01JD3X5Q8VWZ0RNTB2M4C6E8GA
+    empathctl queue view 01JD3X5Q8VWZ0RNTB2M4C6E8GA --json
+    """
+)
+@click.argument("queue_id", metavar="ID")
+def view(tool: Tool, queue_id: str) -> None:
+    """
+    Show a message: envelope, recipients, attempts, headers, the beginning of its body.
+    """
+    from empath.ctl.viewing import viewed
+
+    tool.answer(ViewMessage(queue_id), lambda message: viewed(message, tool.times))
+
+
+@verb(
+    """
+    empathctl queue stats
+    empathctl queue stats --watch --interval 5
+    empathctl queue stats --destinations 100 --json
+    """
+)
+@click.option("--watch", is_flag=True, help="Show it again and again, until ^C.")
+@click.option("--interval", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between.")
+@click.option(
+    "--destinations", type=click.IntRange(0, 1000), default=20, show_default=True, help="The largest so many of them."
+)
+def stats(tool: Tool, watch: bool, interval: float, destinations: int) -> None:
+    """
+    Show the queue in numbers: by status, by destination, what is due, the oldest.
+    """
+    from empath.ctl import queue_tables
+
+    request = GetQueueStats(destinations)
+    if watch:
+        tool.watch(request, queue_tables.stats, interval)
+    else:
+        tool.answer(request, lambda answer: queue_tables.stats(answer, tool.times))
