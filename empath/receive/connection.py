@@ -15,13 +15,17 @@ from twisted.internet.interfaces import ITCPTransport
 
 from empath.mail.life import ConnectionClosed, ConnectionOpened
 from empath.mail.reply import Reply
+from empath.mail.session import Transaction
+from empath.net.overhearing import Overhearing
 from empath.net.writer import PromptWriter
 from empath.receive.link import Link
+from empath.receive.live import Live, step_of
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
     from twisted.python.failure import Failure
 
+LAST_WORDS: Final = 1.0  # seconds for a client whose session is killed to read why
 TOO_EARLY: Final = Reply.of("421 4.7.0 you spoke before the greeting")
 
 
@@ -51,9 +55,12 @@ class Connection(Link):
         Count the client in; the greeting follows.
         """
         self._sessions.join(self, self._client)
+        self._sessions.shown.add(self)
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
         self._around.emit(ConnectionOpened(self.session))
+        if self._around.dialogues is not None and self._around.dialogues.watches:
+            self.overhear()
         self._ask_in()
         self._proceed()
 
@@ -61,6 +68,8 @@ class Connection(Link):
         """
         Bytes from the client.
         """
+        self._octets_in += len(data)
+        self._heard_at = self._around.clock.seconds()
         self._smtp.receive(data)
         self._proceed()
 
@@ -86,7 +95,10 @@ class Connection(Link):
         self._smtp.close()
         self._let_go()
         self._sessions.leave(self, self._client)
+        self._sessions.shown.remove(self)
         session = self.session
+        if self._smtp.tap is not None:
+            self._smtp.tap.closed(self._reason)
         self._around.emit(ConnectionClosed(session, self._around.clock.seconds() - session.opened, self._reason))
 
     # What the register of sessions calls
@@ -112,6 +124,55 @@ class Connection(Link):
         """
         if not self._closing:
             self._shut_down()
+
+    def kill(self) -> None:
+        """
+        End now, whatever is under way, as an operator wants it; a client that does not read that is cut off at once.
+        """
+        if self._closing:
+            self.abort()
+            return
+        self._end(Reply(421, "4.3.2", (f"{self._around.hostname} closing connection",)), "killed")
+        self._proceed()
+        if self._closing and not self._gone:
+            self._set(LAST_WORDS, self.abort)
+
+    def live(self) -> Live:
+        """
+        Tell how it is now.
+        """
+        smtp, transaction = self._smtp, self._transaction
+        now = self._around.clock.seconds()
+        step = step_of(smtp.state, smtp.pending)
+        return Live(
+            session=self.session,
+            step="handshake" if self._handshaking else step if self._greeted or self._closing else "greeting",
+            seconds=max(0.0, now - self.session.opened),
+            idle=max(0.0, now - self._heard_at),
+            octets_in=self._octets_in,
+            octets_out=self._octets_out,
+            messages=smtp.messages,
+            errors=smtp.errors,
+            sender="" if transaction is None else _sender(transaction),
+            recipients=0 if transaction is None else len(transaction.recipients),
+        )
+
+    def overhear(self) -> None:
+        """
+        Let whoever watches overhear what is said from now on; nobody, if nobody does.
+        """
+        dialogues, session, tap = self._around.dialogues, self.session, self._smtp.tap
+        if dialogues is None or not dialogues.wanted(session.peer):
+            self._smtp.tap = None
+        elif tap is not None:
+            tap.presents(session.peer)
+        else:
+            self._smtp.tap = tap = Overhearing(dialogues, session.session_id, "server")
+            if self._transaction is not None:
+                tap.carries(self._transaction.queue_id, _domains(self._transaction))
+            since = max(0.0, dialogues.clock.seconds() - session.opened)
+            age = f", {since:.1f} s ago" if since else ""
+            tap.opened(session.peer, f"{session.listener} ({session.kind}) from port {session.port}{age}")
 
     def _shut_down(self) -> None:
         self._end(Reply(421, "4.3.2", (f"{self._around.hostname} shutting down",)), "shutdown")
@@ -139,6 +200,18 @@ class Connection(Link):
     def _check_silence(self) -> None:
         if self._smtp.backlog and self._terms.greeting_delay:
             self._end(TOO_EARLY, "limit")
+
+
+def _sender(transaction: Transaction) -> str:
+    return "<>" if transaction.reverse_path is None else transaction.reverse_path.text
+
+
+def _domains(transaction: Transaction) -> set[str]:
+    """
+    Tell the domains that a transaction named so far.
+    """
+    paths = [transaction.reverse_path, *(each.address for each in transaction.recipients)]
+    return {path.domain for path in paths if path is not None}
 
 
 def _nothing() -> None:

@@ -38,7 +38,7 @@ log = Logger()
 class Link:
     """
     One server session over one transport. `_greeted`: the client was spoken to; `_ready`: what it says is served now,
-    since nothing about the connection as a whole is under way.
+    since nothing about the connection as a whole is under way. `_heard_at` is when it last said anything.
     """
 
     __slots__ = (
@@ -53,8 +53,11 @@ class Link:
         "_gone",
         "_greeted",
         "_handshaking",
+        "_heard_at",
         "_held",
         "_intake",
+        "_octets_in",
+        "_octets_out",
         "_paused",
         "_ready",
         "_reason",
@@ -87,6 +90,8 @@ class Link:
         self._reason = "lost"
         self._busy = self._closing = self._gone = self._held = self._paused = self._draining = self._finished = False
         self._greeted = self._ready = self._handshaking = False
+        self._octets_in = self._octets_out = 0
+        self._heard_at = session.opened
 
     # For subclasses to fill in
 
@@ -129,6 +134,7 @@ class Link:
         smtp = self._smtp
         replies = smtp.output()
         if replies:
+            self._octets_out += len(replies)
             self._writer.write(replies)
         if smtp.state is State.CLOSED or (self._finished and self._all_served):
             self._hang_up()

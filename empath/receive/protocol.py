@@ -137,6 +137,7 @@ class SmtpProtocol(StoringConnection):
         refusal = self._sessions.refusal(client)
         self._sessions.join(self, client)
         self._client, self.session = client, session
+        self.overhear()
         log.info(
             "session {session}: {proxy} presents {peer}",
             session=session.session_id,
@@ -191,6 +192,8 @@ class SmtpProtocol(StoringConnection):
             priority=granted.priority,
             decisions=session.decisions,
         )
+        if self._smtp.tap is not None:
+            self._smtp.tap.carries(transaction.queue_id, ())
         self._decide(around.decisions.mail_from(session, transaction), self._mail_accepted, transaction)
 
     def _mail_accepted(self, transaction: Transaction) -> None:

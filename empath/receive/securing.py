@@ -93,6 +93,8 @@ class SecuredConnection(JudgedConnection):
             smtp.secured()
         session.tls, session.cipher, session.tls_client_subject = described(self._tls)
         session.metadata |= {"tls": "true", "protocol": session.tls, "cipher": session.cipher}
+        if smtp.tap is not None:
+            smtp.tap.secured(f"{session.tls} {session.cipher}")
         if session.tls_client_subject:
             session.metadata["tls_client_subject"] = session.tls_client_subject
         session.name = session.login = session.mechanism = ""
@@ -122,6 +124,8 @@ class SecuredConnection(JudgedConnection):
     def _tls_failed(self, why: str) -> None:
         self._reason = "tls"
         session = self.session
+        if self._smtp.tap is not None:
+            self._smtp.tap.secured(f"no TLS: {why}")
         log.warn("session {session}: no TLS with {peer}: {why}", session=session.session_id, peer=session.peer, why=why)
 
     def connectionLost(self, reason: Failure) -> None:

@@ -15,6 +15,7 @@ from empath.config.units import NO_LIMIT, Rate
 from empath.mail.reply import Reply
 from empath.policy.limit import TokenBuckets
 from empath.policy.relay import client_address
+from empath.receive.shown import Shown
 
 TOO_MANY: Final = Reply.of("421 4.7.0 too many connections")
 TOO_MANY_OF_CLIENT: Final = Reply.of("421 4.7.0 too many connections from your network")
@@ -66,7 +67,8 @@ def peer_of(host: str) -> tuple[str, ClientKey]:
 
 class Sessions:
     """
-    The register of the sessions of all listeners. Limits that are lowered hold for new connections.
+    The register of the sessions of all listeners; `shown` are those that people can look at. Limits that are lowered
+    hold for new connections.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Sessions:
         self._empty: Deferred[None] | None = None
         self._made = 0
         self._prefix = f"{int(clock.seconds()):x}-"
+        self.shown = Shown(self._prefix)
         self.count = 0
         self._rate = NO_LIMIT
         self._pace = TokenBuckets(0, 1.0)

@@ -36,6 +36,8 @@ class ClientSession(Carriage):
         Take what the server sent. In cleartext nothing may come between the 220 to STARTTLS and the handshake: it
         could have been put there by anyone (CVE-2011-0411).
         """
+        if self.tap is not None:
+            self.tap.heard(data)
         if self.state is State.HANDSHAKE:
             self._end(findings.garbled(self.state, "cleartext before the TLS handshake"), Trouble.GARBLED)
             return self._told()
@@ -95,10 +97,16 @@ class ClientSession(Carriage):
         `room`, and with the last byte the last one ends, without `end_content`.
         """
         if self.state is State.CONTENT:
-            return self._encoder.encode(piece)
+            encoded = self._encoder.encode(piece)
+            if self.tap is not None:
+                self.tap.content(len(encoded))
+            return encoded
         if self.state is not State.BDAT or len(piece) > self.room:
             raise RuntimeError(f"no content is wanted in {self.state}")
         framed = self._sent_chunks.frame(piece)
+        if self.tap is not None:
+            self.tap.said(framed[: len(framed) - len(piece)])
+            self.tap.content(len(piece))
         if self._sent_chunks.whole:
             self.state = State.LAST
         return framed
@@ -112,9 +120,13 @@ class ClientSession(Carriage):
             raise RuntimeError(f"no content is wanted in {self.state}")
         self.state = State.DOT
         end = self._encoder.finish()
+        if self.tap is not None:
+            self.tap.content(len(end))
         if not (self._last and self.offer.pipelining):
             return end
         self._leaving = True
+        if self.tap is not None:
+            self.tap.said(QUIT)
         return end + QUIT
 
     def connection_lost(self) -> list[Event]:

@@ -14,6 +14,7 @@ from empath.smtp.client_events import Event, Goodbye, Ready, SessionEnded, Start
 from empath.smtp.client_offer import NOTHING, Offer, read_offer
 from empath.smtp.reply_reader import ReplyReader
 from empath.smtp.sasl import login
+from empath.smtp.tap import Tap
 
 QUIT: Final = b"QUIT\r\n"
 
@@ -21,12 +22,12 @@ QUIT: Final = b"QUIT\r\n"
 class Opening:
     """
     The states up to the first READY, and the ways to leave at any time. A 4yz or 5yz here is the host's trouble.
-    `hello` is what a session begins with.
+    `hello` is what a session begins with, `tap` overhears it if anybody does.
     """
 
     hello: ClassVar[State] = State.EHLO
 
-    __slots__ = ("_answers", "_events", "_output", "_reader", "_terms", "offer", "replies", "secure", "state")
+    __slots__ = ("_answers", "_events", "_output", "_reader", "_terms", "offer", "replies", "secure", "state", "tap")
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
@@ -38,12 +39,15 @@ class Opening:
         self.replies = 0  # how many the server gave: tells progress
         self.secure = terms.secured
         self.state = State.GREETING
+        self.tap: Tap | None = None
 
     def take_output(self) -> bytes:
         """
         Give what is to be written now.
         """
         output, self._output = self._output, b""
+        if self.tap is not None and output:
+            self.tap.said(output)
         return output
 
     def secured(self) -> list[Event]:

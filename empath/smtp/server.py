@@ -75,6 +75,8 @@ class ServerSession(AuthSession):
             line = self._lines.next_line()
             if line is None:
                 return None
+            if self.tap is not None:
+                self._overheard(self.tap, line)
             if (event := self._read(line)) is not None:
                 return event
         return events.pop(0)

@@ -126,6 +126,8 @@ class AuthSession(ContentSession):
             return False
         self._source = None
         self.state = State.GREETED
+        if self.tap is not None:
+            self.tap.secret()
         refusal = _refusal(line)
         if refusal is None and isinstance(line, bytes):
             try:

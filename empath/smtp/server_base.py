@@ -10,9 +10,10 @@ from typing import Any, Final
 from empath.mail.reply import Reply
 from empath.smtp.events import Closed, Ending, Event, Refused, Verb
 from empath.smtp.extension import Extension, Standing
-from empath.smtp.lines import LineBuffer
+from empath.smtp.lines import LineBuffer, LineFault
 from empath.smtp.server_rules import ServerRules
 from empath.smtp.server_states import TOO_MANY_ERRORS, State
+from empath.smtp.tap import Tap
 
 _NO_EXTENSIONS: Final[frozenset[Extension]] = frozenset()
 
@@ -20,6 +21,8 @@ _NO_EXTENSIONS: Final[frozenset[Extension]] = frozenset()
 class SessionBase:
     """
     The input, the output and the counters of one session.
+
+    `tap` overhears the session, if anybody does.
 
     `_source` reads what comes where it is no command: it takes the session, and tells whether there was anything to
     read. A function and no bound method, which would be a reference cycle.
@@ -42,6 +45,7 @@ class SessionBase:
         "normalize",
         "standing",
         "state",
+        "tap",
     )
 
     def __init__(self, rules: ServerRules, normalize: bool, standing: Standing) -> None:
@@ -58,6 +62,7 @@ class SessionBase:
         self._extensions = _NO_EXTENSIONS
         self._errors = self._commands = self._messages = self._recipients = 0
         self.state = State.CONNECTED
+        self.tap: Tap | None = None
 
     @property
     def pending(self) -> Verb | None:
@@ -65,6 +70,20 @@ class SessionBase:
         The command that waits for an answer (DATA and BDAT also for their content): no event is given meanwhile.
         """
         return self._pending
+
+    @property
+    def messages(self) -> int:
+        """
+        How many messages were accepted.
+        """
+        return self._messages
+
+    @property
+    def errors(self) -> int:
+        """
+        How many errors count against the limit: since the last message that was accepted.
+        """
+        return self._errors
 
     @property
     def backlog(self) -> int:
@@ -95,6 +114,8 @@ class SessionBase:
             return b""
         joined = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
+        if self.tap is not None:
+            self.tap.said(joined)
         return joined
 
     def close(self, reply: Reply | None = None) -> None:
@@ -109,6 +130,12 @@ class SessionBase:
         self._pending = self._source = None
         self._lines.take()
         self.state = State.CLOSED
+
+    def _overheard(self, tap: Tap, line: bytes | LineFault) -> None:
+        """
+        Let a line be overheard as it came, or what is wrong with it.
+        """
+        tap.heard(line + b"\r\n" if isinstance(line, bytes) else f"[a line with a fault: {line.value}]\r\n".encode())
 
     def _settle(self) -> Verb:
         verb = self._pending

@@ -87,6 +87,8 @@ class ContentSession(SessionBase):
             self._lines.append(content.rest)
             self._source = None
             self._pending = Verb.DATA
+        if self.tap is not None:
+            self.tap.content(len(received) - len(content.rest))
         return True
 
     def _bdat(self, verb: Verb, argument: str) -> Event | None:
@@ -132,6 +134,8 @@ class ContentSession(SessionBase):
         if chunks is None or (self._left and not received):
             return False
         self._left -= len(received)
+        if self.tap is not None:
+            self.tap.content(len(received))
         self._events += chunks.receive(received)
         if not self._left:
             if self._last:
@@ -176,8 +180,11 @@ class ContentSession(SessionBase):
         """
         Drop what has come of a chunk that is not taken; tell whether that was the rest of it.
         """
-        self._left -= len(self._lines.take_some(self._left))
+        passed = len(self._lines.take_some(self._left))
+        self._left -= passed
         reply = self._owed
+        if self.tap is not None:
+            self.tap.content(passed)
         if self._left or reply is None:
             return False
         self._owed = self._source = None

@@ -1,0 +1,207 @@
+"""
+One connection that is overheard: its lines, as they may be seen, to those who watch it.
+
+Fatal: nothing. A peer's line without end is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from empath.mail.address import canonical_domain
+from empath.net.dialogues import Dialogues, Overheard, Watch
+from empath.smtp.masking import MASKED, Masking, cut
+
+LONGEST_LINE: Final = 4096  # octets of a line that has no end so far
+MOST_DOMAINS: Final = 1000  # that a session named
+_NAMING: Final = (b"MAIL ", b"RCPT ")
+
+
+class Overhearing:
+    """
+    A tap (see `empath.smtp.tap.Tap`) on the connection `name`; `side` is "server" where we are the server.
+
+    Whoever begins to watch it while it is open hears first that it is, and of a server's session the last line: it may
+    be the one that made it interesting.
+    """
+
+    __slots__ = (
+        "_announced",
+        "_content",
+        "_dialogues",
+        "_last",
+        "_masking",
+        "_partial",
+        "_queue_id",
+        "_seen",
+        "_skipping",
+        "_watched_by",
+        "_where",
+        "domains",
+        "ids",
+        "name",
+        "peer",
+        "side",
+    )
+
+    def __init__(self, dialogues: Dialogues, name: str, side: str) -> None:
+        self._dialogues = dialogues
+        self.name = name
+        self.side = side
+        self.peer = self._where = self._queue_id = ""
+        self.ids = frozenset({name.lower()})
+        self.domains: set[str] = set()
+        self._masking = Masking()
+        self._partial = b""
+        self._skipping = False
+        self._content = 0
+        self._last: Overheard | None = None
+        self._seen: tuple[Watch, ...] = ()
+        self._watched_by: tuple[Watch, ...] = ()
+        self._announced: tuple[Watch, ...] = ()
+
+    # What the session tells
+
+    def heard(self, octets: bytes) -> None:
+        """
+        See `Tap.heard`.
+        """
+        *lines, rest = (self._partial + octets).split(b"\n")
+        for line in lines:
+            if self._skipping:
+                self._skipping = False
+            else:
+                self._line(line.removesuffix(b"\r"), from_us=False)
+        if len(rest) > LONGEST_LINE:
+            if not self._skipping:
+                self._line(rest, from_us=False)
+            self._skipping, rest = True, b""
+        self._partial = rest
+
+    def said(self, octets: bytes) -> None:
+        """
+        See `Tap.said`.
+        """
+        if octets:
+            for line in octets.removesuffix(b"\r\n").split(b"\r\n"):
+                self._line(line, from_us=True)
+
+    def secret(self) -> None:
+        """
+        See `Tap.secret`.
+        """
+        self._flush()
+        self._tell("line", MASKED)
+
+    def content(self, octets: int) -> None:
+        """
+        See `Tap.content`; it is told as one, before the next line.
+        """
+        self._content += octets
+
+    # What the edge tells
+
+    def opened(self, peer: str, where: str) -> None:
+        """
+        See `Tap.opened`.
+        """
+        self.peer, self._where = peer, where
+        self._match()
+
+    def presents(self, peer: str) -> None:
+        """
+        See `Tap.presents`.
+        """
+        self.peer = peer
+        self._match(again=True)
+
+    def carries(self, queue_id: str, domains: Iterable[str]) -> None:
+        """
+        See `Tap.carries`. A session that comes in keeps the domains that it named.
+        """
+        self._flush()
+        self.ids = frozenset({self.name.lower(), queue_id.lower()} - {""})
+        if self.side == "client":
+            self.domains = set(domains)
+            self._match()
+        else:
+            self.domains.update(domains)
+            self._match(again=True)
+
+    def secured(self, words: str) -> None:
+        """
+        See `Tap.secured`.
+        """
+        self._tell("tls", cut(words))
+
+    def closed(self, words: str) -> None:
+        """
+        See `Tap.closed`.
+        """
+        if self._partial and not self._skipping:
+            self._line(self._partial, from_us=False)
+        self._flush()
+        self._tell("closed", cut(words))
+
+    # ----
+
+    def _line(self, line: bytes, *, from_us: bool) -> None:
+        self._flush()
+        if from_us is (self.side == "server"):
+            text = self._masking.reply(line)
+        else:
+            text = self._masking.command(line)
+            if line[:5].upper() in _NAMING and self.side == "server":
+                self._name(line)
+        self._tell("line", text, from_us=from_us)
+
+    def _name(self, line: bytes) -> None:
+        """
+        Note the domain of the address that MAIL or RCPT names.
+        """
+        path = line.partition(b"<")[2].partition(b">")[0] or line.partition(b":")[2].strip()
+        _, at, domain = path.rpartition(b"@")
+        if not at or len(self.domains) >= MOST_DOMAINS:
+            return
+        try:
+            self.domains.add(canonical_domain(domain.decode()))
+        except ValueError:
+            return
+        self._match()
+
+    def _flush(self) -> None:
+        """
+        Tell of content before anything else is told.
+        """
+        if self._content:
+            octets, self._content = self._content, 0
+            self._tell("line", f"[{octets} octets of content]", from_us=self.side == "client")
+
+    def _tell(self, event: str, text: str, *, from_us: bool = False) -> None:
+        if self._seen is not self._dialogues.watches:
+            self._match()
+        now = self._dialogues.clock.seconds()
+        self._last = line = Overheard(now, self.name, self.side, self.peer, event, from_us, text)
+        for watch in self._watched_by:
+            watch.add(line)
+
+    def _match(self, *, again: bool = False) -> None:
+        """
+        Find who watches now; who did not before hears that the connection is open, and the last line `again` if that
+        is to be.
+        """
+        self._seen = watches = self._dialogues.watches
+        before = self._watched_by
+        self._watched_by = tuple(watch for watch in watches if watch.interest.fits(self))
+        for watch in self._watched_by:
+            if watch in before:
+                continue
+            if self._where and watch not in self._announced:
+                now = self._dialogues.clock.seconds()
+                watch.add(Overheard(now, self.name, self.side, self.peer, "opened", False, cut(self._where)))
+                self._announced = (*(each for each in self._announced if each in watches), watch)
+            if again and self._last is not None:
+                watch.add(attrs.evolve(self._last, peer=self.peer))
