@@ -35,13 +35,20 @@ def run(arguments: list[str], terminal: Terminal, chance: random.Random) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        prefix = f"{_name(options.name)}:" if options.name is not None else ""
-        verifier = make(Kind(options.scheme), clear_password(_password(terminal)), chance)
+        line = make_line(options.name, Kind(options.scheme), terminal, chance)
     except ValueError as error:
         print(f"empath.auth: {error}", file=terminal.err)
         return 1
-    print(f"{prefix}{verifier}", file=terminal.out)
+    print(line, file=terminal.out)
     return 0
+
+
+def make_line(name: str | None, kind: Kind, terminal: Terminal, chance: random.Random) -> str:
+    """
+    Read the password and make the line, or the verifier alone without a name; ValueError for one that cannot be.
+    """
+    prefix = f"{_name(name)}:" if name is not None else ""
+    return prefix + make(kind, clear_password(_password(terminal)), chance)
 
 
 def _parser() -> argparse.ArgumentParser:

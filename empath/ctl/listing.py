@@ -11,6 +11,7 @@ import attrs
 import click
 
 from empath.control.terms.asking import Ask
+from empath.ctl.json_pages import write_pages
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,16 +35,6 @@ class Listing(Generic[R]):
     titles: tuple[str, ...]
     cells: Callable[[R, Times], Cells]
     nothing: str
-
-
-@attrs.frozen
-class _Page:
-    """
-    The rows of a page, and the cursor behind it.
-    """
-
-    rows: Sequence[Any]
-    after: str
 
 
 def paged(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -71,39 +62,23 @@ def show(tool: Tool, request: Ask[Any], limit: int, listing: Listing[Any]) -> No
     as a table that grows page by page.
     """
     if tool.json:
-        _as_json(tool, request, limit, listing.field)
+        write_pages(tool.around.out, _pages(tool, request, limit, listing.field), listing.field)
     else:
         _as_table(tool, request, limit, listing)
 
 
-def _chunks(tool: Tool, request: Any, limit: int, field: str) -> Iterator[_Page]:
+def _pages(tool: Tool, request: Any, limit: int, field: str) -> Iterator[Any]:
     """
     Ask for page after page.
     """
     left = limit
     while True:
         page: Any = tool.ask(attrs.evolve(request, limit=min(left or MOST, MOST)))
-        rows = getattr(page, field)
-        yield _Page(rows, page.after)
-        left -= len(rows) if limit else 0
+        yield page
+        left -= len(getattr(page, field)) if limit else 0
         if page.after == "" or (limit and left <= 0):
             return
         request = attrs.evolve(request, after=page.after)
-
-
-def _as_json(tool: Tool, request: Any, limit: int, field: str) -> None:
-    from msgspec import json
-
-    out, lead, cursor = tool.around.out, "\n    ", ""
-    for number, page in enumerate(_chunks(tool, request, limit, field)):
-        if number == 0:
-            out.write(f'{{\n  "{field}": [')
-        for row in page.rows:
-            out.write(f"{lead}{json.encode(row).decode()}")
-            lead = ",\n    "
-        cursor = page.after
-    end = "]" if lead == "\n    " else "\n  ]"
-    out.write(f'{end},\n  "after": {json.encode(cursor).decode()}\n}}\n')
 
 
 def _as_table(tool: Tool, request: Any, limit: int, listing: Listing[Any]) -> None:
@@ -113,11 +88,11 @@ def _as_table(tool: Tool, request: Any, limit: int, listing: Listing[Any]) -> No
 
     widths: list[int] = []
     cursor = ""
-    for page in _chunks(tool, request, limit, listing.field):
+    for page in _pages(tool, request, limit, listing.field):
         cursor = page.after
-        if not page.rows:
+        cells = [listing.cells(row, tool.times) for row in getattr(page, listing.field)]
+        if not cells:
             continue
-        cells = [listing.cells(row, tool.times) for row in page.rows]
         made = table(listing.titles, cells, widths)
         tool.write(made)
         if not widths:
