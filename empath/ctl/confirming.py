@@ -28,7 +28,7 @@ def confirm(tool: Tool, question: str, yes: bool) -> None:
     if yes:
         return
     if not tool.asks:
-        raise Usage("Nobody can be asked here whether this is meant.", "Say --yes if it is.")
+        raise Usage("nobody can be asked here whether this is meant: say --yes if it is")
     tool.around.err.write(escaped(f"{question} [y/N] "))
     tool.around.err.flush()
     if tool.around.typed.readline().strip().lower() not in ("y", "yes"):

@@ -67,7 +67,7 @@ def _configured(config: Path) -> Found | None:
     except (OSError, ValueError, RecursionError):
         return None
     if path == "":
-        raise Usage(f"{config} turns the control socket off", "Set control_socket in it, or name a socket by --socket.")
+        raise Usage(f"{config} turns the control socket off: set control_socket in it, or name a socket by --socket")
     return Found(config.absolute().parent / str(path), str(config))
 
 
@@ -81,7 +81,7 @@ def read_token(file: str | None, environment: Mapping[str, str]) -> str | None:
         text = Path(file).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as trouble:
         why = trouble.strerror if isinstance(trouble, OSError) else "no text in UTF-8"
-        raise Usage(f"The token file {file} cannot be read: {why}.") from trouble
+        raise Usage(f"the token file {file} cannot be read: {why}") from trouble
     if not text:
-        raise Usage(f"The token file {file} is empty.")
+        raise Usage(f"the token file {file} is empty")
     return text

@@ -120,7 +120,7 @@ def reset_circuit(tool: Tool, domain: str) -> None:
     """
     answer = tool.ask(ResetCircuit(domain))
     if not answer.known:
-        raise NotThere(f"No site is remembered for {domain}.", "See 'empathctl delivery circuits'.")
+        raise NotThere(f"no site is remembered for {domain}: see 'empathctl delivery circuits'")
     if tool.json:
         tool.write_json(answer)
     else:

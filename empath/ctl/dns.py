@@ -184,5 +184,5 @@ def remove_override(tool: Tool, domain: str) -> None:
     """
     answer = tool.ask(RemoveOverride(domain))
     if not answer.changed:
-        raise NotThere(f"No hosts were set by hand for {domain}.", "See 'empathctl dns list-overrides'.")
+        raise NotThere(f"no hosts were set by hand for {domain}: see 'empathctl dns list-overrides'")
     tool.show(answer, overrides)

@@ -94,7 +94,7 @@ def trouble(error: Exception) -> Trouble | None:
             hint = f"Try '{error.ctx.command_path} --help'." if error.ctx is not None else ""
             return Trouble("usage", tuple(filter(None, (error.format_message(), hint))), Exit.USAGE)
         case click.exceptions.Abort():
-            return Trouble("interrupted", ("Interrupted.",), Exit.INTERRUPTED)
+            return Trouble("interrupted", ("interrupted",), Exit.INTERRUPTED)
         case click.ClickException():
             return Trouble("usage", (error.format_message(),), error.exit_code)
         case faults.ControlError():

@@ -80,7 +80,7 @@ def run(arguments: Sequence[str], around: Surroundings) -> int:
         around.out.flush()
         return done if isinstance(done, int) else Exit.DONE
     except KeyboardInterrupt:
-        return _told(tool, arguments, Trouble("interrupted", ("Interrupted.",), Exit.INTERRUPTED))
+        return _told(tool, arguments, Trouble("interrupted", ("interrupted",), Exit.INTERRUPTED))
     except BrokenPipeError:
         return _unread(around)
     except Exception as error:

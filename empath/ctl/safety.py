@@ -70,7 +70,7 @@ def unsuppress(tool: Tool, address: str) -> None:
     """
     answer = tool.ask(Unsuppress(address))
     if not answer.changed:
-        raise NotThere(f"<{address}> is not suppressed.", "See 'empathctl suppression list'.")
+        raise NotThere(f"<{address}> is not suppressed: see 'empathctl suppression list'")
     if tool.json:
         tool.write_json(answer)
     else:
@@ -122,5 +122,5 @@ def release(tool: Tool, sender: str) -> None:
     """
     answer = tool.ask(ReleaseSender(sender))
     if not answer.changed:
-        raise NotThere(f"{sender} is not stopped.", "See 'empathctl senders list'.")
+        raise NotThere(f"{sender} is not stopped: see 'empathctl senders list'")
     tool.show(answer, lambda left: stopped(left, tool.times))

@@ -96,12 +96,12 @@ def kill(tool: Tool, session: str, peer: str, yes: bool) -> None:
 
     Mail that was answered with 250 is kept; a transaction under way is lost, and the client sends it again.
     """
-    only((session, peer), "Say which session, or --peer and whose.")
+    only((session, peer), "say which session, or --peer and whose")
     if peer:
         tool.confirm(f"End all sessions of {peer}?", yes)
     killed = tool.ask(KillSession(session, peer))
     if not killed.sessions:
-        raise NotThere(f"{session or peer} has no session here.", "See 'empathctl smtp connections'.")
+        raise NotThere(f"{session or peer} has no session here: see 'empathctl smtp connections'")
     if tool.json:
         tool.write_json(killed)
         return

@@ -100,7 +100,7 @@ def _raw(tool: Tool, queue_id: str) -> None:
     Write content piece by piece.
     """
     if tool.json:
-        raise Usage("--raw is the message as it is, and no JSON.", "Leave out one of --raw and --json.")
+        raise Usage("--raw is the message as it is, and no JSON: leave out one of --raw and --json")
     out, on_terminal = tool.around.out, tool.around.out.isatty()
 
     def write(piece: Content) -> None:
