@@ -31,7 +31,8 @@ from empath.config.load import Loaded
 from empath.config.schema import Config
 from empath.errors import ConfigError, EmpathError
 from empath.log_output import LogFile, Syslog
-from empath.observe.logging import make_observer
+from empath.observe.logging import LineObserver, make_observer
+from empath.observe.verbosity import Verbosity
 
 STANDARD_OUTPUT: Final = 1
 EXPECTED: Final = (EmpathError, CannotListenError, OSError)
@@ -61,6 +62,7 @@ class Mta(Protocol):
     """
 
     starting: Deferred[None] | None
+    verbosity: Verbosity
 
     def setServiceParent(self, parent: Any) -> object:
         """
@@ -128,7 +130,12 @@ class Program(MultiService):
         """
         Make the log observer that [log], --logfile and --syslog ask for.
         """
-        make = partial(make_observer, self._loaded.config.log)
+
+        def make(write: Callable[[str], None]) -> LineObserver:
+            observer = make_observer(self._loaded.config.log, write)
+            self._service.verbosity.follow(observer)
+            return observer
+
         if self._launch.syslog_prefix is not None:
             return Syslog(self._launch.syslog_prefix, make)
         if self._launch.log_file is None:

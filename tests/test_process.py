@@ -18,12 +18,14 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.load import Loaded, development_config
-from empath.config.schema import Config
+from empath.config.schema import Config, Log
 from empath.errors import ConfigError, ModuleError, SpoolLocked
 from empath.log_output import LogFile
+from empath.observe.verbosity import Verbosity
 from empath.process import Handler, Launch, Program
 from empath.program import Options, refuse_platform
 from tests.config.fakes import machine
+from tests.queue.fakes import FakeStorage
 
 
 class FakeReactor:
@@ -56,6 +58,7 @@ class FakeService(Service):
         self.configs: list[Config] = []
         self.refused: list[str] = []
         self.restart: list[str] = []
+        self.verbosity = Verbosity(Log(), FakeStorage())
 
     def reconfigure(self, config: Config) -> list[str]:
         if self.refused:

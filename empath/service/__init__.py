@@ -29,8 +29,8 @@ from empath.modules.host import Modules
 from empath.observe.health import Readiness
 from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
-from empath.observe.logging import LEVELS
 from empath.observe.metrics import Metrics
+from empath.observe.verbosity import Verbosity
 from empath.policy.relay import RelayPolicy
 from empath.policy.throttle import Throttle
 from empath.queue.periodic import Periodic
@@ -71,9 +71,10 @@ class EmpathService(MultiService):
         self._machine = machine = machine or this_machine(reactor)
         self._threads = Threads(reactor, machine.make_pool)
         self.metrics = Metrics(config.metrics)
+        self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
+        self.verbosity = Verbosity(config.log, self.storages.of(".control"))
         self.events = self._make_events()
         self.spool = self._make_spool()
-        self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
         stores = Stores(self.spool, self.storages)
         self.outgoing = Outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
@@ -127,7 +128,7 @@ class EmpathService(MultiService):
         """
         Begin once all that was stored is known again, and the modules have started.
         """
-        for restore in (*self.outgoing.restores, self.safety.senders.restore):
+        for restore in (self.verbosity.restore, *self.outgoing.restores, self.safety.senders.restore):
             await restore()
         if modules is not None:
             await modules
@@ -190,9 +191,8 @@ class EmpathService(MultiService):
 
     def _make_events(self) -> LifeEvents:
         events = LifeEvents()
-        shown = frozenset(LEVELS[LEVELS.index(self.config.log.level) :])
         self.metrics.listen(events)
-        Journal(self._reactor, globalLogPublisher, shown.__contains__).listen(events)
+        Journal(self._reactor, globalLogPublisher, self.verbosity.shows).listen(events)
         return events
 
     def _make_rounds(self, section: Delivery) -> None:
