@@ -20,6 +20,7 @@ from empath.deliver.certificates import Rejection
 from empath.deliver.handshake import Handshake, why_failed
 from empath.deliver.keeper import Keeper
 from empath.deliver.lane import Lane
+from empath.deliver.overheard import tell_closed, tell_opened, tell_secured
 from empath.deliver.step_time import StepTime
 from empath.deliver.streaming import OpenBody, Streaming
 from empath.deliver.target import Target
@@ -49,9 +50,9 @@ class Connection(Protocol):
     Carries one transaction at a time. `trouble` is set once the session is over before its time.
 
     `connected_at`, `secured_at` and `sent_at` (the end of the last transaction's content) are in the clock's seconds,
-    0.0 for what has not happened; `carried` counts transactions. `target` is what was reached, `missed` what could not
-    be; `lane` is where it waits while it is idle. `tls_handle` is OpenSSL's side of it, once TLS is established, with a
-    certificate that was `shown_at` that time.
+    0.0 for what has not happened; `carried` counts transactions, `message` is what it carries. `target` is what was
+    reached, `missed` what could not be; `lane` is where it waits while it is idle. `tls_handle` is OpenSSL's side of
+    it, once TLS is established, with a certificate that was `shown_at` that time.
     """
 
     target: Target | None = None
@@ -73,19 +74,15 @@ class Connection(Protocol):
         self.session = session
         self.trouble: SessionEnded | None = None
         self.carried = 0
-        self.connected_at: float = 0.0
-        self.secured_at: float = 0.0
-        self.sent_at: float = 0.0
+        self.connected_at = self.secured_at = self.sent_at = 0.0
         self.tls = self.cipher = self.security = ""
         self._keeper = keeper
         self._clock = clock
         self._tls = tls
         self._open_body = open_body
         self.time = StepTime(session, clock, timeouts, self._expired)
-        self._opening = True
-        self._gone = False
-        self._handshaking = False
-        self._message: Message | None = None
+        self._opening, self._gone, self._handshaking = True, False, False
+        self.message: Message | None = None
         self._read_by: OpenBody | None = None
         self._transaction: Deferred[TransactionEnded] | None = None
         self._streaming: Streaming | None = None
@@ -120,7 +117,7 @@ class Connection(Protocol):
         self.carried += 1
         self._read_by = open_body
         self.sent_at = 0.0
-        self._message = message
+        self.message = message
         ended: Deferred[TransactionEnded] = Deferred(self._cancelled)
         self._transaction = ended
         self._obey(self.session.begin(consignment, host, last=last))
@@ -150,6 +147,7 @@ class Connection(Protocol):
         if self.target is None or not self.target.unix:
             transport.setTcpNoDelay(True)
         self.source = str(getattr(transport.getHost(), "host", ""))
+        tell_opened(self)
         self._writer = PromptWriter(transport)
         if self.session.secure:
             self._shake_hands()
@@ -176,6 +174,7 @@ class Connection(Protocol):
             self._obey(self.session.handshake_failed(rejection.reason))
             return
         self.security = self._tls.security
+        tell_secured(self)
         if self.session.state is State.HANDSHAKE:
             self._obey(self.session.secured())
         else:
@@ -192,6 +191,7 @@ class Connection(Protocol):
             events = self.session.handshake_failed(rejection.reason if rejection else why_failed(reason))
         else:
             events = self.session.connection_lost()
+        tell_closed(self, events)
         self._keeper.closed(self)
         self._obey(events)
 
@@ -227,7 +227,7 @@ class Connection(Protocol):
         """
         Send small content and the final dot in one write; stream what lies in a file, and chunks.
         """
-        session, message = self.session, self._message
+        session, message = self.session, self.message
         if session.state is State.BDAT and self._streaming is not None:
             self._streaming.go_on()
             return
@@ -259,7 +259,7 @@ class Connection(Protocol):
 
     def _end_transaction(self, event: TransactionEnded) -> None:
         self._stop_streaming()
-        transaction, self._transaction, self._message = self._transaction, None, None
+        transaction, self._transaction, self.message = self._transaction, None, None
         if transaction is not None:
             transaction.callback(event)
 

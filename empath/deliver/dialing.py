@@ -24,6 +24,7 @@ from twisted.internet.protocol import ClientFactory
 from twisted.logger import Logger
 
 from empath.deliver.connection import Connection
+from empath.deliver.overheard import tell_unreachable
 from empath.deliver.target import Target
 from empath.mail.outcome import Scope, TransientFailure
 from empath.mail.reply import Reply
@@ -211,7 +212,8 @@ class Dialing:
             )
         if isinstance(fault, TimeoutError):
             self._slow.add(failed.target.address)
-        self._why.append(_explain(fault))
+        self._why.append(why := _explain(fault))
+        tell_unreachable(self._connection, failed.target, why)
         self._connection.missed += (failed.target.address,)
         self._next()
         if not self._trying:

@@ -132,6 +132,12 @@ class Pool:
         self._tell_stopped()
         return self._stopped
 
+    def connections(self) -> list[Connection]:
+        """
+        Tell all that there are, and those that are being made.
+        """
+        return list(self._sites)
+
     def sizes(self) -> Iterator[tuple[str, int]]:
         """
         Tell how many connections each site has.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
@@ -26,20 +26,23 @@ from empath.deliver.contexts import TlsContexts
 from empath.deliver.egress import Egresses
 from empath.deliver.hosts import HostFinder
 from empath.deliver.identities import Identities
+from empath.deliver.overheard import overhear
 from empath.deliver.pool import Pool
 from empath.deliver.probe import Probes, probing_limits
 from empath.deliver.streaming import OpenBody
 from empath.deliver.target import Target, Want
 from empath.deliver.tls_report import Tell
 from empath.deliver.tls_sessions import TlsSessions
-from empath.deliver.visits import Pass
+from empath.deliver.visits import NO_WAY, Pass, reachable
 from empath.interfaces import IAgent, IResolver, ISigner, IStsPolicies
 from empath.mail.address import Address
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
-from empath.mail.outcome import Outcome
+from empath.mail.outcome import Failure, Outcome, PermanentFailure, TransientFailure
 from empath.mail.reply import Reply
 from empath.mail.wish import Wish, wishes
+from empath.net.dialogues import Dialogues
+from empath.policy.mx import Candidate
 from empath.policy.route import LMTP, Route
 from empath.policy.tls import Course, Seen, course
 from empath.smtp.client import ClientSession
@@ -66,7 +69,7 @@ class SmtpAgent:
     `hostname` is what we say in EHLO; mail is not sent to it, nor to `own_addresses`, when the DNS says so.
     `trust_root` judges certificates, by default as the system does; `policies` are those of MTA-STS. ConfigError, at
     making and reconfiguring, for a certificate of ours that cannot be used. `signer` and `return_paths` may be set and
-    taken away at any time: they hold for deliveries that begin later.
+    taken away at any time: they hold for deliveries that begin later. So may `dialogues`, who overhear connections.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class SmtpAgent:
         self._tell: Tell | None = None
         self.signer: ISigner | None = None
         self.return_paths: ReturnPaths | None = None
+        self.dialogues: Dialogues | None = None
 
     async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
         """
@@ -124,6 +128,19 @@ class SmtpAgent:
             return await work.over(found)
         finally:
             attempt.ended = clock.seconds()
+
+    async def hosts_of(self, domain: str, wish: Wish) -> Sequence[Candidate] | Failure:
+        """
+        Give the addresses that an attempt would try now, in their order, or why there are none; connects to none.
+        """
+        route = self._find_route(domain)
+        wish = Wish.NONE if route.strategy == LMTP and route.stays else wish
+        found = await self._finder.find(route, domain, wish)
+        if isinstance(found, (PermanentFailure, TransientFailure)):
+            return found
+        egress = self._egresses.choose(route.pool)
+        reached = reachable(found, egress)
+        return self._pool.slow.last(reached) if reached else NO_WAY
 
     def _tell_of(self, wish: Wish) -> Tell | None:
         """
@@ -196,6 +213,14 @@ class SmtpAgent:
         sizes.update(dict(self._probes.pool.sizes()))
         return iter(sizes.items())
 
+    def overhear(self) -> None:
+        """
+        Have each connection asked anew who wants to overhear it.
+        """
+        if self.dialogues is not None:
+            for connection in (*self._pool.connections(), *self._probes.pool.connections()):
+                overhear(connection, self.dialogues)
+
     def _make_pool(self, limits: ConnectionPool) -> Pool:
         return Pool(self._clock, self._dial, self._connect, limits, self._tls_sessions)
 
@@ -219,7 +244,10 @@ class SmtpAgent:
             log.warn("{host}: its certificate is not looked at, as accept_invalid_certs says", host=host)
         handshake = self._contexts.handshake(target.demand, host, target.identity)
         session = LmtpSession(terms) if target.lmtp else ClientSession(terms)
-        return Connection(session, pool, self._clock, self._timeouts, handshake, self._open_body)
+        connection = Connection(session, pool, self._clock, self._timeouts, handshake, self._open_body)
+        if self.dialogues is not None and self.dialogues.watches:
+            overhear(connection, self.dialogues, want.cargo)
+        return connection
 
     def _connect(self, target: Target, factory: ClientFactory) -> IConnector:
         if target.unix:

@@ -5,11 +5,22 @@ What becomes of the recipients of one attempt, as host after host judges them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum
 from typing import cast
 
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.smtp.client_events import Event, TransactionEnded
 from empath.smtp.client_findings import without_doubt
+
+
+class After(Enum):
+    """
+    What a connection is for its host, once it was used.
+    """
+
+    DONE = "done"
+    DEAD = "dead"  # it was idle and had ended already
+    SPENT = "spent"  # the server takes no more on it, or not so, but on another one
 
 
 class Tally:

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from empath.deliver.egress import Egress
 from empath.policy.tls import Demand
+
+if TYPE_CHECKING:
+    from empath.deliver.cargo import Cargo
 
 NO_PORT: Final = 0  # of a UNIX socket
 
@@ -61,7 +64,7 @@ class Want(NamedTuple):
     A connection to any of `targets`, which are the addresses of one `host` and differ in nothing else, the best first.
 
     It has carried less than `messages`. It counts for `site` ("" for none), which has `connections` at the most, idle
-    ones included.
+    ones included. `cargo` is what wants it.
     """
 
     targets: Sequence[Target]
@@ -69,3 +72,4 @@ class Want(NamedTuple):
     messages: int
     site: str = ""
     connections: int | None = None
+    cargo: Cargo | None = None

@@ -5,7 +5,6 @@ One pass over a destination's hosts: which host, which recipients, and when it i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from enum import Enum
 from typing import Final
 
 import attrs
@@ -16,8 +15,9 @@ from empath.deliver import tls_report
 from empath.deliver.cargo import Cargo, Load
 from empath.deliver.connection import Connection
 from empath.deliver.egress import Egress
+from empath.deliver.overheard import tell_carried
 from empath.deliver.pool import Pool, spent
-from empath.deliver.tally import Tally
+from empath.deliver.tally import After, Tally
 from empath.deliver.target import NO_PORT, Target, Want
 from empath.deliver.tls_report import Tell, not_offered
 from empath.mail.life import Attempt
@@ -38,16 +38,6 @@ CUT_SHORT: Final = TransientFailure(Reply(451, "4.3.2", ("the attempt was cut sh
 CUT_IN_DOUBT: Final = doubtful(CUT_SHORT.reply)
 
 log = Logger()
-
-
-class After(Enum):
-    """
-    What a connection is for its host, once it was used.
-    """
-
-    DONE = "done"
-    DEAD = "dead"  # it was idle and had ended already
-    SPENT = "spent"  # the server takes no more on it, or not so, but on another one
 
 
 class Pass(Tally):
@@ -88,7 +78,7 @@ class Pass(Tally):
             self.fail(found)
             return self.told()
         if self._egress.bound:
-            found = [c for c in found if c.port == NO_PORT or self._egress.reaches(c.address)]
+            found = reachable(found, self._egress)
             if not found:
                 self.fail(NO_WAY)
         if self._cargo.settled and found and (failure := await self._cargo.sign()) is not None:
@@ -184,6 +174,8 @@ class Pass(Tally):
             while waiting and connection.usable and not spent(connection, self._messages):
                 batch, waiting = waiting[:most], waiting[most:]
                 reused = connection.carried > 0
+                if connection.session.tap is not None:
+                    tell_carried(connection.session.tap, self._cargo)
                 ended = await self._transact(candidate.host, connection, self._cargo.consignment(batch))
                 if ended is None or (ended.unanswered and reused):
                     after = After.DEAD
@@ -267,7 +259,7 @@ class Pass(Tally):
         first, route = found[0], self._route
         others = [c for c in found if c is not first and c.host == first.host and c.port == first.port]
         targets = [target, *[target._replace(address=other.address) for other in others]]
-        return Want(targets, first.host, self._messages, self._attempt.site, route.max_connections)
+        return Want(targets, first.host, self._messages, self._attempt.site, route.max_connections, self._cargo)
 
     def _note(self, candidate: Candidate, connection: Connection) -> None:
         """
@@ -280,6 +272,13 @@ class Pass(Tally):
         attempt.connected = 0.0 if attempt.reused else connection.connected_at
         attempt.secured = 0.0 if attempt.reused else connection.secured_at
         attempt.sent = 0.0
+
+
+def reachable(found: Sequence[Candidate], egress: Egress) -> Sequence[Candidate]:
+    """
+    Leave out what cannot be reached from where connections leave.
+    """
+    return [c for c in found if c.port == NO_PORT or egress.reaches(c.address)] if egress.bound else found
 
 
 def _address(candidate: Candidate, connection: Connection) -> str:

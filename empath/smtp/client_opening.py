@@ -41,6 +41,13 @@ class Opening:
         self.state = State.GREETING
         self.tap: Tap | None = None
 
+    @property
+    def host(self) -> str:
+        """
+        The server's name.
+        """
+        return self._terms.host
+
     def take_output(self) -> bytes:
         """
         Give what is to be written now.
