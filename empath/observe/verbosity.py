@@ -86,7 +86,7 @@ class Verbosity:
         if level in LEVELS:
             self._by_hand = level
             self._apply()
-            log.warn("log level {level}, set by hand, holds instead of {file}", level=level, file=self.configured)
+            log.warn("log level {by_hand}, set by hand, holds instead of {file}", by_hand=level, file=self.configured)
 
     async def set_by_hand(self, level: str | None) -> None:
         """
