@@ -37,6 +37,19 @@ class Routing:
         """
         return self._routes.find(domain)
 
+    def name_of(self, domain: str) -> str:
+        """
+        Tell under which name the route of a domain was found ("example.org", "*.example.org", "*"), "" for none.
+        """
+        return self._routes.name_of(domain)
+
+    @property
+    def overridden(self) -> Mapping[str, tuple[str, ...]]:
+        """
+        The hosts that stand in for those in the section.
+        """
+        return self._overrides
+
     def configured(self, name: str) -> Route:
         """
         Give the route that the section alone has for a domain or a pattern.

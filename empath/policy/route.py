@@ -107,13 +107,24 @@ class Routes:
         route = self._routes.get(domain)
         if route is not None:
             return route
+        name = self._suffix_of(domain) if self._suffixes else ""
+        return self._routes[name] if name else self._default
+
+    def name_of(self, domain: str) -> str:
+        """
+        Tell under which name `find` finds it, "" where it is the default.
+        """
+        if domain in self._routes:
+            return domain
+        return self._suffix_of(domain) or ("*" if "*" in self._routes else "")
+
+    def _suffix_of(self, domain: str) -> str:
         rest = domain
-        while self._suffixes and (dot := rest.find(".")) >= 0:
+        while (dot := rest.find(".")) >= 0:
             rest = rest[dot + 1 :]
-            route = self._routes.get(f"*.{rest}")
-            if route is not None:
-                return route
-        return self._default
+            if f"*.{rest}" in self._routes:
+                return f"*.{rest}"
+        return ""
 
 
 def next_hop(text: str, port: int) -> NextHop:

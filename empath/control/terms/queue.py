@@ -33,7 +33,8 @@ class Filter:
 @attrs.frozen
 class Item:
     """
-    One delivery in a listing. `why` says in one clause what it waits for, where that is known without more reading.
+    One delivery in a listing. `why` says in one clause what it waits for, where that is known without more reading. Of
+    many recipients the first are told, `more_recipients` are left out.
     """
 
     queue_id: str
@@ -47,6 +48,7 @@ class Item:
     next_attempt: datetime | None
     last_error: str
     why: str = ""
+    more_recipients: int = 0
 
 
 @attrs.frozen
@@ -113,7 +115,7 @@ class AttemptRow:
 @attrs.frozen
 class DeliveryView:
     """
-    A message's way to one destination.
+    A message's way to one destination. Of very many recipients the first are told, `more_recipients` are left out.
     """
 
     domain: str
@@ -124,6 +126,7 @@ class DeliveryView:
     held_since: datetime | None
     recipients: tuple[RecipientRow, ...]
     history: tuple[AttemptRow, ...]
+    more_recipients: int = 0
 
 
 @attrs.frozen
@@ -160,6 +163,7 @@ class DecisionRow:
 class MessageView:
     """
     A message in the queue: `headers` in their order, `body` its first 1,024 characters, or "[binary]".
+    Of very many deliveries the first are told, `more_deliveries` are left out.
     """
 
     queue_id: str
@@ -173,6 +177,7 @@ class MessageView:
     deliveries: tuple[DeliveryView, ...]
     headers: tuple[tuple[str, str], ...]
     body: str
+    more_deliveries: int = 0
 
 
 @attrs.frozen

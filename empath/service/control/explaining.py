@@ -1,0 +1,176 @@
+"""
+A message's whole life and its next step.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+
+from empath.control.serving import Answers, Call, NotFound
+from empath.control.terms.explaining import Explain, Explanation, HoldRow, NextStep
+from empath.control.terms.queue import DecisionRow
+from empath.deliver.looking import Way
+from empath.interfaces import ISpool
+from empath.mail.decision import Decision
+from empath.mail.message import LIVE, Delivery, Message, Status
+from empath.mail.queue_id import is_queue_id
+from empath.mail.wish import wishes
+from empath.policy.hold import Hold, Why
+from empath.queue.entry import Place
+from empath.queue.queue import Queue
+from empath.queue.standing import Standing
+from empath.service.control.paging import moment
+from empath.service.control.queue import FindInAudit
+from empath.service.control.viewing import Stored, Viewing
+from empath.service.control.ways import Ways, hold_row, host_rows, trouble_of
+
+MOST_WAYS: Final = 20  # destinations of a message whose hosts are looked up
+KEPT: Final = "it is kept for a while: queue retry takes it up again"
+
+_STATES: Final = {Place.IN_FLIGHT: "in-flight", Place.SETTLING: "in-flight", Place.TIMED: "in-flight"}
+_ENDS: Final = {
+    Status.COMPLETED: "it was delivered",
+    Status.FAILED: f"it failed; {KEPT}",
+    Status.EXPIRED: f"it expired; {KEPT}",
+}
+
+
+class Explaining:
+    """
+    Answers from the spool, the queue, the ways that mail would go, and `find`, which looks into the audit trail (None
+    without one).
+    """
+
+    def __init__(
+        self, queue: Queue, spool: ISpool, ways: Ways, clock: IReactorTime, find: FindInAudit | None = None
+    ) -> None:
+        self._queue = queue
+        self._ways = ways
+        self._clock = clock
+        self._find = find
+        self._viewing = Viewing(spool, queue.listing)
+
+    def answers(self) -> Answers:
+        """
+        Give what can be asked.
+        """
+        return {Explain: self._explain}
+
+    async def _explain(self, request: Explain, call: Call) -> Explanation:
+        queue_id = request.queue_id.upper()
+        try:
+            stored = await self._viewing.read(queue_id)
+        except NotFound:
+            return await self._gone(queue_id)
+        message = stored.message
+        steps = await self._steps(stored)
+        view = await self._viewing.show(stored)
+        decisions = tuple([_decision(each) for each in message.decisions])
+        return Explanation(queue_id, view, decisions, steps, message.trace)
+
+    async def _gone(self, queue_id: str) -> Explanation:
+        """
+        Tell what the audit trail knows of a message.
+        """
+        if self._find is None or not is_queue_id(queue_id):
+            said = "" if self._find is None and is_queue_id(queue_id) else " it is no queue id"
+            raise NotFound(f"{queue_id} is not in the queue{';' + said if said else ', and there is no audit trail'}")
+        records = await self._find(queue_id)
+        if not records:
+            raise NotFound(f"{queue_id} is not in the queue, and the audit trail does not tell of it")
+        return Explanation(queue_id, None, (), (), audit=tuple(records))
+
+    async def _steps(self, stored: Stored) -> tuple[NextStep, ...]:
+        """
+        Tell what comes next, of each delivery; hosts are looked up where mail is still to go, of some of them.
+        """
+        message = stored.message
+        live = [each for each in stored.deliveries if each.status in LIVE][:MOST_WAYS]
+        wish = wishes(message)
+        finding = [Deferred.fromCoroutine(self._ways.find(each.domain, wish)) for each in live]
+        found = cast("list[Way | None]", await gatherResults(finding, consumeErrors=True))
+        ways = {each.domain: way for each, way in zip(live, found, strict=True)}
+        return tuple([self._step(each, message, ways) for each in stored.deliveries])
+
+    def _step(self, delivery: Delivery, message: Message, ways: dict[str, Way | None]) -> NextStep:
+        standing = self._queue.standings.of(delivery, message)
+        way, asked = ways.get(delivery.domain), delivery.domain in ways
+        trouble = trouble_of(way) if asked else ""
+        summary = self._summary(delivery, standing)
+        return NextStep(
+            delivery.domain,
+            state_of(delivery, standing),
+            f"{summary}; its hosts: {trouble}" if trouble else summary,
+            self._hold(delivery, standing),
+            moment(delivery.next_attempt) if delivery.status in LIVE else None,
+            moment(standing.expires),
+            "" if way is None else way.site,
+            "" if way is None else way.route.strategy,
+            () if way is None else host_rows(way),
+        )
+
+    def _hold(self, delivery: Delivery, standing: Standing) -> HoldRow | None:
+        """
+        Tell what it waits for; also what would hold it then, where it waits for its time.
+        """
+        return hold_row(standing.hold) if isinstance(standing.hold, Hold) else None
+
+    def _summary(self, delivery: Delivery, standing: Standing) -> str:
+        """
+        Tell in one sentence what happens next.
+        """
+        number = delivery.attempts + 1
+        match standing.hold:
+            case Place.IN_FLIGHT:
+                return self._under_way(number, standing)
+            case Place.SETTLING | Place.TIMED:
+                return f"attempt {number} has ended, what became of it is being stored"
+            case Hold(why=Why.TIME):
+                return f"attempt {number} of at most {number - 1 + standing.attempts_left} follows{_left(standing)}"
+            case Hold(detail=detail):
+                return f"{detail}; then attempt {number} follows{_left(standing)}"
+        if delivery.status in LIVE:
+            return f"it waits in the spool for room in memory; then attempt {number} follows"
+        return _ENDS[delivery.status]
+
+    def _under_way(self, number: int, standing: Standing) -> str:
+        """
+        Tell how far the attempt is that is being made.
+        """
+        attempt = standing.attempt
+        if attempt is None:
+            return f"attempt {number} begins"
+        now = self._clock.seconds()
+        told = f"attempt {number} has been under way for {max(0.0, now - attempt.started):.0f} s"
+        if attempt.host:
+            where = f"{attempt.host} [{attempt.address}]:{attempt.port}" if attempt.address else attempt.host
+            step = "in a session with" if attempt.connected or attempt.reused else "connecting to"
+            return f"{told}, {step} {where}"
+        return f"{told}, " + ("looking for a connection" if attempt.resolved else "looking up its hosts")
+
+
+def state_of(delivery: Delivery, standing: Standing) -> str:
+    """
+    Tell the state in one word.
+    """
+    if isinstance(standing.hold, Place):
+        return _STATES.get(standing.hold, "waiting")
+    if delivery.status not in LIVE:
+        return "ended"
+    return "held" if delivery.status is Status.HELD else "waiting"
+
+
+def _left(standing: Standing) -> str:
+    return "" if standing.left is None else f"; its clock stands still, with {standing.left:.0f} s left"
+
+
+def _decision(decision: Decision) -> DecisionRow:
+    """
+    Tell what a module decided; its reply stands for a reason that it did not give.
+    """
+    action = f"{decision.verdict} (shadow: not enforced)" if decision.shadow else decision.verdict
+    why = f"{decision.reply}: {decision.why}" if decision.reply and decision.why else decision.why or decision.reply
+    return DecisionRow(decision.module, decision.hook, action, why)
