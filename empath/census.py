@@ -14,13 +14,15 @@ from empath.mail.message import Status
 
 class Census:
     """
-    The deliveries in the spool by status, and when its oldest live message came, as of the last `take`.
+    The deliveries in the spool by status, and when its oldest live message came, as of the last `take`, at `counted`
+    (seconds since the epoch, None before the first).
     """
 
     def __init__(self, spool: ISpool, clock: IReactorTime) -> None:
         self._spool = spool
         self._clock = clock
         self._oldest: float | None = None
+        self.counted: float | None = None
         self.counts: Mapping[Status, int] = {}
 
     @property
@@ -36,3 +38,4 @@ class Census:
         """
         self.counts = await self._spool.counts()
         self._oldest = await self._spool.oldest(self._clock.seconds())
+        self.counted = self._clock.seconds()

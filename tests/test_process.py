@@ -58,6 +58,7 @@ class FakeService(Service):
         self.configs: list[Config] = []
         self.refused: list[str] = []
         self.restart: list[str] = []
+        self.source = ""
         self.verbosity = Verbosity(Log(), FakeStorage())
 
     def reconfigure(self, config: Config) -> list[str]:

@@ -36,6 +36,7 @@ from empath.policy.throttle import Throttle
 from empath.queue.periodic import Periodic
 from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
+from empath.service.auditing import Auditing
 from empath.service.control import make_control
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
@@ -65,6 +66,7 @@ class EmpathService(MultiService):
         super().__init__()
         self.config = config
         self.starting: Deferred[None] | None = None
+        self.source = ""  # the path of the configuration file, where there is one
         self.running: bool = False
         self.shutting_down = False
         self.clock = self._reactor = reactor
@@ -74,6 +76,8 @@ class EmpathService(MultiService):
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
         self.verbosity = Verbosity(config.log, self.storages.of(".control"))
         self.events = self._make_events()
+        self.auditing = Auditing(config.audit, reactor, machine, self._threads.in_thread)
+        self.auditing.listen(self.events)
         self.spool = self._make_spool()
         stores = Stores(self.spool, self.storages)
         self.outgoing = Outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit)
@@ -114,6 +118,7 @@ class EmpathService(MultiService):
         self._control.bind()
         self._threads.start()
         try:
+            self.auditing.start()
             self.spool.open()
             self.storages.open()
             self.resolver.start()
@@ -176,6 +181,7 @@ class EmpathService(MultiService):
             self.readiness.stop,
             self.storages.close,
             self.spool.close,
+            self.auditing.stop,
             *[http.stop for http in self._http],
             self._threads.stop,
             super().stopService,
@@ -222,7 +228,8 @@ class EmpathService(MultiService):
         config, machine, reactor = self.config, self._machine, self._reactor
         returning = self.outgoing.returning
         mine, stopped = senders_of(config.auth), self.safety.senders.refuses
-        core = CoreChecks(config.smtp, relay, self.spool.has_room, mine, returning.returns.answers, stopped)
+        has_room = self.auditing.room(self.spool.has_room)
+        core = CoreChecks(config.smtp, relay, has_room, mine, returning.returns.answers, stopped)
         self.events.subscribe(AttemptEnded, returning.suppression.attempt_ended)
         around = make_surroundings(config, folder, reactor, machine, self.metrics, self.outgoing, self.storages)
         return Modules(
@@ -254,6 +261,7 @@ class EmpathService(MultiService):
             secret_chance=secret,
             held=self.safety.senders.held,
             idempotency=self.safety.idempotency,
+            record=self.auditing.record,
         )
         return Reception(reactor, config.smtp, around, config.delivery.shutdown_timeout)
 

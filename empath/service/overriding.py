@@ -1,0 +1,39 @@
+"""
+What was set by hand while we ran, and stands in for the configuration until it is taken back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from empath.config.units import Rate
+from empath.control.terms.system import Override
+
+if TYPE_CHECKING:
+    from empath.service import EmpathService
+
+
+def overrides_of(service: EmpathService) -> tuple[Override, ...]:
+    """
+    List all of it.
+    """
+    controls, by_hand = service.queue.controls, service.verbosity.by_hand
+    levels = [] if by_hand is None else [Override("log-level", "", by_hand)]
+    limits = [Override("rate-limit", row.domain, written(row.rate)) for row in controls.rate_limits() if row.set_here]
+    hosts = [
+        Override("mx-override", domain, ", ".join(given))
+        for domain, given in service.outgoing.overrides.overrides().items()
+    ]
+    frozen = [Override("frozen", domain, "") for domain in sorted(controls.frozen())]
+    stopped = [Override("sender-stopped", each.sender, each.detail) for each in service.safety.senders.stopped()]
+    return (*levels, *limits, *hosts, *frozen, *stopped)
+
+
+def written(rate: Rate) -> str:
+    """
+    Write a rate as in the configuration, "none" for no limit.
+    """
+    if not rate.count:
+        return "none"
+    unit = {1.0: "s", 60.0: "min", 3600.0: "h"}.get(rate.seconds)
+    return f"{rate.count}/{unit}" if unit else f"{rate.count}/{rate.seconds:g}s"
