@@ -51,7 +51,7 @@ def named(octets: bytes) -> list[str]:
 class Keys:
     """
     Reads the keys of the terminal at the descriptor `typed`; `rouse`, from any thread, and a changed size of the
-    window end a wait. A context: at its end the terminal is as it was.
+    window end a wait. A context: at its end, which SIGTERM brings too, the terminal is as it was.
     """
 
     def __init__(self, typed: int) -> None:
@@ -60,7 +60,7 @@ class Keys:
         os.set_blocking(self._woken, False)
         os.set_blocking(self._waker, False)
         self._before: list[Any] = []
-        self._resized: Callable[[int, FrameType | None], Any] | int | None = None
+        self._handlers: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def __enter__(self) -> Keys:
         """
@@ -68,14 +68,18 @@ class Keys:
         """
         self._before = termios.tcgetattr(self._typed)
         tty.setcbreak(self._typed)
-        self._resized = signal.signal(signal.SIGWINCH, lambda number, frame: self.rouse())
+        self._handlers = {
+            signal.SIGWINCH: signal.signal(signal.SIGWINCH, lambda number, frame: self.rouse()),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, _end),
+        }
         return self
 
     def __exit__(self, *trouble: object) -> None:
         """
         Leave it as it was.
         """
-        signal.signal(signal.SIGWINCH, self._resized)
+        for number, before in self._handlers.items():
+            signal.signal(number, before)
         termios.tcsetattr(self._typed, termios.TCSADRAIN, self._before)
         woken, waker = self._woken, self._waker
         self._woken = self._waker = -1
@@ -102,3 +106,7 @@ class Keys:
             return []
         octets = os.read(self._typed, 4096)
         return named(octets) if octets else ["q"]
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

@@ -63,12 +63,12 @@ def _on_screen(tool: Tool, interval: float) -> None:
 
     from empath.ctl.keys import Keys
 
+    view = Screen(tool, tool.ask(GetTop(ASKED_FOR)))  # whoever is not there at the beginning is not waited for
     with (
         Keys(tool.around.typed.fileno()) as keys,
         Live(console=tool.console, screen=True, auto_refresh=False, vertical_overflow="crop") as live,
     ):
         asker = Asker(tool, interval, keys.rouse)
-        view = Screen(tool, asker.first())
         asker.start()
         try:
             while not view.over:
@@ -92,15 +92,9 @@ class Asker:
         self._rouse = rouse
         self._answers: SimpleQueue[Top | Trouble | BaseException] = SimpleQueue()
 
-    def first(self) -> Top:
-        """
-        Ask at once: whoever is not there at the beginning is not waited for.
-        """
-        return self._tool.ask(GetTop(ASKED_FOR))
-
     def start(self) -> None:
         """
-        Go on asking.
+        Begin to ask, after the first interval.
         """
         threading.Thread(target=self._run, daemon=True).start()
 
