@@ -38,6 +38,7 @@ from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
 from empath.service.auditing import Auditing
 from empath.service.control import make_control
+from empath.service.live import Live
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
 from empath.service.outgoing import Outgoing, Stores
@@ -76,6 +77,7 @@ class EmpathService(MultiService):
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
         self.verbosity = Verbosity(config.log, self.storages.of(".control"))
         self.events = self._make_events()
+        self.live = Live(reactor, self.events)
         self.auditing = Auditing(config.audit, reactor, machine, self._threads.in_thread)
         self.auditing.listen(self.events)
         self.spool = self._make_spool()
@@ -88,6 +90,7 @@ class EmpathService(MultiService):
         self.modules = self._make_modules(relay, folder or Path.cwd())
         self.outgoing.reporter.write = self.modules.authors.text
         self.reception = self._make_reception(relay)
+        self.live.join(self)
         self.census = Census(self.spool, reactor)
         self._make_rounds(config.delivery)
         self.readiness = Readiness(config.health, checks_of(self), reactor)
@@ -178,6 +181,7 @@ class EmpathService(MultiService):
             self.outgoing.put_away,
             self.resolver.stop,
             self._control.stop,
+            self.live.stop,
             self.readiness.stop,
             self.storages.close,
             self.spool.close,
@@ -261,6 +265,7 @@ class EmpathService(MultiService):
             secret_chance=secret,
             held=self.safety.senders.held,
             idempotency=self.safety.idempotency,
+            dialogues=self.live.dialogues,
             record=self.auditing.record,
         )
         return Reception(reactor, config.smtp, around, config.delivery.shutdown_timeout)

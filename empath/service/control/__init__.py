@@ -16,7 +16,9 @@ from empath.control.serving import Answers
 from empath.control.terms.asking import Ask
 from empath.control.tokens import Tokens
 from empath.interfaces import InThread
+from empath.service.control.smtp import SmtpControl
 from empath.service.control.system import SystemControl
+from empath.service.control.top import TopControl
 
 if TYPE_CHECKING:
     from empath.service import EmpathService
@@ -28,7 +30,11 @@ def tables_of(service: EmpathService) -> tuple[Answers, ...]:
     """
     Gather what each part answers.
     """
-    return (SystemControl(service).answers(),)
+    return (
+        SystemControl(service).answers(),
+        SmtpControl(service.reception.sessions.shown, service.live.dialogues, service.clock).answers(),
+        TopControl(service).answers(),
+    )
 
 
 @attrs.frozen(slots=True, eq=False)
