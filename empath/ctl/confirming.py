@@ -6,19 +6,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
-from empath.ctl.errors import Usage
+from empath.ctl.errors import CtlError, Usage
 from empath.observe.escaping import escaped
 
 if TYPE_CHECKING:
     from empath.ctl.tool import Tool
 
 
-class Declined(click.exceptions.Abort):
+class Declined(CtlError):
     """
     The operator said no.
     """
+
+    kind = "declined"
 
 
 def confirm(tool: Tool, question: str, yes: bool) -> None:
@@ -32,4 +32,4 @@ def confirm(tool: Tool, question: str, yes: bool) -> None:
     tool.around.err.write(escaped(f"{question} [y/N] "))
     tool.around.err.flush()
     if tool.around.typed.readline().strip().lower() not in ("y", "yes"):
-        raise Declined
+        raise Declined("nothing was done")

@@ -46,7 +46,7 @@ def limits(answer: RateLimits) -> RenderableType:
         ("each destination", answer.default, ""),
         *((row.domain, row.rate, _origin(row.set_here, row.configured)) for row in answer.limits),
     ]
-    return table(("destination", "rate", ""), rows)
+    return table(("destination", "rate", "origin"), rows)
 
 
 def _origin(set_here: bool, configured: str) -> str:

@@ -85,4 +85,4 @@ def hosts(answer: RouteAnswer) -> RenderableType:
         )
         for host in answer.hosts
     ]
-    return table((">preference", "host", "addresses", "tls", ""), rows)
+    return table((">preference", "host", "addresses", "tls", "trouble"), rows)

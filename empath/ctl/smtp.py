@@ -31,7 +31,7 @@ def connections(tool: Tool, peer: str, limit: int, after: str) -> None:
     """
     List the clients that are connected, and what each is doing.
 
-    IDLE is since the client said anything; IN and OUT are octets.
+    Idle is since the client said anything; in and out are octets.
     """
     show(tool, ListSessions(peer, after=after), limit, LISTING)
 
@@ -41,41 +41,31 @@ def cells(row: LiveSession, times: Times) -> Cells:
     Make a line of a session.
     """
     from empath.ctl.colours import joined, plain
-    from empath.ctl.wording import number, octets, span
+    from empath.ctl.wording import number, octets
 
     transaction = f"<{row.sender}> to {row.recipients}" if row.sender or row.recipients else ""
+    login = f"logged in as {row.login}" if row.login else ""
     return (
         row.session,
         f"[{row.peer}]:{row.port}" if row.port else f"[{row.peer}]",
-        row.name,
-        joined(plain(row.kind), plain(row.tls), plain(f"as {row.login}" if row.login else ""), by=" "),
         row.state,
-        span(round(row.seconds)) if row.seconds >= 1 else "0s",
-        span(round(row.idle)) if row.idle >= 1 else "0s",
-        octets(row.octets_in),
-        octets(row.octets_out),
+        f"{_seconds(row.seconds)} / {_seconds(row.idle)}",
+        f"{octets(row.octets_in)} / {octets(row.octets_out)}",
         number(row.messages),
         plain(number(row.errors), "red" if row.errors else ""),
-        transaction,
+        joined(*(plain(part) for part in (row.name, row.kind, row.tls, login, transaction))),
     )
+
+
+def _seconds(seconds: float) -> str:
+    from empath.ctl.wording import span
+
+    return span(round(seconds)) if seconds >= 1 else "0s"
 
 
 LISTING = Listing[LiveSession](
     "sessions",
-    (
-        "session",
-        "peer",
-        "name",
-        "kind",
-        "state",
-        ">age",
-        ">idle",
-        ">in",
-        ">out",
-        ">messages",
-        ">errors",
-        "transaction",
-    ),
+    ("session", "peer", "state", ">age / idle", ">in / out", ">mails", ">errors", "client"),
     cells,
     "No client is connected.",
 )

@@ -20,7 +20,7 @@ def table(titles: Sequence[str], rows: Iterable[Row], widths: Sequence[int] = ()
     Make a table; a title that begins with ">" is of a column of numbers. Cells that are plain `str` are escaped. With
     `widths` it goes on below another one: it has no head, and columns at least so wide.
     """
-    made = Table(box=None, pad_edge=False, show_header=not widths, header_style="bold", padding=(0, 2, 0, 0))
+    made = _bare(not widths)
     for title, width in zip_longest(titles, widths):
         number = title.startswith(">")
         made.add_column(
@@ -39,9 +39,15 @@ def pairs(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     """
     Make a list of names with their values.
     """
-    made = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    made = _bare(False)
     made.add_column(style="bold", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in rows:
         made.add_row(name, plain(value) if isinstance(value, str) else value)
+    return made
+
+
+def _bare(head: bool) -> Table:
+    made = Table.grid(padding=(0, 2, 0, 0))
+    made.show_header, made.header_style = head, "bold"
     return made

@@ -229,7 +229,7 @@ class Tool:
 
     def confirm(self, question: str, yes: bool) -> None:
         """
-        Have the operator confirm, unless `yes` did already; Usage where nobody can be asked, click.Abort for a no.
+        Have the operator confirm, unless `yes` did already; Usage where nobody can be asked, Declined for a no.
         """
         from empath.ctl.confirming import confirm
 
