@@ -100,3 +100,9 @@ class ModuleError(EmpathError):
     """
     A module, or what runs it, could not do what was asked; the text is for the log.
     """
+
+
+class AuditError(EmpathError):
+    """
+    The audit trail cannot be opened or read; the text is for people.
+    """

@@ -84,12 +84,15 @@ class MessageDiscarded:
 @attrs.define(slots=True, eq=False)
 class MessageReceived:
     """
-    A message is on stable storage and is ours (`session` is None for our own reports); `seconds` from MAIL on.
+    A message is on stable storage and is ours (`session` is None for our own reports); `seconds` from MAIL on. `held`
+    is why it is kept from delivery, "" if it is not. `recorded`: the audit trail has it already.
     """
 
     message: Message
     session: Session | None
     seconds: float
+    held: str = ""
+    recorded: bool = False
 
 
 @attrs.define(slots=True)

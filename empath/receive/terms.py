@@ -42,6 +42,13 @@ def nobody_told(message: Message, expanded: list[Expanded]) -> Deferred[None] | 
     return None
 
 
+def not_recorded(message: Message, session: Session) -> Deferred[None] | None:
+    """
+    Have no record that anybody waits for.
+    """
+    return None
+
+
 def nothing_held(message: Message) -> str:
     """
     Hold no message.
@@ -80,6 +87,7 @@ class Surroundings:
     held: Callable[[Message], str] = nothing_held
     idempotency: Idempotency | None = None
     on_expanded: Callable[[Message, list[Expanded]], Deferred[None] | None] = nobody_told
+    record: Callable[[Message, Session], Deferred[None] | None] = not_recorded
     dialogues: Dialogues | None = None
 
 

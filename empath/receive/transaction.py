@@ -254,21 +254,26 @@ class Intake(Incoming):
         else:
             work = self._writer.commit(message, deliveries)
         self._work = work
-        work.addCallbacks(self._stored, self._not_stored, callbackArgs=(message, deliveries))
+        recorded = self._around.record(message, self._session)  # while the spool stores it
+        work.addCallbacks(self._stored, self._not_stored, callbackArgs=(message, deliveries, recorded))
         return work
 
-    def _stored(self, _: None, message: Message, deliveries: tuple[Delivery, ...]) -> Deferred[None] | None:
+    def _stored(
+        self, _: None, message: Message, deliveries: tuple[Delivery, ...], recorded: Deferred[None] | None
+    ) -> Deferred[None] | None:
         """
         It is ours now, even if the client never hears of it.
         """
         self._work = None
-        around = self._around
-        around.emit(MessageReceived(message, self._session, around.clock.seconds() - self._transaction.started))
-        if self._transaction.held:
-            log.info("{queue_id}: held: {why}", queue_id=message.queue_id, why=self._transaction.held)
+        around, transaction = self._around, self._transaction
+        seconds = around.clock.seconds() - transaction.started
+        around.emit(MessageReceived(message, self._session, seconds, transaction.held, recorded is not None))
+        if transaction.held:
+            log.info("{queue_id}: held: {why}", queue_id=message.queue_id, why=transaction.held)
         self._kept = True
-        expanded = self._transaction.expanded
-        told = None if expanded is None else around.on_expanded(message, expanded)
+        told = None if transaction.expanded is None else around.on_expanded(message, transaction.expanded)
+        if recorded is not None:
+            told = recorded if told is None else told.addCallback(lambda _: recorded)
         if told is None:
             self._answer(None)
         around.on_stored(message, deliveries)

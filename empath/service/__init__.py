@@ -128,6 +128,7 @@ class EmpathService(MultiService):
             self.starting = _under_way(Deferred.fromCoroutine(self._begin_after(self.modules.start())))
         except BaseException:
             self._control.abandon()
+            self.auditing.abandon()
             self._threads.stop()  # they would keep the process from ending
             raise
         return self.starting

@@ -1,0 +1,191 @@
+"""
+The files of a trail: the one that is written, those before it, and the note of how far the trail is on the disk.
+
+`audit.jsonl` becomes `audit.jsonl.2026-11-21` at the end of that day, or `audit.jsonl.2026-11-21.2` where that is there
+already, and with `.gz` at the end once it is compressed. `audit.jsonl.head` holds the place of the last record that was
+synced, and is locked by who writes. Octets that a crash left behind the last whole record go to `audit.jsonl.torn`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Final, cast
+
+import attrs
+import msgspec
+
+from empath.audit.chain import GENESIS, Link, Seal, read_seal
+
+MODE: Final = 0o600
+_DATED: Final = re.compile(r"\.(\d{4}-\d\d-\d\d)(?:\.(\d+))?(\.gz)?")
+_HEAD_SIZE: Final = 256  # octets, filled with blanks: it is written over in one piece
+_BLOCK: Final = 64 * 1024
+
+
+class Head(msgspec.Struct, frozen=True):
+    """
+    The note: the last record that is on the disk for sure; `closed` where nothing was written after it.
+    """
+
+    seq: int = 0
+    hash: str = GENESIS
+    closed: bool = False
+
+
+def rotated(path: Path) -> list[Path]:
+    """
+    Find the files before `path`, the oldest first.
+    """
+    found = []
+    for name in os.listdir(path.parent):
+        match = _DATED.fullmatch(name[len(path.name) :]) if name.startswith(path.name) else None
+        if match is not None:
+            found.append(((match[1], int(match[2] or 1)), path.with_name(name)))
+    dated = [file for _, file in sorted(found)]
+    whole = {file.name for file in dated if file.suffix != ".gz"}
+    return [file for file in dated if file.name.removesuffix(".gz") not in whole or file.suffix != ".gz"]
+
+
+def day_of(path: Path) -> str:
+    """
+    Tell from its name which day a rotated file begins with, "" for one that is not rotated.
+    """
+    match = re.search(_DATED.pattern + r"\Z", path.name)
+    return match[1] if match else ""
+
+
+def rotated_name(path: Path, day: str) -> Path:
+    """
+    Choose a name for a file that ends now, which nothing has yet.
+    """
+    number, name = 1, f"{path.name}.{day}"
+    while any(path.with_name(each).exists() for each in (name, f"{name}.gz")):
+        number += 1
+        name = f"{path.name}.{day}.{number}"
+    return path.with_name(name)
+
+
+def open_lines(path: Path) -> IO[bytes]:
+    """
+    Open a file of records for reading, compressed or not.
+    """
+    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+
+def head_path(path: Path) -> Path:
+    """
+    Where the note of a trail is.
+    """
+    return path.with_name(path.name + ".head")
+
+
+def torn_path(path: Path) -> Path:
+    """
+    Where half records go.
+    """
+    return path.with_name(path.name + ".torn")
+
+
+def read_head(path: Path) -> Head | None:
+    """
+    Read the note of the trail at `path`; None if there is none that can be read.
+    """
+    try:
+        return msgspec.json.decode(head_path(path).read_bytes(), type=Head)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def is_written(path: Path) -> bool:
+    """
+    Tell whether some process is writing the trail at `path` now.
+    """
+    with suppress(OSError), head_path(path).open("rb") as head:
+        try:
+            fcntl.flock(head, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+class HeadFile:
+    """
+    The note, as the one process holds it that writes the trail. BlockingIOError if another one does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(head_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def write(self, link: Link, closed: bool = False) -> None:
+        """
+        Note where the trail is.
+        """
+        text = msgspec.json.encode(Head(link.seq, link.hash, closed)).ljust(_HEAD_SIZE - 1) + b"\n"
+        os.pwrite(self._descriptor, text, 0)
+
+    def close(self) -> None:
+        """
+        Let go of the trail.
+        """
+        os.close(self._descriptor)
+
+
+@attrs.frozen(slots=True)
+class Ending:
+    """
+    How a file ends: its last whole line, b"" if there is none, and the octets behind it.
+    """
+
+    line: bytes
+    torn: bytes
+
+
+def ending(descriptor: int, size: int) -> Ending:
+    """
+    Read the end of a file that is open.
+    """
+    tail, start = b"", size
+    while start > 0 and tail[: tail.rfind(b"\n")].rfind(b"\n") < 0:
+        begin = max(0, start - _BLOCK)
+        tail = os.pread(descriptor, start - begin, begin) + tail
+        start = begin
+    whole, newline, torn = tail.rpartition(b"\n")
+    return Ending(whole[whole.rfind(b"\n") + 1 :] + newline, torn)
+
+
+def last_line(path: Path) -> bytes:
+    """
+    Read the last whole line of a file, b"" if there is none.
+    """
+    if path.suffix != ".gz":
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return ending(descriptor, os.fstat(descriptor).st_size).line
+        finally:
+            os.close(descriptor)
+    last = b""
+    with open_lines(path) as lines:
+        for line in lines:
+            last = line if line.endswith(b"\n") else last
+    return last
+
+
+def first_seal(path: Path) -> Seal | None:
+    """
+    Read what holds the first record of a file in its place; None if there is none.
+    """
+    try:
+        with open_lines(path) as lines:
+            return read_seal(lines.readline())
+    except (OSError, EOFError, msgspec.DecodeError, ValueError):
+        return None
