@@ -12,6 +12,7 @@ from zope.interface import Attribute, Interface
 from empath.mail.idempotency import Accepted, Claim
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Change, Settlement
+from empath.mail.stored import Check, Destinations, Figures, Head, Listing, Progress
 from empath.policy.selection import Key, Page, Selection
 
 
@@ -112,7 +113,8 @@ class ISpool(Interface):
 
     def settle(settlement: Settlement) -> Deferred[None]:
         """
-        Record how a delivery stands now and store its report, both or neither.
+        Record how a delivery stands now and store its report, both or neither. Where the delivery has a `history`,
+        the last of it is new, and added to what is remembered of it.
 
         A delivery that is completed, failed or expired is deleted, or kept as the configuration says; the message
         and its content go with its last delivery.
@@ -160,7 +162,8 @@ class ISpool(Interface):
         """
         Find up to `limit` deliveries that fit, behind the key `after` (("", ""): from the beginning), whatever their
         status. `selection.site` is left to the caller. Looks at so many at a time that nobody else has to wait, so a
-        page may be short, or empty, before the last one.
+        page may be short, or empty, before the last one. Their `history` is told only where a message is selected by
+        its id, and by nothing else in here: it is much, and rarely asked for.
         """
 
     def manage(changes: Sequence[Change]) -> Deferred[list[bool]]:
@@ -216,4 +219,36 @@ class ISpool(Interface):
     def probe() -> Deferred[None]:
         """
         Prove that the spool can be written; fails if not.
+        """
+
+    def destinations(limit: int) -> Deferred[Destinations]:
+        """
+        Count the deliveries by destination; tells the `limit` greatest.
+        """
+
+    def heads(queue_ids: Collection[str]) -> Deferred[dict[str, Head]]:
+        """
+        Tell what is listed of these messages, by their ids, without their content; those that are gone, or damaged, are
+        left out.
+        """
+
+    def listing(after: str, limit: int) -> Deferred[Listing]:
+        """
+        List up to `limit` messages whose ids come behind `after` ("": from the beginning), in the order of their ids.
+        """
+
+    def figures() -> Deferred[Figures]:
+        """
+        Measure the spool.
+        """
+
+    def verify(progress: Progress) -> Awaitable[Check]:
+        """
+        Check all that is stored, and change nothing: that it can be read, that each message has its content and its
+        deliveries, and that nothing else is there. `progress` counts what was looked at. Cancelling ends it.
+        """
+
+    def clean_completed(progress: Progress) -> Awaitable[int]:
+        """
+        Delete what was completed and kept, in slices; tells how many deliveries. Cancelling ends it after a slice.
         """

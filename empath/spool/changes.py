@@ -53,6 +53,16 @@ def _expire_kept(now: float, connection: sqlite3.Connection) -> int:
     return len(kept)
 
 
+def clean_completed(connection: sqlite3.Connection) -> int:
+    """
+    Delete a slice of what was completed and kept; tells how many.
+    """
+    completed = connection.execute(schema.COMPLETED, (KEPT,)).fetchall()
+    connection.executemany(schema.DELETE_DELIVERY, completed)
+    connection.executemany(schema.DELETE_EMPTY, [(queue_id,) for queue_id, _ in completed])
+    return len(completed)
+
+
 def _forget_claims(now: float, connection: sqlite3.Connection) -> int:
     return connection.execute(schema.FORGET_ACCEPTED, (now, CLAIMS)).rowcount
 

@@ -59,6 +59,12 @@ class Cleanup:
     def __len__(self) -> int:
         return len(self._failed)
 
+    def waiting(self) -> list[str]:
+        """
+        Give the names of the content that is still to be deleted.
+        """
+        return list(self._failed)
+
     async def remove(self, name: str, now: float) -> None:
         """
         Delete the content of this name, now or later; never fails.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -25,7 +26,8 @@ Insert = Callable[[Message, tuple[Delivery, ...], Claim | None], "Deferred[None]
 class Content:
     """
     What the writers of one spool share; `held` are the bytes they have in memory, `fresh` the files of this process
-    while the sweep for orphans runs, `folders` those whose names are on stable storage.
+    while the sweep for orphans runs, `folders` those whose names are on stable storage. `writing` are the writers that
+    have a file, by its name, as long as anybody waits for them.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Content:
         self.held = 0
         self.fresh: set[str] | None = None
         self.folders: set[str] = set()
+        self.writing: WeakValueDictionary[str, object] = WeakValueDictionary()
         self.cleanup = cleanup
         self._in_thread = in_thread
         self._now = now

@@ -158,6 +158,7 @@ class ContentWriter:
             self._failed(fault)
             return
         self.body_file = self._queue_id
+        self._content.writing[self._queue_id] = self
         if self._content.fresh is not None:
             self._content.fresh.add(self._queue_id)
 

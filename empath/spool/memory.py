@@ -22,6 +22,7 @@ from empath.mail.idempotency import Claim
 from empath.mail.life import Emit, GroupCommitted
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Change, Settlement
+from empath.mail.stored import Check, Fault, Figures, Progress
 from empath.spool.body import BodyInMemory, BodyLost
 from empath.spool.memory_questions import MemoryQuestions, moment_of
 from empath.spool.memory_stored import Stored
@@ -111,6 +112,7 @@ class MemorySpool(MemoryQuestions):
             return self._committed(MessageUnknown("no such delivery is stored"))
         if report is not None and (fault := self._put(report, settlement.report_deliveries, report.body)):
             return self._committed(fault)
+        stored.remember(delivery)
         stored.kept.pop(delivery.domain, None)
         if delivery.status in END and settlement.keep_until is None:
             self._end(delivery.queue_id, delivery.domain)
@@ -192,6 +194,34 @@ class MemorySpool(MemoryQuestions):
         for queue_id, domain in past:
             self._end(queue_id, domain)
         return self._answer(len(past) + claims - len(self._claims))
+
+    def clean_completed(self, progress: Progress) -> Deferred[int]:
+        """
+        As `ISpool.clean_completed`.
+        """
+        completed = [each for each in self._deliveries() if each.status is Status.COMPLETED]
+        for each in completed:
+            self._end(each.queue_id, each.domain)
+        return self._answer(len(completed))
+
+    def figures(self) -> Deferred[Figures]:
+        """
+        As `ISpool.figures`.
+        """
+        octets, free = sum(map(len, self._files.values())), self._capacity - self._used
+        counts = (len(self._stored), self._used, len(self._files), octets)
+        return self._answer(Figures("memory", "", 0, *counts, 0, 0, max(0, free), 0, 0))
+
+    def verify(self, progress: Progress) -> Deferred[Check]:
+        """
+        As `ISpool.verify`: no disk, no faults but ours.
+        """
+        found = [
+            Fault("no-content", queue_id, "the message has no content")
+            for queue_id, stored in self._stored.items()
+            if stored.message.body is None and stored.message.body_file not in self._files
+        ]
+        return self._answer(Check(len(self._stored), len(self._deliveries()), len(self._files), tuple(found)))
 
     def retry_cleanup(self, now: float) -> Deferred[int]:
         """

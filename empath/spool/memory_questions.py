@@ -4,6 +4,7 @@ What can be asked of the spool in memory.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Final, TypeVar
 
@@ -12,6 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from empath.errors import MessageUnknown, SpoolError
 from empath.mail.idempotency import MOST_MESSAGES, Accepted, Claim
 from empath.mail.message import Delivery, Message, Status
+from empath.mail.stored import Destination, Destinations, Head, Listed, Listing, head_of
 from empath.policy.selection import Key, Page, Selection, page_of
 from empath.spool.memory_stored import Stored
 
@@ -103,6 +105,35 @@ class MemoryQuestions:
         """
         mine = [each for each in self._claims if each[1].digest == claim and each[1].until > now]
         return self._answer([Accepted(queue_id, each.recipients) for queue_id, each in mine[:MOST_MESSAGES]])
+
+    def destinations(self, limit: int) -> Deferred[Destinations]:
+        """
+        As `ISpool.destinations`.
+        """
+        counts: dict[str, Counter[Status]] = {}
+        for each in self._deliveries():
+            counts.setdefault(each.domain, Counter())[each.status] += 1
+        most = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))[:limit]
+        return self._answer(Destinations(tuple([Destination(*item) for item in most]), len(counts)))
+
+    def heads(self, queue_ids: Collection[str]) -> Deferred[dict[str, Head]]:
+        """
+        As `ISpool.heads`.
+        """
+        found = [(queue_id, self._stored[queue_id]) for queue_id in queue_ids if queue_id in self._stored]
+        return self._answer({queue_id: head_of(stored.message) for queue_id, stored in found})
+
+    def listing(self, after: str, limit: int) -> Deferred[Listing]:
+        """
+        As `ISpool.listing`.
+        """
+        found = sorted([queue_id for queue_id in self._stored if queue_id > after])
+        listed = [self._stored[queue_id] for queue_id in found[:limit]]
+        page = [
+            Listed(head_of(each.message), {domain: delivery.status for domain, delivery in each.deliveries.items()})
+            for each in listed
+        ]
+        return self._answer(Listing(tuple(page), found[limit - 1] if len(found) > limit else None))
 
     def _deliveries(self) -> list[Delivery]:
         return [each for stored in self._stored.values() for each in stored.deliveries.values()]

@@ -9,6 +9,7 @@ from math import inf
 import attrs
 
 from empath.mail.deliver_by import deliver_by
+from empath.mail.history import PastAttempt, remembered
 from empath.mail.message import Delivery, Message
 from empath.policy.selection import Key, Selection
 
@@ -17,13 +18,22 @@ from empath.policy.selection import Key, Selection
 class Stored:
     """
     `deliveries` by their domains; those at their end stay until the time in `kept`. The senders of those in `warned`
-    were told of a delay.
+    were told of a delay. `histories` are what is remembered of attempts.
     """
 
     message: Message
     deliveries: dict[str, Delivery]
     kept: dict[str, float] = attrs.field(factory=dict)
     warned: set[str] = attrs.field(factory=set)
+    histories: dict[str, tuple[PastAttempt, ...]] = attrs.field(factory=dict)
+
+    def remember(self, delivery: Delivery) -> None:
+        """
+        Add the last attempt of a delivery to what is remembered.
+        """
+        if delivery.history:
+            before = self.histories.get(delivery.domain, ())
+            self.histories[delivery.domain] = remembered(before, delivery.history[-1])
 
     def is_late(self, delivery: Delivery, now: float) -> bool:
         """
@@ -40,7 +50,10 @@ class Stored:
         if not selection.fits_message(self.message):
             return []
         found = self.deliveries.values()
-        return [each for each in found if (each.queue_id, each.domain) > after and selection.fits(each)]
+        chosen = [each for each in found if (each.queue_id, each.domain) > after and selection.fits(each)]
+        if selection == Selection(queue_id=self.message.queue_id):
+            return [attrs.evolve(each, history=self.histories.get(each.domain, ())) for each in chosen]
+        return chosen
 
     def delayed(self, received: float, after: Key) -> list[Delivery]:
         """

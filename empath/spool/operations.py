@@ -4,7 +4,7 @@ What is asked of the spool, made into operations: all rows are prepared here, on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from empath.errors import SpoolError
@@ -16,15 +16,23 @@ from empath.spool.commit import Operation
 from empath.spool.delayed import warn
 from empath.spool.rows import END, UNFIT, Row, delivery_row, managed_row, message_row, standing, update_row
 
+Mark = Callable[[str], "int | None"]
+"""
+Tell what the new deliveries of a queue id have as `listed` (`empath.spool.listing`).
+"""
 
-def storing(number: int, message: Message, deliveries: tuple[Delivery, ...], claim: Claim | None = None) -> Operation:
+
+def storing(
+    number: int, mark: Mark, message: Message, deliveries: tuple[Delivery, ...], claim: Claim | None = None
+) -> Operation:
     """
     Store a new message under this number, and what it claims; SpoolError for what cannot be stored.
     """
+    listed = mark(message.queue_id)
     try:
         return Operation(
             messages=(_new_row(number, message, deliveries),),
-            deliveries=tuple([delivery_row(delivery) for delivery in deliveries]),
+            deliveries=tuple([delivery_row(delivery, listed) for delivery in deliveries]),
             claims=() if claim is None else ((claim.digest, message.queue_id, claim.recipients, claim.until),),
             number=number,
             body_file=message.body_file,
@@ -34,16 +42,17 @@ def storing(number: int, message: Message, deliveries: tuple[Delivery, ...], cla
         raise SpoolError(f"the message cannot be stored: {failure}") from failure
 
 
-def settling(number: int, settlement: Settlement) -> Operation:
+def settling(number: int, mark: Mark, settlement: Settlement) -> Operation:
     """
     Record a settlement, and its report under this number; SpoolError for what cannot be stored.
     """
     delivery, report = settlement.delivery, settlement.report
     ended = delivery.status in END and settlement.keep_until is None
+    listed = None if report is None else mark(report.queue_id)
     try:
         return Operation(
             messages=() if report is None else (_new_row(number, report, settlement.report_deliveries),),
-            deliveries=tuple([delivery_row(each) for each in settlement.report_deliveries]),
+            deliveries=tuple([delivery_row(each, listed) for each in settlement.report_deliveries]),
             updates=() if ended else (update_row(delivery, settlement.keep_until),),
             ends=((delivery.queue_id, delivery.domain),) if ended else (),
             urgent=True,
@@ -66,7 +75,7 @@ def managing(changes: Sequence[Change]) -> Operation:
 
 
 def warning(
-    number: int, late: Sequence[Delivery], report: Message | None, deliveries: tuple[Delivery, ...]
+    number: int, mark: Mark, late: Sequence[Delivery], report: Message | None, deliveries: tuple[Delivery, ...]
 ) -> Operation:
     """
     Note that the sender was told of a delay, and store the report under this number; SpoolError for what cannot be
@@ -74,7 +83,9 @@ def warning(
     """
     try:
         row = None if report is None else _new_row(number, report, deliveries)
-        work = partial(warn, [standing(each) for each in late], row, [delivery_row(each) for each in deliveries])
+        listed = None if report is None else mark(report.queue_id)
+        reports = [delivery_row(each, listed) for each in deliveries]
+        work = partial(warn, [standing(each) for each in late], row, reports)
     except UNFIT as failure:
         raise SpoolError(f"the report cannot be stored: {failure}") from failure
     return Operation(work=work, urgent=True, size=0 if report is None else size_inline(report))

@@ -19,10 +19,12 @@ from empath.spool.withdrawal import Withdrawals
 
 class Questions:
     """
-    The questions of `ISpool`.
+    The questions of `ISpool`. `_reader` answers what the queue waits for, `_patient` what may take longer: it has a
+    connection of its own.
     """
 
     _reader: Reader
+    _patient: Reader
     _withdrawals: Withdrawals
 
     def due(self, now: float, limit: int, skip: Collection[str]) -> Deferred[list[Delivery]]:
@@ -83,4 +85,4 @@ class Questions:
         """
         As `ISpool.select`; what was withdrawn, or still may be, is not told.
         """
-        return self._reader.select(selection, after, limit).addCallback(self._withdrawals.wanted_of)
+        return self._patient.select(selection, after, limit).addCallback(self._withdrawals.wanted_of)

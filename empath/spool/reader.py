@@ -11,9 +11,9 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from empath.errors import MessageUnknown, SpoolError
 from empath.interfaces import InThread
@@ -22,11 +22,9 @@ from empath.mail.message import Delivery, Message, Status
 from empath.mail.queue_id import queue_id_at
 from empath.policy.selection import Key, Page, Selection
 from empath.spool import delayed, rows, schema, selecting
-from empath.spool.selecting import readable
+from empath.spool.selecting import SKEW, readable
 
 T = TypeVar("T")
-
-SKEW: Final = 3600.0  # seconds by which a queue id may be younger than its message
 
 
 class Reader:
@@ -39,83 +37,90 @@ class Reader:
         self._in_reader = in_reader
         self._connection: sqlite3.Connection | None = None
         self._closed = False
+        self._asked = False
 
     def due(self, now: float, limit: int, skip: Collection[str]) -> Deferred[list[Delivery]]:
         """
         As `ISpool.due`.
         """
-        return self._ask(partial(_due, now, limit, rows.names(list(skip))))
+        return self.ask(partial(_due, now, limit, rows.names(list(skip))))
 
     def next_due(self, after: float) -> Deferred[float | None]:
         """
         As `ISpool.next_due`.
         """
-        return self._ask(partial(_one, schema.NEXT_DUE, after))
+        return self.ask(partial(_one, schema.NEXT_DUE, after))
 
     def due_count(self, now: float, skip: Collection[str]) -> Deferred[int]:
         """
         As `ISpool.due_count`.
         """
-        return self._ask(partial(_one, schema.DUE_COUNT, now, rows.names(list(skip))))
+        return self.ask(partial(_one, schema.DUE_COUNT, now, rows.names(list(skip))))
 
     def overdue(self, received: float, now: float, domains: Collection[str], limit: int) -> Deferred[list[Delivery]]:
         """
         As `ISpool.overdue`.
         """
-        return self._ask(partial(_overdue, received, now, rows.names(list(domains)), limit))
+        return self.ask(partial(_overdue, received, now, rows.names(list(domains)), limit))
 
     def delayed(self, received: float, after: Key) -> Deferred[Page]:
         """
         As `ISpool.delayed`.
         """
-        return self._ask(partial(delayed.delayed, received, after))
+        return self.ask(partial(delayed.delayed, received, after))
 
     def oldest(self, now: float) -> Deferred[float | None]:
         """
         As `ISpool.oldest`: queue ids sort by time, so one of the first scheduled rows tells, whatever was released
         later than it came.
         """
-        return self._ask(partial(_one, schema.OLDEST, now))
+        return self.ask(partial(_one, schema.OLDEST, now))
 
     def select(self, selection: Selection, after: Key, limit: int) -> Deferred[Page]:
         """
         As `ISpool.select`.
         """
-        return self._ask(partial(selecting.select, selection, after, limit))
+        return self.ask(partial(selecting.select, selection, after, limit))
 
     def load(self, queue_id: str) -> Deferred[Message]:
         """
         As `ISpool.load`.
         """
-        return self._ask(partial(_load, queue_id))
+        return self.ask(partial(_load, queue_id))
 
     def accepted(self, claim: bytes, now: float) -> Deferred[list[Accepted]]:
         """
         As `ISpool.accepted`.
         """
-        return self._ask(partial(_accepted, claim, now))
+        return self.ask(partial(_accepted, claim, now))
 
     def counts(self) -> Deferred[dict[Status, int]]:
         """
         As `ISpool.counts`: from the indexes alone, no row is read.
         """
-        return self._ask(_counts)
+        return self.ask(_counts)
 
     def with_file(self, queue_ids: Sequence[str]) -> Deferred[set[str]]:
         """
         Tell which of these are messages whose content lies in a file.
         """
-        return self._ask(partial(_with_file, rows.names(queue_ids)))
+        return self.ask(partial(_with_file, rows.names(queue_ids)))
 
     def close(self) -> Deferred[None]:
         """
         Let go of the database for good.
         """
         self._closed = True
+        if not self._asked:
+            return succeed(None)
         closed: Deferred[None] = self._in_reader(self._drop)
         return closed
 
-    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
+    def ask(self, question: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
+        """
+        Answer any other question.
+        """
+        self._asked = True
         answer: Deferred[T] = self._in_reader(partial(self._answer, question))
         return answer
 

@@ -63,6 +63,13 @@ class Room:
         """
         return self.outside() + self.inside
 
+    def free(self) -> int:
+        """
+        Ask the disk how many bytes it has left, 0 if it cannot be asked.
+        """
+        self._look(self._clock.seconds())
+        return self._free
+
     def outside(self) -> int:
         """
         Tell the same without what lies free within the database: the room for content files.

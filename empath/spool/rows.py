@@ -11,10 +11,13 @@ import msgspec
 
 from empath.errors import SpoolError
 from empath.mail.address import Address
+from empath.mail.arrival import Arrival
 from empath.mail.decision import Decision
 from empath.mail.envelope import Envelope
+from empath.mail.history import PastAttempt
 from empath.mail.message import Delivery, Message, RecipientState, Status
 from empath.mail.origin import OUTSIDE, read_origin
+from empath.mail.stored import Head
 
 Row = tuple[Any, ...]
 
@@ -39,6 +42,8 @@ _encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
 _envelope: Final = msgspec.json.Decoder(Envelope).decode
 _metadata: Final = msgspec.json.Decoder(dict[str, str]).decode
 _decisions: Final = msgspec.json.Decoder(tuple[Decision, ...]).decode
+_arrival: Final = msgspec.json.Decoder(Arrival).decode
+_history: Final = msgspec.json.Decoder(tuple[PastAttempt, ...]).decode
 _recipients: Final = msgspec.json.Decoder(tuple[RecipientState, ...]).decode
 
 
@@ -70,6 +75,7 @@ def message_row(number: int, message: Message) -> Row:
         None if message.body_file is not None else message.body,
         _encode(message.decisions).decode() if message.decisions else None,
         None if message.origin is OUTSIDE else str(message.origin),
+        None if message.arrival is None else _encode(message.arrival).decode(),
     )
 
 
@@ -78,7 +84,7 @@ def message_of(row: Row) -> Message:
     Read what LOAD found.
     """
     queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body, *rest = row
-    decisions, origin = rest
+    decisions, origin, arrival = rest
     try:
         return Message(
             queue_id,
@@ -94,12 +100,13 @@ def message_of(row: Row) -> Message:
             priority,
             _decisions(decisions) if decisions else (),
             origin=read_origin(origin),
+            arrival=_arrival(arrival) if arrival else None,
         )
     except UNREADABLE as failure:
         raise SpoolError(f"the stored envelope of {queue_id} cannot be read: {failure}") from failure
 
 
-def delivery_row(delivery: Delivery) -> Row:
+def delivery_row(delivery: Delivery, listed: int | None = None) -> Row:
     """
     Make the parameters of INSERT_DELIVERY.
     """
@@ -114,12 +121,14 @@ def delivery_row(delivery: Delivery) -> Row:
         delivery.last_error,
         _states(delivery),
         delivery.held_since,
+        listed,
     )
 
 
 def update_row(delivery: Delivery, keep_until: float | None) -> Row:
     """
-    Make the parameters of UPDATE_DELIVERY; what is at its end is not scheduled any more.
+    Make the parameters of UPDATE_DELIVERY; what is at its end is not scheduled any more. Of the history, the last one
+    is added to what is there.
     """
     return (
         _status(delivery),
@@ -132,6 +141,7 @@ def update_row(delivery: Delivery, keep_until: float | None) -> Row:
         keep_until if delivery.status in END else None,
         delivery.queue_id,
         delivery.domain,
+        _encode(delivery.history[-1]).decode() if delivery.history else None,
     )
 
 
@@ -159,9 +169,10 @@ def standing(delivery: Delivery) -> Row:
 
 def delivery_of(row: Row) -> Delivery:
     """
-    Read a row that DUE found.
+    Read a row that DUE found, perhaps with its history.
     """
-    queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients, held_since = row
+    queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients, *rest = row
+    held_since, history = rest if len(rest) > 1 else (rest[0], None)
     try:
         return Delivery(
             queue_id,
@@ -174,6 +185,7 @@ def delivery_of(row: Row) -> Delivery:
             last_error,
             priority,
             held_since,
+            _history(history) if history else (),
         )
     except UNREADABLE as failure:
         raise SpoolError(f"the stored delivery of {queue_id} to {domain} cannot be read: {failure}") from failure
@@ -190,7 +202,20 @@ def as_stored(delivery: Delivery) -> Delivery:
     """
     Tell how a delivery comes back: an attempt that is under way is one that is still to be made.
     """
-    return delivery_of(delivery_row(delivery))
+    return delivery_of(delivery_row(delivery)[:-1])
+
+
+def head_row(row: Row) -> Head:
+    """
+    Read what HEADS found.
+    """
+    queue_id, received, size, body_file, envelope = row
+    try:
+        read = _envelope(envelope)
+    except UNREADABLE as failure:
+        raise SpoolError(f"the stored envelope of {queue_id} cannot be read: {failure}") from failure
+    sender = "" if read.reverse_path is None else read.reverse_path.text
+    return Head(queue_id, received, size, sender, len(read.recipients), body_file)
 
 
 def _texts(texts: dict[str, str]) -> str:

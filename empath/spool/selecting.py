@@ -1,8 +1,8 @@
 """
 What an operator selects, found in SQLite: row by row in the order of the keys, so many at a time that nobody waits.
 
-No index serves this but that of logins: each would cost every message something, and this is rare. Ignored, but told: a
-delivery that was damaged.
+Few indexes serve this, as each costs messages something: those of logins, of what is not scheduled, and of domains, for
+mail that stays (`empath.spool.listing`). Ignored, but told: a delivery that was damaged.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
+import attrs
 from twisted.logger import Logger
 
 from empath.errors import SpoolError
 from empath.mail.message import Delivery, Status
 from empath.mail.origin import Origin, Source
+from empath.mail.queue_id import queue_id_at
 from empath.policy.selection import Key, Page, Selection
 from empath.spool import rows
+from empath.spool.listing import LISTED
 
 SCANNED: Final = 1000  # rows looked at for one page: some ten milliseconds at the most
+PLAIN: Final = 10_000  # rows looked at where only their plain columns are judged: no more than that
+SKEW: Final = 3600.0  # seconds by which a queue id may be younger than its message
 BEYOND: Final = "\U0010ffff"  # sorts behind every domain
 
 _COLUMNS: Final = """
     SELECT d.queue_id, d.domain, d.received, d.status, d.attempts, d.next_attempt, d.priority, d.last_error,
-        d.recipients, d.held_since
-"""
-_LAST: Final = """
-    SELECT queue_id, domain FROM delivery WHERE (queue_id, domain) > (:queue_id, :domain)
-    ORDER BY queue_id, domain LIMIT 1 OFFSET :scanned - 1
-"""
+        d.recipients, d.held_since"""
 _WANTED: Final = {  # by the attribute that says what it has to be; what reads the message or JSON comes last
     "queue_id": "d.queue_id = :wanted_queue_id",
     "status": "d.status = :wanted_status",
@@ -49,10 +49,34 @@ _SOURCES: Final = {
     Source.OWN: "m.origin = 'own'",
 }
 _LOGIN: Final = "origin >= 'login:' AND origin < 'login;' AND origin = :origin"
-_LAST_OF_LOGIN: Final = f"""
-    SELECT queue_id, :beyond FROM message INDEXED BY message_login
-    WHERE {_LOGIN} AND queue_id >= :queue_id ORDER BY queue_id LIMIT 1 OFFSET :scanned - 1
-"""
+_RESTING: Final = frozenset({Status.HELD, Status.COMPLETED, Status.FAILED, Status.EXPIRED})
+_BEHIND: Final = "d.queue_id >= :queue_id AND (d.queue_id, d.domain) > (:queue_id, :domain)"
+_WITH_MESSAGE: Final = "CROSS JOIN message AS m USING (queue_id)"
+_WITH_DELIVERY: Final = "CROSS JOIN delivery AS d USING (queue_id)"
+
+
+@attrs.frozen(slots=True)
+class _Way:
+    """
+    The order in which deliveries are looked through: by `source`, as far as `bounds` go. `key` names a row of it.
+    """
+
+    source: str
+    bounds: tuple[str, ...]
+    key: str = "d.queue_id, d.domain"
+
+
+_BY_KEY: Final = _Way("delivery AS d", (_BEHIND,))
+_BY_STATUS: Final = _Way(
+    "delivery AS d INDEXED BY delivery_resting", ("d.status = :wanted_status AND d.next_attempt IS NULL", _BEHIND)
+)
+_BY_DOMAIN: Final = _Way(
+    "delivery AS d INDEXED BY delivery_listed",
+    ("d.listed IS NOT NULL AND d.domain = :wanted_domain AND d.queue_id <= :listed", _BEHIND),
+)
+_BY_LOGIN: Final = _Way(
+    "message AS m INDEXED BY message_login", (f"{_LOGIN} AND m.queue_id >= :queue_id",), "m.queue_id, :beyond"
+)
 
 log = Logger()
 
@@ -61,42 +85,86 @@ def select(selection: Selection, after: Key, limit: int, connection: sqlite3.Con
     """
     As `ISpool.select`.
     """
-    values: dict[str, Any] = {"queue_id": after[0], "domain": after[1], "limit": limit}
-    conditions = ["(d.queue_id, d.domain) > (:queue_id, :domain)", *_conditions(selection, values)]
-    last = _last(selection, values, connection)
+    values: dict[str, Any] = {"limit": limit, "beyond": BEYOND}
+    conditions = _conditions(selection, values)
+    if selection.queue_id is not None:
+        return _of_message(selection, conditions, values | _from(after), connection)
+    if selection.login is not None:
+        return _page(_BY_LOGIN, selection, conditions, values | _from(after), connection)
+    if selection.domain is not None:
+        return _of_domain(selection, conditions, values, after, connection)
+    way = _BY_STATUS if selection.status in _RESTING else _BY_KEY
+    return _page(way, selection, conditions, values | _from(after), connection)
+
+
+def _from(after: Key) -> dict[str, Any]:
+    return {"queue_id": after[0], "domain": after[1]}
+
+
+def _page(
+    way: _Way, selection: Selection, conditions: list[str], values: dict[str, Any], connection: sqlite3.Connection
+) -> Page:
+    """
+    Look through so many rows, and no more.
+    """
+    scanned = SCANNED if selection.needs_message or selection.recipient is not None else PLAIN
+    bounds = list(way.bounds)
+    if selection.received_before is not None and way is not _BY_LOGIN:  # queue ids sort by time
+        bounds.append("d.queue_id < :wanted_before")
+        values = {**values, "wanted_before": queue_id_at(selection.received_before + SKEW)}
+    end = f"SELECT {way.key} FROM {way.source} WHERE {' AND '.join(bounds)} ORDER BY {way.key} LIMIT 1"
+    last: Key | None = connection.execute(f"{end} OFFSET {scanned - 1}", values).fetchone()
     if last is not None:
-        conditions.append("(d.queue_id, d.domain) <= (:last_queue_id, :last_domain)")
-        values |= {"last_queue_id": last[0], "last_domain": last[1]}
-    where = f"WHERE {' AND '.join(conditions)} ORDER BY d.queue_id, d.domain LIMIT :limit"
-    found = connection.execute(f"{_COLUMNS} {_source(selection)} {where}", values).fetchall()
-    following: Key | None = found[-1][:2] if len(found) == limit else last
+        bounds.append("(d.queue_id, d.domain) <= (:last_queue_id, :last_domain)")
+        values = {**values, "last_queue_id": last[0], "last_domain": last[1]}
+    if way is _BY_LOGIN:
+        bounds.append(_BEHIND)
+    found = _found(way, selection, [*bounds, *conditions], values, connection)
+    following: Key | None = found[-1][:2] if len(found) == values["limit"] else last
     return Page(tuple(readable(found)), following)
 
 
-def _last(selection: Selection, values: dict[str, Any], connection: sqlite3.Connection) -> Key | None:
+def _of_domain(
+    selection: Selection, conditions: list[str], values: dict[str, Any], after: Key, connection: sqlite3.Connection
+) -> Page:
     """
-    Tell the key up to which one page may look, None if that is the end.
+    Use the index of domains as far as it is complete, and look through the few rows behind that.
     """
-    if selection.queue_id is not None:
-        return None  # a message has no more deliveries than recipients
-    asked = {"queue_id": values["queue_id"], "domain": values["domain"], "scanned": SCANNED}
-    statement = _LAST
-    if selection.login is not None:
-        statement, asked = _LAST_OF_LOGIN, {**asked, "origin": values["origin"], "beyond": BEYOND}
-        del asked["domain"]
-    last: Key | None = connection.execute(statement, asked).fetchone()
-    return last
+    (listed,) = connection.execute(LISTED).fetchone()
+    first = Page((), None)
+    if after[0] <= listed:
+        first = _page(_BY_DOMAIN, selection, conditions, {**values, **_from(after), "listed": listed}, connection)
+        if first.after is not None:
+            return first
+        after = (listed, BEYOND)
+    rest = {**values, **_from(after), "limit": values["limit"] - len(first.deliveries)}
+    behind = _page(_BY_KEY, selection, conditions, rest, connection)
+    return Page(first.deliveries + behind.deliveries, behind.after)
 
 
-def _source(selection: Selection) -> str:
+def _of_message(
+    selection: Selection, conditions: list[str], values: dict[str, Any], connection: sqlite3.Connection
+) -> Page:
     """
-    Say from which tables, and in which order they are looked through.
+    Find the deliveries of one message: it has no more than recipients. With nothing else asked, tell their history.
     """
-    if selection.login is not None:
-        return "FROM message AS m INDEXED BY message_login CROSS JOIN delivery AS d USING (queue_id)"
-    if selection.needs_message:
-        return "FROM delivery AS d CROSS JOIN message AS m USING (queue_id)"
-    return "FROM delivery AS d"
+    plain = attrs.evolve(selection, queue_id=None, everything=True) == Selection(everything=True)
+    found = _found(_BY_KEY, selection, [_BEHIND, *conditions], values, connection, ", d.history" if plain else "")
+    following: Key | None = found[-1][:2] if len(found) == values["limit"] else None
+    return Page(tuple(readable(found)), following)
+
+
+def _found(
+    way: _Way,
+    selection: Selection,
+    conditions: list[str],
+    values: dict[str, Any],
+    connection: sqlite3.Connection,
+    more: str = "",
+) -> list[Any]:
+    join = _WITH_DELIVERY if way is _BY_LOGIN else _WITH_MESSAGE if selection.needs_message else ""
+    where = f"WHERE {' AND '.join(conditions)} ORDER BY d.queue_id, d.domain LIMIT :limit"
+    return connection.execute(f"{_COLUMNS}{more} FROM {way.source} {join} {where}", values).fetchall()
 
 
 def _conditions(selection: Selection, values: dict[str, Any]) -> list[str]:
@@ -114,7 +182,7 @@ def _conditions(selection: Selection, values: dict[str, Any]) -> list[str]:
     if selection.source is not None:
         found.append(_SOURCES[selection.source])
     if selection.login is not None:
-        found += [_LOGIN, "m.queue_id >= :queue_id"]
+        found.append(_LOGIN)
         values["origin"] = str(Origin(Source.LOGIN, selection.login))
     return found
 

@@ -33,10 +33,11 @@ from empath.spool.cleanup import Cleanup
 from empath.spool.commit import GroupCommit, Operation, Outcome
 from empath.spool.content import Content
 from empath.spool.content_writer import ContentWriter
+from empath.spool.inspection import Inspection, OneByOne
+from empath.spool.listing import TakingUp
 from empath.spool.operations import managing, settling, size_inline, storing, warning
 from empath.spool.orphans import Sweep
 from empath.spool.place import Lock, prepare
-from empath.spool.questions import Questions
 from empath.spool.reader import Reader
 from empath.spool.room import Room, disk_free
 from empath.spool.withdrawal import Withdrawals
@@ -48,7 +49,7 @@ log = Logger()
 
 
 @implementer(ISpool)
-class SqliteSpool(Questions):
+class SqliteSpool(Inspection):
     """
     `in_writer` and `in_reader` each run one call at a time, in the order given; `in_thread` several at once.
 
@@ -70,17 +71,19 @@ class SqliteSpool(Questions):
     ) -> None:
         self._path = section.path
         root = os.path.abspath(section.path)
-        database = os.path.join(root, DATABASE)
+        self._database = database = os.path.join(root, DATABASE)
         self._in_writer = in_writer
         self._in_thread = in_thread
         self._lock = Lock(os.path.join(root, "lock"))
         self._ballast = Ballast(os.path.join(root, "ballast"), ballast, free)
         self._writer = Writer(database, self._ballast, self._lock)
         self._reader = Reader(database, in_reader)
+        self._patient = Reader(database, OneByOne(in_thread))
         self._withdrawals = Withdrawals(lambda: self._commits, lambda name: self._content.remove(name))
         self._commits = GroupCommit(
             self._writer.commit, in_writer, clock, emit, self._committed, self._withdrawals.withdraw
         )
+        self._listing = TakingUp(clock, self._commits.submit)
         self._room = Room(clock, section.min_free, partial(free, root))
         self._cleanup = Cleanup(self._unlink, in_thread, clock, emit, max_cleanup_attempts)
         self._content = Content(
@@ -132,6 +135,7 @@ class SqliteSpool(Questions):
             raise
         self._ballast.restore(self._room.min_free)
         self._commits.open()
+        self._listing.start(self._writer.listed, bool(self._writer.complete))
         self._sweep.start()
 
     async def close(self) -> None:
@@ -139,10 +143,12 @@ class SqliteSpool(Questions):
         As `ISpool.close`.
         """
         self._sweep.stop()
+        self._listing.stop()
         await self._commits.close()
         await self._content.idle()
         await self._cleanup.close()
         await self._reader.close()
+        await self._patient.close()
         await self._in_writer(self._writer.close)
         self._lock.release()
 
@@ -174,7 +180,7 @@ class SqliteSpool(Questions):
         As `ISpool.settle`; MessageUnknown if no such delivery is stored. It stands even if the Deferred is cancelled.
         """
         try:
-            return self._commits.submit(settling(next(self._numbers), settlement))
+            return self._commits.submit(settling(next(self._numbers), self._listing.mark, settlement))
         except SpoolError as failure:
             return fail(failure)
 
@@ -185,7 +191,8 @@ class SqliteSpool(Questions):
         As `ISpool.warn`. It stands even if the Deferred is cancelled.
         """
         try:
-            return self._commits.submit(warning(next(self._numbers), late, report, report_deliveries))
+            number, mark = next(self._numbers), self._listing.mark
+            return self._commits.submit(warning(number, mark, late, report, report_deliveries))
         except SpoolError as failure:
             return fail(failure)
 
@@ -242,7 +249,7 @@ class SqliteSpool(Questions):
             self._reclaim()
             return fail(SpoolFull("the disk of the spool has no room for the message"))
         try:
-            operation = storing(next(self._numbers), message, deliveries, claim)
+            operation = storing(next(self._numbers), self._listing.mark, message, deliveries, claim)
         except SpoolError as failure:
             return fail(failure)
         self._room.spend(size)

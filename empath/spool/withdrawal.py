@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from empath.mail.idempotency import Accepted
 from empath.mail.message import Delivery
+from empath.mail.stored import Listing
 from empath.policy.selection import Page
 from empath.spool import changes
 from empath.spool.commit import GroupCommit, Operation
@@ -76,6 +77,14 @@ class Withdrawals:
         The same of a page.
         """
         return attrs.evolve(page, deliveries=tuple(self.wanted(list(page.deliveries))))
+
+    def wanted_heads(self, listing: Listing) -> Listing:
+        """
+        The same of a list of messages.
+        """
+        unwanted = self._names() | self._commits().untold()
+        listed = tuple([each for each in listing.messages if each.head.queue_id not in unwanted])
+        return attrs.evolve(listing, messages=listed)
 
     def _delete(self, operation: Operation) -> Deferred[None]:
         removal = Operation(work=partial(changes.withdraw, operation.number, operation.claims), urgent=True)

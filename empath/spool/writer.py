@@ -22,6 +22,7 @@ from empath.errors import MessageUnknown, QueueIdTaken, SpoolError, SpoolFull
 from empath.spool import schema
 from empath.spool.ballast import Ballast
 from empath.spool.commit import Group, Operation, Outcome
+from empath.spool.listing import COMPLETE, LISTED
 from empath.spool.place import Lock
 
 PAGE: Final = 4096
@@ -78,13 +79,16 @@ class Writer:
     """
     Writes groups into the database at `path`; after `open`, only the writer's thread may call it.
 
-    `lock` is held, and made sure of whenever the database has to be opened again.
+    `lock` is held, and made sure of whenever the database has to be opened again. `listed` is the queue id up to which
+    the index by domain was complete when it was opened, `complete` whether nothing was behind it.
     """
 
     def __init__(self, path: str, ballast: Ballast, lock: Lock) -> None:
         self._path = path
         self._ballast = ballast
         self._lock = lock
+        self.listed = ""
+        self.complete = False
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> int:
@@ -106,6 +110,8 @@ class Writer:
         self._connection = self._connect()
         try:
             (last,) = self._connection.execute("SELECT coalesce(max(number), 0) FROM message").fetchone()
+            (self.listed,) = self._connection.execute(LISTED).fetchone()
+            (self.complete,) = self._connection.execute(COMPLETE, (self.listed,)).fetchone()
         except BaseException:
             self.close()
             raise

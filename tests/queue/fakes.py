@@ -22,6 +22,7 @@ from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
 from empath.mail.settlement import Change, Settlement
+from empath.mail.stored import Check, Destination, Destinations, Figures, Head, Listing, Progress, head_of
 from empath.policy.selection import Key, Page, Selection, page_of
 
 SENT = Success(Reply.of("250 2.0.0 ok"), "mx")
@@ -239,6 +240,30 @@ class FakeSpool:
 
     def oldest(self, now: float) -> Deferred[float | None]:
         return succeed(min((d.received for d in self.deliveries.values() if d.received <= now), default=None))
+
+    def destinations(self, limit: int) -> Deferred[Destinations]:
+        counts: dict[str, Counter[Status]] = {}
+        for each in self.deliveries.values():
+            counts.setdefault(each.domain, Counter())[each.status] += 1
+        most = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))[:limit]
+        return succeed(Destinations(tuple([Destination(*item) for item in most]), len(counts)))
+
+    def heads(self, queue_ids: Collection[str]) -> Deferred[dict[str, Head]]:
+        if fault := self._fault("heads"):
+            return fail(fault)
+        return succeed({each: head_of(self.messages[each]) for each in queue_ids if each in self.messages})
+
+    def listing(self, after: str, limit: int) -> Deferred[Listing]:
+        raise NotImplementedError
+
+    def figures(self) -> Deferred[Figures]:
+        raise NotImplementedError
+
+    def verify(self, progress: Progress) -> Awaitable[Check]:
+        raise NotImplementedError
+
+    def clean_completed(self, progress: Progress) -> Awaitable[int]:
+        raise NotImplementedError
 
     def expire_kept(self, now: float) -> Deferred[int]:
         if fault := self._fault("expire_kept"):

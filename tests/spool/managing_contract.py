@@ -47,7 +47,7 @@ class ManagingContract(SpoolContract):
         """
         first, (a, b) = self.stored("Bob@a.example", "bob@b.example")
         second = attrs.evolve(
-            self.post.message("c@b.example", received=5000.0),
+            self.post.message("c@b.example", received=2_000_000.0),
             envelope=Envelope(None, (Recipient(Address("c", "b.example", "c@b.example")),)),
             origin=Origin(Source.LOGIN, "ann"),
         )
@@ -86,7 +86,7 @@ class ManagingContract(SpoolContract):
             (Selection(held_for=""), ()),
             (Selection(held_from=7.0), (2,)),
             (Selection(held_from=7.5), ()),
-            (Selection(received_before=5000.0, domain="b.example"), (1,)),
+            (Selection(received_before=2_000_000.0, domain="b.example"), (1,)),
             (Selection(queue_id="nonsense"), ()),
         ):
             for limit in (1, 2, 100):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import sqlite3
 from pathlib import Path
 
@@ -183,8 +184,8 @@ class PlanTests(SynchronousTestCase):
         for migration in schema.MIGRATIONS:
             for each in migration:
                 connection.execute(each)
-        parameters = {"1": 1} if "?1" in statement else None
-        number = statement.count("?") if parameters is None else len({c for c in "123" if f"?{c}" in statement})
+        numbered = set(re.findall(r"\?[0-9]+", statement))
+        number = len(numbered) or statement.count("?")
         rows = connection.execute("EXPLAIN QUERY PLAN " + statement, ("[]",) * number)
         return "; ".join(str(row[3]) for row in rows)
 
