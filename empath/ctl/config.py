@@ -4,8 +4,6 @@ The verbs about the configuration. `check`, `schema` and `diff` of two files ask
 
 from __future__ import annotations
 
-import socket
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,7 @@ from empath.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from empath.config.schema import Config
+    from empath.config.load import Loaded
 
 
 class Unusable(CtlError):
@@ -35,7 +33,7 @@ class Unusable(CtlError):
 @attrs.frozen
 class Checked:
     """
-    A file that can be used.
+    A configuration that can be used; `path` is "" for the built-in development defaults.
     """
 
     path: str
@@ -46,36 +44,33 @@ class Checked:
     """
     empathctl config check /etc/empath/empath.toml
     empathctl config check new.toml && mv new.toml empath.toml
+    empathctl config check
     """
 )
-@click.argument("file")
-def check(tool: Tool, file: str) -> None:
+@click.argument("file", required=False)
+def check(tool: Tool, file: str | None) -> None:
     """
-    Tell whether a configuration file can be used, and all that is wrong with it.
+    Tell whether a configuration can be used, and all that is wrong with it.
 
-    Needs no running MTA. Run it as the user that empath runs as: what that one may not read is a problem, too.
+    Without FILE it is the one that empath would find. Needs no running MTA. Run it as the user that empath runs as:
+    what that one may not read is a problem, too.
     """
-    path = tool.around.folder / file
-    _load(tool, path)
+    path = _load(tool, file).path
     if tool.json:
-        tool.write_json(Checked(str(path)))
+        tool.write_json(Checked(str(path or "")))
     else:
-        tool.say(f"{path} can be used.")
+        tool.say(f"{path or 'No file was found; the built-in development defaults'} can be used.")
 
 
-def _load(tool: Tool, path: Path) -> Config:
+def _load(tool: Tool, path: str | None) -> Loaded:
     """
     Read a file as the MTA would.
     """
-    from twisted.internet.endpoints import serverFromString
+    from empath.config import offline
 
-    from empath.config.load import load_config
-    from empath.config.values import Surroundings
-
-    parse = partial(serverFromString, None)  # whatever reactor it is, the text means the same
-    around = Surroundings(tool.around.folder, tool.around.environment, socket.getfqdn, parse)
+    around = attrs.evolve(offline.here(), folder=tool.around.folder, environ=tool.around.environment)
     try:
-        return load_config(path, around)
+        return offline.check(path, around)
     except ConfigError as error:
         raise Unusable(*error.problems) from error
 
@@ -125,10 +120,10 @@ def diff(tool: Tool, files: tuple[str, ...]) -> None:
 
     Tells by key what a reload would use at once, and what only a restart applies. Two files need no running MTA.
     """
-    paths = [tool.around.folder / file for file in files]
-    match paths:
+    match files:
         case [new]:
-            answer = tool.ask(DiffConfig(str(new.absolute()), _text(new)))
+            path = tool.around.folder / new
+            answer = tool.ask(DiffConfig(str(path.absolute()), _text(path)))
         case [old, new]:
             answer = _compared(tool, old, new)
         case _:
@@ -147,40 +142,30 @@ def _text(path: Path) -> str:
         raise Unusable(f"{path}: not UTF-8 at byte {trouble.start}; allowed: TOML in UTF-8") from trouble
 
 
-def _compared(tool: Tool, old: Path, new: Path) -> ConfigDiff:
+def _compared(tool: Tool, old: str, new: str) -> ConfigDiff:
     """
     Compare two files.
     """
-    from empath.config.hot import waiting, within
-    from empath.config.written import changed
+    from empath.config.offline import compare
 
-    before, after = _load(tool, old), _load(tool, new)
-    waits = waiting(before, after)
-    return ConfigDiff(
-        tuple(
-            Difference(change.key, change.old, change.new, bool(within(change.key, waits)))
-            for change in changed(before, after)
-        )
-    )
+    found = compare(_load(tool, old).config, _load(tool, new).config)
+    return ConfigDiff(tuple(Difference(each.key, each.old, each.new, bool(each.restart)) for each in found))
 
 
 def compared(answer: ConfigDiff) -> RenderableType:
     """
     List what is different.
     """
-    from rich.text import Text
+    from rich.console import Group
 
-    from empath.ctl.tables import table
+    from empath.ctl.colours import joined, plain
 
     if not answer.differences:
         return "Nothing is different."
-    rows = [
-        (
-            each.key,
-            each.old or "-",
-            each.new or "-",
-            Text("restart", "yellow") if each.restart else Text("reload", "green"),
-        )
-        for each in answer.differences
-    ]
-    return table(("key", "old", "new", "applied by"), rows)
+    pieces: list[RenderableType] = []
+    for each in answer.differences:
+        how = plain("only a restart applies it", "yellow") if each.restart else plain("a reload applies it", "green")
+        pieces.append(joined(plain(each.key, "bold"), how))
+        pieces += [plain(f"  - {each.old}", "red")] if each.old else []
+        pieces += [plain(f"  + {each.new}", "green")] if each.new else []
+    return Group(*pieces)

@@ -24,11 +24,11 @@ A = TypeVar("A")
 P = TypeVar("P")
 
 
-def following(tool: Tool, request: Follow[A, P], title: str, progress: Callable[[P], tuple[int, int | None]]) -> A:
+def bar(tool: Tool) -> Progress:
     """
-    Follow a request with a bar on standard error, which is gone at the end.
+    Make a progress bar on standard error, which is gone at the end.
     """
-    bar = Progress(
+    return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
@@ -36,12 +36,18 @@ def following(tool: Tool, request: Follow[A, P], title: str, progress: Callable[
         console=tool.errors,
         transient=True,
     )
-    with bar:
-        task = bar.add_task(escaped(title), total=None)
+
+
+def following(tool: Tool, request: Follow[A, P], title: str, progress: Callable[[P], tuple[int, int | None]]) -> A:
+    """
+    Follow a request with a bar on standard error, which is gone at the end.
+    """
+    with bar(tool) as shown:
+        task = shown.add_task(escaped(title), total=None)
 
         def moved(piece: P) -> None:
             done, total = progress(piece)
-            bar.update(task, completed=done, total=total)
+            shown.update(task, completed=done, total=total)
 
         return tool.client.follow(request, moved)
 

@@ -89,7 +89,7 @@ class Ran:
 
 def ran(
     *arguments: str,
-    answers: Mapping[type[Ask[Any]], Answerer] | None = None,
+    answers: Mapping[Any, Answerer] | None = None,
     pieces: Sequence[object] = (),
     typed: str | None = None,
     columns: int | None = None,

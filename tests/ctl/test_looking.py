@@ -209,8 +209,8 @@ class LookingTests(SynchronousTestCase):
         shown = self.asks("delivery rate-limits", ListRateLimits(), answer).out
         self.assertIn("set by hand; configured: 5/s", shown)
         row = CircuitRow("mx.example.org", ("example.org",), "open", ago(seconds=-300), 2, None, 1.5)
-        shown = self.lines("delivery circuits --troubled", ListCircuits(True), Circuits((row,), ""))[1:]
-        self.assertEqual(shown, [["mx.example.org", "open", "in", "5m", "2", "1.5/s", "example.org"]])
+        rows = self.lines("delivery circuits --troubled", ListCircuits(True), Circuits((row,), ""))[1:]
+        self.assertEqual(rows, [["mx.example.org", "open", "in", "5m", "2", "1.5/s", "example.org"]])
 
     def test_safety(self) -> None:
         """
