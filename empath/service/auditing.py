@@ -150,10 +150,17 @@ class Auditing:
         """
         Find what the trail tells of a message.
         """
-        if not self.section.enabled or self.file.path is None:
+        if not self.readable:
             return Found(())
         found: Found = await self._in_thread(partial(find, self.file.path, queue_id, self._reactor.seconds))
         return found
+
+    @property
+    def readable(self) -> bool:
+        """
+        Whether there is a file in which something may be found.
+        """
+        return self.section.enabled and self.file.path is not None
 
     def figures(self) -> dict[str, float]:
         """
