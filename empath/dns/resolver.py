@@ -15,7 +15,7 @@ import attrs
 import dns.message
 import dns.name
 from dns.rdatatype import RdataType
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -94,6 +94,20 @@ class Resolver:
         """
         return self._exchange.last_answer
 
+    @property
+    def section(self) -> Dns:
+        """
+        The [delivery.dns] in force.
+        """
+        return self._section
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """
+        The servers that are asked, in the order given.
+        """
+        return tuple([str(server) for server in self._walk.servers])
+
     def start(self) -> None:
         """
         Find out the system's servers if none are configured.
@@ -170,6 +184,18 @@ class Resolver:
         asked = [self._join(question_of(*key)) for key in keys]
         self.refreshes += len(asked)
         return tuple([await answer for answer in asked])
+
+    def renew(self, name: str, rdtype: str) -> Deferred[Answer]:
+        """
+        Ask a server whatever the cache knows, though an older answer is used until its time is over where that fails.
+        """
+        try:
+            question = question_of(name, rdtype)
+        except (NoName, NoType):
+            asked = self._ask(name, rdtype)
+            return succeed(asked) if isinstance(asked, Answer) else asked
+        self.refreshes += 1
+        return self._join(question)
 
     def _walk_among(self, servers: Sequence[Server]) -> Walk:
         return Walk(self._clock, self._exchange, servers, self._section.timeout, self._vouching)

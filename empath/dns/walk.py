@@ -50,6 +50,13 @@ class Walk:
         self._vouching = vouching
 
     @property
+    def servers(self) -> tuple[Server, ...]:
+        """
+        The servers, in the order given.
+        """
+        return tuple(self._roster.servers)
+
+    @property
     def bound(self) -> float:
         """
         Seconds after which any look-up is given up, aliases included; as much again where answers have to be checked.

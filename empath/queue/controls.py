@@ -90,6 +90,12 @@ class Controls:
         self._gates.apply()
         self._changed()
 
+    async def kept(self) -> None:
+        """
+        Wait until what was set is on stable storage; StorageError: it holds, but a restart might undo it.
+        """
+        await self._notes.flush()
+
     def rate_limits(self) -> tuple[RateLimit, ...]:
         """
         Tell all rates that were set or are configured for destinations, in the order of their names.

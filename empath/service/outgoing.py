@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from empath.config.schema import Config, Delivery
 from empath.deliver.dispatch import Dispatch
 from empath.deliver.lmtp import LmtpAgent
+from empath.deliver.looking import Looking
 from empath.deliver.overrides import Overrides
 from empath.deliver.routing import Routing
 from empath.deliver.sites import Sites
@@ -68,6 +69,7 @@ class Outgoing:
     returning: Returning
     smtp_agent: SmtpAgent
     agent: Dispatch
+    looking: Looking
     strategies: Strategies
     signing: DkimSigning
     reporter: Reporter
@@ -139,6 +141,8 @@ class Outgoing:
         Make what drives the agents, and reports what came of it.
         """
         section, spool, clock, chance = config.delivery, self._stores.spool, self.clock, self._machine.chance
+        sites = Sites(self.routing, self._answers, clock)
+        self.looking = Looking(self.routing, self._answers, sites, self.smtp_agent)
         self.reporter = Reporter(section.dsn, config.hostname, clock, chance, self._emit)
         self.queue = Queue(
             section,
@@ -148,7 +152,7 @@ class Outgoing:
             clock,
             chance,
             self._emit,
-            Sites(self.routing, self._answers, clock),
+            sites,
             self._stores.storages.of(".sites"),
         )
         self.expansions = Expansions(self.reporter.report_for, spool.store, self.queue.fresh, self._emit)

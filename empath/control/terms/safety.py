@@ -15,22 +15,24 @@ from empath.control.terms.asking import Ask
 @attrs.frozen
 class SuppressedRow:
     """
-    An address that gets no mail of ours, why, and since when.
+    An address that gets no mail of ours, why, since when, and the reply that it came from, "" without one.
     """
 
     address: str
     why: str
     since: datetime | None
+    detail: str = ""
 
 
 @attrs.frozen
 class SuppressedPage:
     """
-    Some of them; `after` as in `QueuePage`.
+    Some of them; `after` as in `QueuePage`. `in_use` is false where the configuration has the list switched off.
     """
 
     addresses: tuple[SuppressedRow, ...]
     after: str
+    in_use: bool = True
 
 
 @attrs.frozen
@@ -49,10 +51,11 @@ class ListSuppressed(Ask[SuppressedPage]):
 @attrs.frozen
 class Changed:
     """
-    Whether it was otherwise before.
+    Whether it was otherwise before; `in_use` as in `SuppressedPage`.
     """
 
     changed: bool
+    in_use: bool = True
 
 
 @attrs.frozen
@@ -85,12 +88,14 @@ class Unsuppress(Ask[Changed]):
 @attrs.frozen
 class StoppedRow:
     """
-    A login or sender whose mail is held and refused.
+    A login or sender whose mail is held and refused. `state` is "stopped", "stopping" while its mail is still being
+    held, "releasing" while that is being let go.
     """
 
     sender: str
     since: datetime | None
     detail: str
+    state: str = "stopped"
 
 
 @attrs.frozen

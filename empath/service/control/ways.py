@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from empath.control.terms.explaining import HoldRow, HostRow
@@ -15,6 +14,7 @@ from empath.mail.wish import Wish
 from empath.policy.hold import Hold
 from empath.policy.tls import Asker, Policy
 from empath.service.control.paging import moment
+from empath.service.control.patience import Late, within
 
 PATIENCE: Final = 8.0  # seconds for the look-ups of one destination
 
@@ -39,23 +39,8 @@ class Ways:
         """
         Tell the way to a destination, None where the look-ups take too long.
         """
-        finding = Deferred.fromCoroutine(self._looking.way(domain, wish))
-        late: list[bool] = []
-
-        def too_late() -> None:
-            late.append(True)
-            finding.cancel()
-
-        timer = self._clock.callLater(PATIENCE, too_late)
-        try:
-            return await finding
-        except (CancelledError, TimeoutError):
-            if late:
-                return None
-            raise
-        finally:
-            if timer.active():
-                timer.cancel()
+        found = await within(self._clock, PATIENCE, self._looking.way(domain, wish))
+        return None if isinstance(found, Late) else found
 
 
 def host_rows(way: Way) -> tuple[HostRow, ...]:
