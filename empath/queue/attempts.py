@@ -224,7 +224,7 @@ class Attempts:
         attempt.ended = attempt.ended or self._clock.seconds()
         self._end(entry, outcomes)
         entry.place = Place.SETTLING
-        decided = await self.settling.settle(entry, message, outcomes)
+        decided = await self.settling.settle(entry, message, attempt, outcomes)
         if decided is not None:
             self._release(entry)
             self._settled(entry, message, attempt, outcomes, decided)
@@ -236,7 +236,7 @@ class Attempts:
         now, delivery = self._clock.seconds(), entry.delivery
         attempt = Attempt(delivery.attempts + 1, now, ended=now, site=entry.line.gate.site.name)
         outcomes = (outcome,) * len(delivery.open_recipients)
-        decided = await self.settling.settle(entry, message, outcomes)
+        decided = await self.settling.settle(entry, message, attempt, outcomes)
         if decided is not None:
             self._release(entry)
             self._settled(entry, message, attempt, outcomes, decided)

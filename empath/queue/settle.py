@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, assert_never
 import attrs
 
 from empath.mail.deliver_by import DeliverBy
+from empath.mail.history import MOST_REPLY, PastAttempt
+from empath.mail.life import Attempt
 from empath.mail.message import LIVE, Delivery, RecipientState, Status
 from empath.mail.notice import Action, Notice, wanted
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
@@ -29,6 +31,8 @@ LOCAL_TROUBLE: Final = TransientFailure(
 """
 The outcome of an attempt that ended by a fault of ours.
 """
+
+_SEVERITY: Final = (Status.COMPLETED, Status.RETRY, Status.EXPIRED, Status.FAILED)
 
 Decided = tuple[Settlement, tuple[RecipientState, ...], tuple[Notice, ...]]
 """
@@ -108,7 +112,40 @@ def so_far(delivery: Delivery, outcomes: Sequence[Outcome | None]) -> Delivery |
     results = tuple([_by_now(state, outcome) for state, outcome in states])
     if not any(state.status in LIVE for state in results) or results == delivery.open_recipients:
         return None
-    return attrs.evolve(delivery, recipients=_merged(delivery.recipients, results))
+    return attrs.evolve(delivery, recipients=_merged(delivery.recipients, results), history=())
+
+
+def with_history(decided: Decided, attempt: Attempt) -> Decided:
+    """
+    Let a settlement remember its attempt, where anything is left of the delivery to remember it.
+    """
+    settlement, results, notices = decided
+    delivery = settlement.delivery
+    if settlement.keep_until is None and delivery.status is not Status.RETRY:
+        return decided
+    worst = max(results, key=_severity).reply if results else None
+    past = PastAttempt(
+        delivery.attempts,
+        attempt.started,
+        attempt.resolved,
+        attempt.connected,
+        attempt.secured,
+        attempt.ended,
+        attempt.host,
+        attempt.address,
+        attempt.port,
+        attempt.tls,
+        attempt.cipher,
+        attempt.security,
+        attempt.reused,
+        delivery.status.value,
+        "" if worst is None else str(worst)[:MOST_REPLY],
+    )
+    return attrs.evolve(settlement, delivery=attrs.evolve(delivery, history=(past,))), results, notices
+
+
+def _severity(state: RecipientState) -> int:
+    return _SEVERITY.index(state.status) if state.status in _SEVERITY else 0
 
 
 def _by_now(state: RecipientState, outcome: Outcome | None) -> RecipientState:

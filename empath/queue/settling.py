@@ -18,12 +18,13 @@ from twisted.logger import Logger
 
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError
 from empath.interfaces import ISpool
+from empath.mail.life import Attempt
 from empath.mail.message import Message
 from empath.mail.outcome import Outcome
 from empath.mail.settlement import Settlement
 from empath.queue.entry import Entry, Place
 from empath.queue.lines import Lines
-from empath.queue.settle import Decided
+from empath.queue.settle import Decided, with_history
 
 log = Logger()
 
@@ -50,11 +51,13 @@ class Settling:
         self._decide = decide
         self._dispatch = dispatch
 
-    async def settle(self, entry: Entry, message: Message, outcomes: tuple[Outcome, ...]) -> Decided | None:
+    async def settle(
+        self, entry: Entry, message: Message, attempt: Attempt, outcomes: tuple[Outcome, ...]
+    ) -> Decided | None:
         """
         Have the settlement of an entry written, however often the spool fails; None if the message is gone from it.
         """
-        decided = self._decide(entry, message, outcomes)
+        decided = with_history(self._decide(entry, message, outcomes), attempt)
         while True:
             try:
                 if not await self._written(entry, decided[0]):
@@ -64,7 +67,7 @@ class Settling:
                 return None
             except QueueIdTaken:
                 await self._pause(entry, FIRST_PAUSE)
-                decided = self._decide(entry, message, outcomes)  # the report is made anew, with another id
+                decided = with_history(self._decide(entry, message, outcomes), attempt)  # the report has another id
             else:
                 return decided
 

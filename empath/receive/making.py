@@ -9,6 +9,7 @@ from typing import Literal
 from twisted.logger import Logger
 
 from empath.interfaces import IContentWriter
+from empath.mail.arrival import arrival_of
 from empath.mail.envelope import Envelope
 from empath.mail.message import Message
 from empath.mail.origin import origin_of
@@ -63,6 +64,7 @@ def make_message(
         priority=transaction.priority,
         decisions=transaction.decisions,
         origin=origin_of(session.trusted, session.login),
+        arrival=arrival_of(session),
     )
 
 
