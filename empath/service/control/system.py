@@ -104,7 +104,7 @@ class SystemControl:
         return LogLevel(self._service.verbosity.level, self._service.verbosity.configured)
 
     def _audit(self) -> AuditState:
-        return AuditState(enabled=False)
+        return self._service.auditing.state()
 
     def _listeners(self) -> list[ListenerState]:
         service = self._service
