@@ -27,9 +27,9 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from empath import __version__
+from empath.config.again import Outcome, read_again
 from empath.config.load import Loaded
-from empath.config.schema import Config
-from empath.errors import ConfigError, EmpathError
+from empath.errors import EmpathError
 from empath.log_output import LogFile, Syslog
 from empath.observe.logging import LineObserver, make_observer
 from empath.observe.verbosity import Verbosity
@@ -70,9 +70,9 @@ class Mta(Protocol):
         See IService.
         """
 
-    def reconfigure(self, config: Config) -> list[str]:
+    def reload(self) -> Outcome:
         """
-        Use another configuration; tells the keys that need a restart.
+        Read the configuration again and use it. ConfigError, and nothing is changed, if it cannot be used.
         """
 
 
@@ -93,8 +93,7 @@ class Program(MultiService):
     """
     The top service: the MTA itself in what twistd and the operating system expect around it.
 
-    `reread` reads the configuration again, ConfigError if it cannot be used. `install` installs a signal's handler,
-    `leave` sets the exit code.
+    `install` installs a signal's handler, `leave` sets the exit code.
     """
 
     def __init__(
@@ -103,13 +102,11 @@ class Program(MultiService):
         service: Mta,
         launch: Launch,
         reactor: Any,
-        reread: Callable[[], Loaded],
         install: Callable[[int, Handler], object] = signal.signal,
         leave: Callable[[int], None] = leave_with,
     ) -> None:
         super().__init__()
         self._service = service
-        self._reread = reread
         self._leave = leave
         self._loaded = loaded
         self._launch = launch
@@ -239,29 +236,7 @@ class Program(MultiService):
         if self._stopping:
             log.info("{signal}: already stopping, so the configuration is not read again", signal=name)
             return
-        try:
-            loaded = self._reread()
-            restart = self._use(loaded)
-        except ConfigError as trouble:
-            for problem in trouble.problems:
-                log.error("{signal}: the configuration cannot be used: {problem}", signal=name, problem=problem)
-            log.error("{signal}: nothing was changed", signal=name)
-            return
-        except Exception:
-            log.failure("{signal}: the configuration could not be read, by a fault of empath's own", signal=name)
-            return
-        log.info("{signal}: configuration read again: {path}", signal=name, path=str(loaded.path or "none found"))
-        if restart:
-            log.warn("{signal}: only a restart applies what changed in {keys}", signal=name, keys=", ".join(restart))
-
-    def _use(self, loaded: Loaded) -> list[str]:
-        """
-        Use what was read; tells the keys that need a restart.
-        """
-        try:
-            return self._service.reconfigure(loaded.config)
-        except ConfigError as trouble:
-            raise ConfigError(loaded.named(trouble.problems)) from trouble
+        read_again(name, self._service.reload)
 
     def _reopen_log(self, name: str) -> None:
         """

@@ -162,14 +162,15 @@ def makeService(options: Options) -> Program:
 
     from empath.process import Program
     from empath.service import build
+    from empath.service.configuration import Origin
 
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(*GC_THRESHOLDS)
     around = surroundings(reactor)
     loaded = read_configuration(options["config"], around)
+    origin = Origin(loaded.path, partial(find_and_load, options["config"], around), around)
     try:
-        service = build(loaded.config, reactor, folder=folder_of(loaded))
+        service = build(loaded.config, reactor, folder=folder_of(loaded), origin=origin)
     except ConfigError as trouble:
         sys.exit("\n".join(loaded.named(trouble.problems)))
-    reread = partial(find_and_load, options["config"], around)
-    return Program(loaded, service, options.launch(), reactor, reread)
+    return Program(loaded, service, options.launch(), reactor)

@@ -17,6 +17,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from empath.config.again import Outcome
 from empath.config.load import Loaded, development_config
 from empath.config.schema import Config, Log
 from empath.errors import ConfigError, ModuleError, SpoolLocked
@@ -57,15 +58,17 @@ class FakeService(Service):
         self.asked: list[str] = []
         self.configs: list[Config] = []
         self.refused: list[str] = []
-        self.restart: list[str] = []
+        self.restart: dict[str, str] = {}
+        self.reread: Callable[[], Loaded]
         self.source = ""
         self.verbosity = Verbosity(Log(), FakeStorage())
 
-    def reconfigure(self, config: Config) -> list[str]:
+    def reload(self) -> Outcome:
+        loaded = self.reread()
         if self.refused:
-            raise ConfigError(self.refused)
-        self.configs.append(config)
-        return self.restart
+            raise ConfigError(loaded.named(self.refused))
+        self.configs.append(loaded.config)
+        return Outcome((), self.restart, str(loaded.path or ""))
 
     def privilegedStartService(self) -> None:
         self.asked.append("bind")
@@ -107,7 +110,8 @@ class ProcessCase(SynchronousTestCase):
         loaded = Loaded(development_config(machine(str(self.folder))), None)
         launch = Launch(foreground, log_file, None, pid_file)
         leave = self.codes.append
-        return Program(loaded, service, launch, self.reactor, self.reread, self.handlers.__setitem__, leave)
+        service.reread = self.reread
+        return Program(loaded, service, launch, self.reactor, self.handlers.__setitem__, leave)
 
 
 class StartTests(ProcessCase):
@@ -244,9 +248,10 @@ class SignalTests(ProcessCase):
         ((level, text),) = self.hang_up()
         self.assertEqual((level, text), (LogLevel.info, "SIGHUP: configuration read again: /etc/empath.toml"))
         self.assertEqual(self.service.configs, [config])
-        self.service.restart = ["smtp.max_errors", "spool.path"]
-        (_, (level, text)) = self.hang_up()
-        self.assertEqual((level, "smtp.max_errors, spool.path" in text), (LogLevel.warn, True))
+        self.service.restart = {"hostname": "that is why", "spool.path": "the spool is open"}
+        (_, *told) = self.hang_up()
+        texts = [f"SIGHUP: only a restart applies {key}: {why}" for key, why in self.service.restart.items()]
+        self.assertEqual(told, [(LogLevel.warn, text) for text in texts])
 
     def test_reads_nothing_any_more_while_it_stops(self) -> None:
         """

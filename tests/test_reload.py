@@ -51,9 +51,9 @@ class ReloadTests(SynchronousTestCase):
         """
         Use another configuration; tells the keys that need a restart.
         """
-        restart = self.mta.service.reconfigure(config)
+        outcome = self.mta.service.reconfigure(config)
         self.mta.settle()
-        return restart
+        return list(outcome.restart)
 
     def change(self, **changes: object) -> list[str]:
         """

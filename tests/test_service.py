@@ -270,7 +270,7 @@ class ModulesTests(SynchronousTestCase):
         begin(service, self.reactor)
         new = attrs.evolve(self.config, modules=(), hostname="mx2.example.org")
         for _ in range(2):
-            self.assertEqual(service.reconfigure(new), ["hostname"])
+            self.assertEqual(list(service.reconfigure(new).restart), ["hostname"])
         self.assertEqual(module.told[1:], ["stop"])
         self.assertRaises(ConfigError, service.reconfigure, attrs.evolve(new, modules=(Module("nope"),)))
         self.assertEqual(service.config, attrs.evolve(self.config, modules=()))

@@ -5,6 +5,7 @@ The seam of storage.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -94,6 +95,11 @@ class ISpool(Interface):
     def close() -> Awaitable[None]:
         """
         Commit what waits, then let go of everything.
+        """
+
+    def reconfigure(section: Any) -> None:
+        """
+        Use the limits of another [spool] from now on; backend and path stay what they are.
         """
 
     def has_room(size: int) -> bool:

@@ -103,6 +103,13 @@ class Modules:
             raise error or ModuleError("modules did not start")
         return None
 
+    def use_domains(self, domains: frozenset[str]) -> frozenset[str]:
+        """
+        Have these be our domains, for all modules that ask; tells what were before.
+        """
+        before, self._around.domains = self._around.domains, domains
+        return before
+
     def reconfigure(self, section: object) -> None:
         """
         Use other sections (as `Sections`). ConfigError, and nothing is changed, if one of them makes no module.

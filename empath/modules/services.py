@@ -24,14 +24,14 @@ from empath.modules.periodic import Rounds
 from empath.modules.threads import Workers
 
 
-@attrs.frozen(slots=True, eq=False)
+@attrs.define(slots=True, eq=False)
 class Surroundings:
     """
     Who works with modules; see IServices for what most of it means.
 
     `counts` finds the ModuleCounts of a module by its name. `storages` has `of`, which does the same for its IStorage,
     and `open` and `close`. `workers` makes its threads. `reactor` connects, and is the clock. `routed` tells whether
-    mail can be redirected to a name.
+    mail can be redirected to a name. `domains` may be replaced.
     """
 
     hostname: str
@@ -64,7 +64,6 @@ class Services:
         self.hostname = around.hostname
         self.clock = around.clock
         self.chance = around.chance
-        self.domains = around.domains
         self.folder = around.folder
         self.storage: IStorage = around.storages.of(module)
         self._module = module
@@ -73,6 +72,13 @@ class Services:
         self._rounds: list[Rounds] = []
         self._workers: Workers | None = None
         self._stopped = False
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """
+        See `IServices.domains`.
+        """
+        return self._around.domains
 
     def lookup(self, name: str, rdtype: str) -> Answer | Awaitable[Answer]:
         """

@@ -26,6 +26,12 @@ class Throttle:
         self._max_clients = max_clients
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # how many, since when; last failed last
 
+    def reconfigure(self, max_failures: int, window: float) -> None:
+        """
+        Hold off by these from now on; failures that were counted stay counted.
+        """
+        self._max_failures, self._window = max_failures, window
+
     def __len__(self) -> int:
         return len(self._failures)
 

@@ -49,7 +49,7 @@ class Reception:
 
     def __init__(self, reactor: Any, smtp: Smtp, around: Surroundings, shutdown_timeout: float) -> None:
         self._reactor = reactor
-        self._around = around
+        self.around = around
         self.shutdown_timeout = shutdown_timeout
         self.sessions = Sessions(
             around.clock,
@@ -108,7 +108,7 @@ class Reception:
         if not isinstance(section, Smtp):
             raise TypeError(f"not [smtp]: {section!r}")
         with ExitStack() as undo:
-            prospect = self.prepare(section, self._around, undo)
+            prospect = self.prepare(section, self.around, undo)
             undo.pop_all()
         prospect.use()
 
@@ -123,7 +123,7 @@ class Reception:
         return Prospect(change.in_force, change.restart, lambda: self._use(change, around))
 
     def _use(self, change: Change, around: Surroundings) -> None:
-        self._around = around
+        self.around = around
         self._gates = change.use()
         if self._accepting:
             for gate in self._gates:
@@ -144,7 +144,7 @@ class Reception:
         Accept no more, then end all sessions: idle ones at once with 421, those inside DATA once they are answered.
         """
         await self._stop_ports()
-        farewell = Reply(421, "4.3.2", (f"{self._around.hostname} shutting down",))
+        farewell = Reply(421, "4.3.2", (f"{self.around.hostname} shutting down",))
         await self.sessions.drain(farewell, self.shutdown_timeout)
 
     def _fresh(self, listener: Listener, at: int, smtp: Smtp, around: Surroundings) -> Gate:

@@ -67,7 +67,7 @@ class Suppression:
         emit: Emit,
         ours: frozenset[str] = frozenset(),
     ) -> None:
-        self._ours = ours
+        self.ours = ours
         self._storage = storage
         self._clock = clock
         self._emit = emit
@@ -190,7 +190,7 @@ class Suppression:
         refused him, who may be off it by now, that an operator bounced the mail, or that there is no such domain: it
         would be so for all domains at a resolver that lies for an hour, and is over when somebody has renewed one.
         """
-        if state.address.domain in self._ours:
+        if state.address.domain in self.ours:
             return False
         if state.host:
             return True

@@ -17,15 +17,16 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
-from empath.auth.loading import authenticator_of
 from empath.auth.senders import senders_of
 from empath.census import Census
+from empath.config.again import Outcome
 from empath.config.recipients import relay_of
 from empath.config.schema import Config, Delivery
 from empath.interfaces import ISpool
 from empath.mail.life import AttemptEnded
 from empath.modules.builtin.core import CoreChecks
 from empath.modules.host import Modules
+from empath.observe.exposition import Exposition
 from empath.observe.health import Readiness
 from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
@@ -37,12 +38,14 @@ from empath.queue.periodic import Periodic
 from empath.receive.listeners import Reception
 from empath.receive.terms import Surroundings
 from empath.service.auditing import Auditing
+from empath.service.configuration import Configuration, Origin
 from empath.service.control import make_control
 from empath.service.live import Live
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
 from empath.service.outgoing import Outgoing, Stores
-from empath.service.pages import checks_of, gauges_of, make_pages
+from empath.service.pages import MonitoringPages, checks_of, gauges_of
+from empath.service.receiving import Receiving, make_authenticates
 from empath.service.reload import Reload
 from empath.service.safety import make_safety
 from empath.spool.sqlite import SqliteSpool
@@ -62,7 +65,12 @@ class EmpathService(MultiService):
     """
 
     def __init__(
-        self, config: Config, reactor: Any, machine: Machine | None = None, folder: Path | None = None
+        self,
+        config: Config,
+        reactor: Any,
+        machine: Machine | None = None,
+        folder: Path | None = None,
+        origin: Origin | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -73,6 +81,7 @@ class EmpathService(MultiService):
         self.clock = self._reactor = reactor
         self._machine = machine = machine or this_machine(reactor)
         self._threads = Threads(reactor, machine.make_pool)
+        self.configuration = Configuration(origin, self.reconfigure, reactor, self._threads.in_thread)
         self.metrics = Metrics(config.metrics)
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
         self.verbosity = Verbosity(config.log, self.storages.of(".control"))
@@ -94,8 +103,9 @@ class EmpathService(MultiService):
         self.census = Census(self.spool, reactor)
         self._make_rounds(config.delivery)
         self.readiness = Readiness(config.health, checks_of(self), reactor)
-        self._http = make_pages(config, reactor, self.metrics, gauges_of(self), self.readiness, self._threads.in_thread)
-        self._control = make_control(self, reactor, self._threads.in_thread)
+        self.exposition = Exposition(config.metrics, self.metrics, gauges_of(self))
+        self.pages = MonitoringPages(config, reactor, self.exposition, self.readiness, self._threads.in_thread)
+        self.control = make_control(self, reactor, self._threads.in_thread)
 
     @property
     def accepts_mail(self) -> bool:
@@ -110,15 +120,14 @@ class EmpathService(MultiService):
         """
         super().privilegedStartService()
         self.reception.bind()
-        for http in self._http:
-            http.bind()
+        self.pages.bind()
 
     def startService(self) -> Deferred[None] | None:
         """
         Open the spool and begin; the reactor does not accept anything before this has returned. Tells `starting`.
         """
         super().startService()
-        self._control.bind()
+        self.control.bind()
         self._threads.start()
         try:
             self.auditing.start()
@@ -127,7 +136,7 @@ class EmpathService(MultiService):
             self.resolver.start()
             self.starting = _under_way(Deferred.fromCoroutine(self._begin_after(self.modules.start())))
         except BaseException:
-            self._control.abandon()
+            self.control.abandon()
             self.auditing.abandon()
             self._threads.stop()  # they would keep the process from ending
             raise
@@ -149,15 +158,22 @@ class EmpathService(MultiService):
         self.reception.start()
         for periodic in self._periodic:
             periodic.start(now=True)
+        self.configuration.watch(self.config.watch_config)
         self.running = True
 
-    def reconfigure(self, config: Config) -> list[str]:
+    def reconfigure(self, config: Config) -> Outcome:
         """
-        Use another configuration as far as that goes while we run; tells the keys of what else changed, and needs a
-        restart. ConfigError, and nothing is changed, if it cannot be used.
+        Use another configuration as far as that goes while we run, and tell what waits for a restart. ConfigError, and
+        nothing is changed, if it cannot be used.
         """
-        self.config, restart = self._reload.use(self.config, config)
-        return restart
+        self.config, outcome = self._reload.use(self.config, config)
+        return outcome
+
+    def reload(self) -> Outcome:
+        """
+        Read the configuration again, and use it as `reconfigure` does.
+        """
+        return self.configuration.reload()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -172,6 +188,7 @@ class EmpathService(MultiService):
         Stop part after part; trouble with one must not keep the spool from being closed.
         """
         parts: tuple[Callable[[], object], ...] = (
+            self.configuration.stop,
             *[periodic.stop for periodic in self._periodic],
             self.reception.stop,
             self.safety.senders.close,
@@ -181,13 +198,13 @@ class EmpathService(MultiService):
             self.outgoing.sts.stop,
             self.outgoing.put_away,
             self.resolver.stop,
-            self._control.stop,
+            self.control.stop,
             self.live.stop,
             self.readiness.stop,
             self.storages.close,
             self.spool.close,
             self.auditing.stop,
-            *[http.stop for http in self._http],
+            self.pages.stop,
             self._threads.stop,
             super().stopService,
         )
@@ -213,7 +230,8 @@ class EmpathService(MultiService):
         counting = Periodic("the census", self.census.take, section.process_interval, self._reactor)
         eviction, *others = self.outgoing.periodic(section)
         self._periodic = (counting, eviction, *others)
-        self._reload = Reload(self.outgoing, self.reception, self.modules, counting, eviction, self.safety)
+        receiving = Receiving(self._core, self.reception, self._authenticates)
+        self._reload = Reload(self, receiving, counting, eviction)
 
     def _make_spool(self) -> ISpool:
         section, emit = self.config.spool, self.events.emit
@@ -234,7 +252,7 @@ class EmpathService(MultiService):
         returning = self.outgoing.returning
         mine, stopped = senders_of(config.auth), self.safety.senders.refuses
         has_room = self.auditing.room(self.spool.has_room)
-        core = CoreChecks(config.smtp, relay, has_room, mine, returning.returns.answers, stopped)
+        self._core = core = CoreChecks(config.smtp, relay, has_room, mine, returning.returns.answers, stopped)
         self.events.subscribe(AttemptEnded, returning.suppression.attempt_ended)
         around = make_surroundings(config, folder, reactor, machine, self.metrics, self.outgoing, self.storages)
         return Modules(
@@ -248,6 +266,7 @@ class EmpathService(MultiService):
 
     def _make_reception(self, relay: RelayPolicy) -> Reception:
         config, reactor, secret = self.config, self._reactor, self._machine.secret_chance
+        self._authenticates = make_authenticates(self._machine, self._threads.in_thread, reactor)
         around = Surroundings(
             hostname=config.hostname,
             postmaster=config.delivery.dsn.postmaster,
@@ -260,8 +279,7 @@ class EmpathService(MultiService):
             on_stored=self.queue.fresh,
             on_expanded=self.outgoing.expansions.tell,
             command_took=self.metrics.command_took,
-            authenticator=self._machine.authenticator
-            or authenticator_of(config.auth, self._threads.in_thread, reactor, secret),
+            authenticator=self._authenticates(config.auth),
             throttle=Throttle(config.auth.max_failures, config.auth.failure_window),
             secret_chance=secret,
             held=self.safety.senders.held,
@@ -285,9 +303,16 @@ def _under_way(starting: Deferred[None]) -> Deferred[None] | None:
     return None
 
 
-def build(config: Config, reactor: Any, machine: Machine | None = None, folder: Path | None = None) -> EmpathService:
+def build(
+    config: Config,
+    reactor: Any,
+    machine: Machine | None = None,
+    folder: Path | None = None,
+    origin: Origin | None = None,
+) -> EmpathService:
     """
     Build the service that `config` describes, on this machine unless another one is given. Modules resolve paths
-    against `folder`, by default the working directory. ConfigError if it cannot be used as it stands.
+    against `folder`, by default the working directory. `origin` is where it was read from, and is read again.
+    ConfigError if it cannot be used as it stands.
     """
-    return EmpathService(config, reactor, machine, folder)
+    return EmpathService(config, reactor, machine, folder, origin)

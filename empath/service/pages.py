@@ -4,32 +4,105 @@ The pages for monitoring, where they are enabled, and what they are made from.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from empath.config.schema import Config
+import attrs
+from twisted.logger import Logger
+
+from empath.config.schema import Config, Health
+from empath.config.schema import Metrics as MetricsSection
+from empath.errors import ConfigError
 from empath.interfaces import InThread
 from empath.observe.exposition import Exposition, Gauges
 from empath.observe.health import Checks, Readiness
 from empath.observe.http import HttpService, health_pages, metrics_pages
-from empath.observe.metrics import Metrics
 
 if TYPE_CHECKING:
     from empath.service import EmpathService
 
+log = Logger()
 
-def make_pages(
-    config: Config, reactor: Any, metrics: Metrics, gauges: Gauges, readiness: Readiness, in_thread: InThread[Any]
-) -> tuple[HttpService, ...]:
+
+@attrs.define(slots=True, eq=False)
+class _Served:
     """
-    Make the services that show them.
+    One page as it is: its key in the file, whether and where it is served, and what serves it.
     """
-    made = []
-    if config.metrics.enabled:
-        exposition = Exposition(config.metrics, metrics, gauges)
-        made.append(HttpService(reactor, config.metrics.endpoint, metrics_pages(exposition, in_thread)))
-    if config.health.enabled:
-        made.append(HttpService(reactor, config.health.endpoint, health_pages(readiness)))
-    return tuple(made)
+
+    key: str
+    enabled: bool
+    endpoint: str
+    http: HttpService | None
+
+
+class MonitoringPages:
+    """
+    The pages for Prometheus and for health checks: bound with the other ports, and moved by another configuration.
+    """
+
+    def __init__(
+        self, config: Config, reactor: Any, exposition: Exposition, readiness: Readiness, in_thread: InThread[Any]
+    ) -> None:
+        self._reactor = reactor
+        self._pages = {"metrics": metrics_pages(exposition, in_thread), "health": health_pages(readiness)}
+        self._served = [self._make(key, getattr(config, key)) for key in self._pages]
+
+    def bind(self) -> None:
+        """
+        Listen; raises what the first endpoint does that cannot be bound.
+        """
+        for served in self._served:
+            if served.http is not None:
+                served.http.bind()
+
+    async def stop(self) -> None:
+        """
+        Accept no more connections.
+        """
+        for served in self._served:
+            if served.http is not None:
+                await served.http.stop()
+
+    def prepare(self, config: Config, undo: ExitStack) -> Callable[[], None]:
+        """
+        Bind what moves, and give what has it used; whoever gives that up unwinds `undo`. ConfigError if an endpoint
+        cannot be bound.
+        """
+        served = [self._prepared(old, getattr(config, old.key), undo) for old in self._served]
+
+        def use() -> None:
+            gone = [old.http for old, new in zip(self._served, served, strict=True) if old.http is not new.http]
+            self._served = served
+            _stop(*gone)
+
+        return use
+
+    def _make(self, key: str, section: MetricsSection | Health) -> _Served:
+        http = HttpService(self._reactor, section.endpoint, self._pages[key]) if section.enabled else None
+        return _Served(key, section.enabled, section.endpoint, http)
+
+    def _prepared(self, old: _Served, section: MetricsSection | Health, undo: ExitStack) -> _Served:
+        if (old.enabled, old.endpoint) == (section.enabled, section.endpoint):
+            return old
+        new = self._make(old.key, section)
+        if new.http is not None:
+            try:
+                new.http.bind()
+            except Exception as trouble:  # endpoints are plugins: what theirs may raise is not ours to list
+                fault = getattr(trouble, "socketError", trouble)
+                reason = getattr(fault, "strerror", None) or str(trouble)
+                said = f'{old.key}.endpoint: found "{section.endpoint}": it cannot be bound: {reason}'
+                raise ConfigError([said]) from trouble
+            undo.callback(_stop, new.http)
+        return new
+
+
+def _stop(*gone: HttpService | None) -> None:
+    for http in gone:
+        if http is not None:
+            http.stop().addErrback(lambda failure: log.failure("a page's port was not closed", failure))
 
 
 def gauges_of(service: EmpathService) -> Gauges:

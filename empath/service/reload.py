@@ -4,74 +4,98 @@ Another configuration while we run: what of it can be used at once is, as a whol
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.logger import Logger
 
+from empath.config.again import Outcome
 from empath.config.changes import changes
+from empath.config.hot import usable, waiting
 from empath.config.schema import Config, Delivery
 from empath.errors import ConfigError
-from empath.modules.host import Modules
 from empath.queue.periodic import Periodic
-from empath.receive.listeners import Reception
 from empath.service.modules import sections_of
-from empath.service.outgoing import Outgoing
-from empath.service.safety import Safety
+from empath.service.receiving import Receiving
+
+if TYPE_CHECKING:
+    from empath.service import EmpathService
 
 log = Logger()
-
-
-def usable(now: Config, wanted: Config) -> Config:
-    """
-    Give `now` with all of `wanted` that can be used while we run: [[modules]], and [delivery] but for what the spool
-    was opened with, and the names by which we are known, as `hostname` is one of them.
-    """
-    kept, delivery = now.delivery, wanted.delivery
-    dsn = attrs.evolve(delivery.dsn, reporting_mta=kept.dsn.reporting_mta, postmaster=kept.dsn.postmaster)
-    delivery = attrs.evolve(delivery, dsn=dsn, max_cleanup_attempts=kept.max_cleanup_attempts)
-    return attrs.evolve(now, modules=wanted.modules, delivery=delivery)
 
 
 @attrs.frozen(slots=True, eq=False)
 class Reload:
     """
-    Has all parts use another configuration; `census` and `eviction` are the rounds that go by intervals of [delivery].
+    Has all parts of `service` use another configuration; `census` and `eviction` are the rounds that go by intervals of
+    [delivery].
     """
 
-    outgoing: Outgoing
-    reception: Reception
-    modules: Modules
+    service: EmpathService
+    receiving: Receiving
     census: Periodic
     eviction: Periodic
-    safety: Safety
 
-    def use(self, now: Config, wanted: Config) -> tuple[Config, list[str]]:
+    def use(self, now: Config, wanted: Config) -> tuple[Config, Outcome]:
         """
-        Use what can be used of `wanted` instead of `now`: tells the configuration in force, and the keys of what else
+        Use what can be used of `wanted` instead of `now`: tells the configuration in force, and what became of all that
         changed. ConfigError, and nothing is changed, if any of it cannot be used.
         """
         new = usable(now, wanted)
-        use_delivery = self._prepare(new.delivery)
-        self.modules.reconfigure(sections_of(new))
-        use_delivery()
-        if new != now:
-            log.info("in use from now on: {keys}", keys=", ".join(changes(now, new)))
-        return new, list(changes(new, wanted))
+        with ExitStack() as undo:
+            prospect = self.receiving.prepare(now, new, undo)
+            new = attrs.evolve(new, smtp=prospect.smtp)
+            uses = [*self._prepared(new, undo), prospect.use]
+            self._use_modules(new, undo)
+            undo.pop_all()
+        for use in uses:
+            use()
+        changed = tuple(changes(now, new))
+        if changed:
+            log.info("in use from now on: {keys}", keys=", ".join(changed))
+        return new, Outcome(changed, {**waiting(now, wanted), **prospect.restart})
 
-    def _prepare(self, section: Delivery) -> Callable[[], None]:
+    def _use_modules(self, new: Config, undo: ExitStack) -> None:
         """
-        Read all that `section` names, and give what has it used, which does not fail.
+        Have modules replaced. This is the last that can fail, as there is no way back from it.
         """
-        outgoing = self.outgoing
+        modules = self.service.modules
+        undo.callback(modules.use_domains, modules.use_domains(frozenset(new.relay.domains)))
+        modules.reconfigure(sections_of(new))
+
+    def _prepared(self, new: Config, undo: ExitStack) -> Iterator[Callable[[], None]]:
+        """
+        Read all that `new` names beside reception and modules, and give what has it used, which does not fail.
+        """
+        service = self.service
+        yield self._prepare_delivery(new)
+        yield service.pages.prepare(new, undo)
+        yield lambda: self._use_limits(new)
+
+    def _use_limits(self, new: Config) -> None:
+        """
+        Use what is nothing but numbers and words.
+        """
+        service = self.service
+        service.spool.reconfigure(new.spool)
+        service.metrics.reconfigure(new.metrics)
+        service.exposition.reconfigure(new.metrics)
+        service.readiness.reconfigure(new.health)
+        service.verbosity.use(new.log)
+        service.control.server.tokens.use(new.control.tokens)
+        service.configuration.watch(new.watch_config)
+
+    def _prepare_delivery(self, new: Config) -> Callable[[], None]:
+        outgoing, section = self.service.outgoing, new.delivery
         use_dns = outgoing.resolver.prepare(section.dns)
         use_signing = outgoing.signing.prepare(section.dkim)
         try:
             use_routes: Callable[[], Any] = outgoing.agent.prepare(section)
         except ValueError as error:
             raise ConfigError([f"delivery.domains: {error}"]) from error
-        use_returning = outgoing.returning.prepare(section)
+        use_returning = outgoing.returning.prepare(new)
 
         def use() -> None:
             use_dns()
@@ -79,20 +103,20 @@ class Reload:
             use_signing()
             use_returning()
             outgoing.returning.use_in(outgoing.smtp_agent)
-            self._use(section)
+            self._use_delivery(section)
 
         return use
 
-    def _use(self, section: Delivery) -> None:
-        outgoing = self.outgoing
+    def _use_delivery(self, section: Delivery) -> None:
+        outgoing = self.service.outgoing
         outgoing.sts_fetcher.use(section.address_families, section.allow_private_mx)
         outgoing.strategies.use(section)
         outgoing.tls_reporting.use(section)
         outgoing.smtp_agent.collect(outgoing.tls_reporting.hears)
         outgoing.reporter.reconfigure(section.dsn)
-        self.reception.shutdown_timeout = section.shutdown_timeout
+        self.service.reception.shutdown_timeout = section.shutdown_timeout
         self.census.reconfigure(section.process_interval)
         self.eviction.reconfigure(section.dns.eviction_interval)
-        self.safety.use(section)
+        self.service.safety.use(section)
         outgoing.queue.reconfigure(section)
         outgoing.queue.routes_changed()

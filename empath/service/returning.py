@@ -37,7 +37,6 @@ class Returning:
     is the list, which `refusing` looks at in sessions.
     """
 
-    ours: frozenset[str]
     paths: OutgoingPaths
     returns: Returns
     reader: ReportReader
@@ -51,17 +50,19 @@ class Returning:
         paths = self.paths.paths
         agent.return_paths = None if paths.srs is None and paths.verp is None else self.paths
 
-    def prepare(self, section: Delivery) -> Callable[[], None]:
+    def prepare(self, config: Config) -> Callable[[], None]:
         """
-        Read a new section, and give what has it used, all but in the agent; ConfigError if it cannot be.
+        Read another configuration, and give what has it used, all but in the agent; ConfigError if it cannot be.
         """
-        paths, incoming, classify = _read(section, self.ours)
+        section, ours = config.delivery, _ours(config)
+        paths, incoming, classify = _read(section, ours)
 
         def use() -> None:
             self.paths.paths = paths
             self.returns.use(incoming)
             self.reader.incoming, self.reader.classify = incoming, classify
             self.suppression.reconfigure(section.suppression)
+            self.suppression.ours = ours
 
         return use
 
@@ -83,19 +84,22 @@ def make_returning(config: Config, clock: Any, spool: ISpool, storages: Any, emi
     """
     Make them; ConfigError for what cannot be used.
     """
-    ours = frozenset(canonical_domain(each) for each in config.relay.domains)
+    ours = _ours(config)
     paths, incoming, classify = _read(config.delivery, ours)
     storage = storages.of(".returns")
     suppression = Suppression(config.delivery.suppression, storages.of(".suppression"), clock, emit, ours)
     reader = ReportReader(incoming, config.hostname, spool.open_body, storage, clock, classify, suppression.heard, emit)
     return Returning(
-        ours,
         OutgoingPaths(paths, clock, storage),
         Returns(incoming, storage, clock),
         reader,
         suppression,
         SuppressedRecipients(suppression.suppressed),
     )
+
+
+def _ours(config: Config) -> frozenset[str]:
+    return frozenset(canonical_domain(each) for each in config.relay.domains)
 
 
 def _read(section: Delivery, ours: frozenset[str]) -> tuple[ReturnPaths, Incoming, Callable[[Reply], str]]:

@@ -100,8 +100,7 @@ class RelistenTests(SynchronousTestCase):
         self.assertEqual(len(self.reception.ports), 2)
         for port in (2525, 2527):
             self.assertEqual(Client(self.reactor.bound[port], CLIENT).heard(), b"220 new\r\n")
-        client.say(b"EHLO c\r\n")
-        self.assertEqual(client.heard()[:4], b"250-")
+        self.assertEqual(client.say(b"EHLO c\r\n")[:4], b"250-")
 
     def test_whole_or_not_at_all(self) -> None:
         """

@@ -14,13 +14,15 @@ from zope.interface import implementer
 
 from empath.config.schema import Smtp
 from empath.modules import Action, Address, IModule, MaybeVerdict, Recipient, Reply, Session, Transaction, Verdict
-from empath.policy.relay import RELAY_DENIED, RelayPolicy
+from empath.policy.relay import RELAY_DENIED, RelayPolicy, relay_policy
 from empath.policy.senders import ANYONE, Senders
 
 TOO_LARGE: Final = Verdict(Action.REFUSE, Reply.of("552 5.3.4 message too large"), "core")
 NO_ROOM: Final = Verdict(Action.REFUSE, Reply.of("452 4.3.1 not enough room to store the message"), "core")
 STOPPED: Final = Verdict(Action.REFUSE, Reply.of("450 4.7.1 mail of this sender is stopped for now"), "core")
 TOO_MANY_RECIPIENTS: Final = Verdict(Action.REFUSE, Reply.of("452 4.5.3 too many recipients"), "core")
+
+NOTHING: Final = relay_policy((), (), None)
 
 log = Logger()
 
@@ -59,6 +61,7 @@ class CoreChecks:
         self._stopped = stopped
         self._has_room = has_room
         self._answers = answers
+        self._relay = NOTHING
         self.reconfigure(smtp, relay, senders)
 
     def reconfigure(self, smtp: Smtp, relay: RelayPolicy, senders: Senders = ANYONE) -> None:
@@ -68,7 +71,9 @@ class CoreChecks:
         self._senders = senders
         self._max_message_size = smtp.max_message_size
         self._max_recipients = smtp.max_recipients
-        self._relay = relay
+        before, self._relay = self._relay, relay
+        if relay == before:
+            return
         if relay.domains and relay.recipients is None and not relay.verified:
             log.warn(
                 'relay: recipients = "any": mail to unknown users of {domains} will bounce (backscatter)',

@@ -1,0 +1,134 @@
+"""
+Where the configuration is from, and how it is read again: by signal, by an operator, or because its file changed.
+
+Retried, once the file changes again: one that cannot be used. Ignored: a file that is away for a moment, as editors
+have it that write another one in its place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import LoopingCall
+
+from empath.config.again import Outcome, read_again
+from empath.config.load import Loaded
+from empath.config.schema import Config
+from empath.config.values import Surroundings
+from empath.errors import ConfigError
+from empath.interfaces import InThread
+
+LOOK_INTERVAL: Final = 1.0  # seconds between two looks at the file
+WATCH: Final = "the file changed"
+
+Stamp = tuple[int, int, int, int]
+Use = Callable[[Config], Outcome]
+
+
+@attrs.frozen(slots=True)
+class Origin:
+    """
+    Where a configuration is from: `path` (None: there is no file), what reads it again, and what its text rests on.
+    """
+
+    path: Path | None
+    reread: Callable[[], Loaded]
+    around: Surroundings
+
+
+class Configuration:
+    """
+    Reads the configuration again, and has `use` use it; both are done whole or not at all. While it is watched, a
+    change of the file does so. Without `origin` there is nothing to read.
+    """
+
+    def __init__(self, origin: Origin | None, use: Use, clock: Any, in_thread: InThread[Any]) -> None:
+        self.origin = origin
+        self._use = use
+        self._in_thread = in_thread
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = clock
+        self._known: Stamp | None = None
+        self._seen: Stamp | None = None
+        self._asking: Deferred[Any] | None = None
+
+    @property
+    def path(self) -> str:
+        """
+        The file, "" for the built-in development defaults.
+        """
+        return "" if self.origin is None or self.origin.path is None else str(self.origin.path)
+
+    def reload(self) -> Outcome:
+        """
+        Read it again. ConfigError, and nothing is changed, if it cannot be used.
+        """
+        if self.origin is None:
+            raise ConfigError(["there is no file that could be read again"])
+        self._known = self._seen = self._stamp()  # before it is read: a later change is another one
+        loaded = self.origin.reread()
+        try:
+            outcome = self._use(loaded.config)
+        except ConfigError as trouble:
+            raise ConfigError(loaded.named(trouble.problems)) from trouble
+        self.origin = attrs.evolve(self.origin, path=loaded.path)
+        return attrs.evolve(outcome, path=self.path)
+
+    def watch(self, watched: bool) -> None:
+        """
+        Look whether the file changes, or not any more.
+        """
+        if not watched:
+            self.stop()
+        elif not self._looking.running:
+            self._known = self._seen = self._stamp()
+            self._looking.start(LOOK_INTERVAL, now=False)
+
+    def stop(self) -> None:
+        """
+        Look no more.
+        """
+        if self._looking.running:
+            self._looking.stop()
+        if self._asking is not None:
+            self._asking.cancel()
+
+    def _look(self) -> Deferred[None]:
+        """
+        Look at the file, in a thread: its disk may be slow.
+        """
+        asking = self._asking = self._in_thread(self._stamp)
+        return asking.addCallback(self._saw).addErrback(_cancelled).addBoth(self._looked)
+
+    def _looked(self, result: Any) -> Any:
+        self._asking = None
+        return result
+
+    def _saw(self, stamp: Stamp | None) -> None:
+        """
+        Read a file that is another one, once it has stayed the same between two looks: it may still be written.
+        """
+        before, self._seen = self._seen, stamp
+        if stamp is not None and stamp == before and stamp != self._known:
+            self._known = stamp
+            read_again(WATCH, self.reload)
+
+    def _stamp(self) -> Stamp | None:
+        path = self.path
+        try:
+            status = os.stat(path) if path else None
+        except OSError:
+            return None
+        return None if status is None else (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _cancelled(failure: Any) -> None:
+    """
+    Nobody looks any more.
+    """
+    failure.trap(CancelledError)
