@@ -194,14 +194,14 @@ class Overhearing:
         is to be.
         """
         self._seen = watches = self._dialogues.watches
-        before = self._watched_by
-        self._watched_by = tuple(watch for watch in watches if watch.interest.fits(self))
+        before, self._watched_by = self._watched_by, tuple(each for each in watches if each.interest.fits(self))
         for watch in self._watched_by:
-            if watch in before:
-                continue
             if self._where and watch not in self._announced:
-                now = self._dialogues.clock.seconds()
-                watch.add(Overheard(now, self.name, self.side, self.peer, "opened", False, cut(self._where)))
-                self._announced = (*(each for each in self._announced if each in watches), watch)
-            if again and self._last is not None:
+                self._announce(watch)
+            if again and self._last is not None and watch not in before:
                 watch.add(attrs.evolve(self._last, peer=self.peer))
+
+    def _announce(self, watch: Watch) -> None:
+        now = self._dialogues.clock.seconds()
+        watch.add(Overheard(now, self.name, self.side, self.peer, "opened", False, cut(self._where)))
+        self._announced = (*(each for each in self._announced if each in self._seen), watch)

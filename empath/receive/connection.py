@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
     from twisted.python.failure import Failure
 
+JUST_NOW: Final = 0.1  # seconds
 LAST_WORDS: Final = 1.0  # seconds for a client whose session is killed to read why
 TOO_EARLY: Final = Reply.of("421 4.7.0 you spoke before the greeting")
 
@@ -171,7 +172,7 @@ class Connection(Link):
             if self._transaction is not None:
                 tap.carries(self._transaction.queue_id, _domains(self._transaction))
             since = max(0.0, dialogues.clock.seconds() - session.opened)
-            age = f", {since:.1f} s ago" if since else ""
+            age = f", {since:.1f} s ago" if since >= JUST_NOW else ""
             tap.opened(session.peer, f"{session.listener} ({session.kind}) from port {session.port}{age}")
 
     def _shut_down(self) -> None:
