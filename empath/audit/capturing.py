@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from empath.audit import life_records, safety_records
+from empath.audit import attempt_records, life_records, safety_records
 from empath.audit.making import Capture
 from empath.mail import life, life_safety
 from empath.mail.arrival import arrival_of
@@ -79,7 +79,7 @@ class Capturing:
         attempt, delivery, message = event.attempt, event.delivery, event.message
         self._take(
             (
-                life_records.attempted,
+                attempt_records.attempted,
                 self._now(),
                 message.queue_id,
                 message.envelope.reverse_path,

@@ -5,31 +5,18 @@ The records of a message's way: taken in or refused, queued, attempted, and what
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from empath.audit.chain import VERSION, Record
-from empath.audit.making import OURSELVES, Maker, milliseconds, record, session_of, text_of, who
+from empath.audit.making import OURSELVES, Maker, milliseconds, record, session_of, short, text_of, who
 from empath.mail.address import Address
 from empath.mail.arrival import Arrival
 from empath.mail.decision import Decision
 from empath.mail.envelope import Envelope
 from empath.mail.header import Header
-from empath.mail.message import RecipientState, Status
 from empath.mail.notice import Action
 from empath.mail.origin import Origin
 from empath.mail.reply import Reply
-
-ENDS: Final = {  # the event and the result that tell of a recipient after an attempt
-    Status.COMPLETED: ("delivered", "ok"),
-    Status.RETRY: ("retry", "deferred"),
-    Status.FAILED: ("failed", "failed"),
-    Status.EXPIRED: ("expired", "expired"),
-    Status.HELD: ("retry", "held"),
-    Status.PENDING: ("retry", "deferred"),
-    Status.IN_PROGRESS: ("retry", "deferred"),
-}
-WORST: Final = (Status.FAILED, Status.EXPIRED, Status.RETRY, Status.COMPLETED)
-MOST_TEXT: Final = 2000  # characters of what a peer or a module said
 
 
 def received(
@@ -100,7 +87,7 @@ def held(maker: Maker, when: float, queue_id: str, envelope: Envelope, why: str)
     A message is kept from delivery as it was taken in.
     """
     made = record(maker.stamp(when), "held", OURSELVES, "message", "hold", "ok")
-    made.message_id, made.metadata = queue_id, {"why": _short(why)}
+    made.message_id, made.metadata = queue_id, {"why": short(why)}
     return [_with(made, envelope)]
 
 
@@ -122,12 +109,12 @@ def refused(
     """
     result = "deferred" if reply.transient else "refused"
     made = record(maker.stamp(when), "refused", who(arrival), "session", verb or "unknown", result)
-    made.message_id, made.reply, made.host = queue_id, _short(str(reply)), arrival.peer
+    made.message_id, made.reply, made.host = queue_id, short(str(reply)), arrival.peer
     made.sender = text_of(sender) if opened else None
     made.recipients = [] if recipient is None else [recipient.text]
     made.metadata = session_of(arrival)
     if decided_by:
-        made.metadata |= {"module": decided_by, "why": _short(why)}
+        made.metadata |= {"module": decided_by, "why": short(why)}
     return [made]
 
 
@@ -146,7 +133,7 @@ def discarded(
     """
     made = record(maker.stamp(when), "discarded", who(arrival), "message", "discard", "ok")
     made.message_id, made.host = queue_id, arrival.peer
-    made.metadata = {**session_of(arrival), "size": size, "module": decided_by, "why": _short(why)}
+    made.metadata = {**session_of(arrival), "size": size, "module": decided_by, "why": short(why)}
     return [_with(made, envelope)]
 
 
@@ -179,108 +166,8 @@ def report_dropped(maker: Maker, when: float, queue_id: str, envelope: Envelope,
     A report had nowhere to go.
     """
     made = record(maker.stamp(when), "bounced", OURSELVES, "message", "report", "dropped")
-    made.message_id, made.metadata = queue_id, {"why": _short(reason)}
+    made.message_id, made.metadata = queue_id, {"why": short(reason)}
     return [_with(made, envelope)]
-
-
-def attempted(
-    maker: Maker,
-    when: float,
-    queue_id: str,
-    reverse_path: Address | None,
-    domain: str,
-    next_attempt: float | None,
-    results: Sequence[RecipientState],
-    number: int,
-    started: float,
-    resolved: float,
-    connected: float,
-    secured: float,
-    ended: float,
-    host: str,
-    address: str,
-    port: int,
-    tls: str,
-    security: str,
-    site: str,
-) -> list[Record]:
-    """
-    An attempt is over: a record of it, and one for each group of recipients that came out of it alike.
-    """
-    stamp, sender, resource = maker.stamp(when), text_of(reverse_path), f"delivery:{domain}"
-    duration = milliseconds((ended or when) - started)
-    told: dict[str, Any] = {
-        "address": address,
-        "port": port,
-        "site": site,
-        "phases_ms": _phases(started, resolved, connected, secured, ended),
-    }
-    if tls:
-        told["tls"], told["security"] = tls, security
-    everybody = [state.recipient.address.text for state in results]
-    worst = results[0].status if len(results) == 1 else _worst(results)
-    result = ENDS[worst][1]
-    records = [
-        Record(
-            VERSION, stamp, "attempt", OURSELVES, resource, "attempt", result, queue_id, sender, everybody, host, "",
-            duration, number, told,
-        )
-    ]  # fmt: skip
-    for (status, reply, at, category, doubtful), recipients in _groups(results, everybody):
-        event, result = ENDS[status]
-        more: dict[str, Any] = {}
-        if category:
-            more["category"] = category
-        if doubtful:
-            more["doubtful"] = True
-        if event == "retry" and next_attempt is not None:
-            more["next_attempt"] = maker.stamp(next_attempt)
-        said = "" if reply is None else _short(str(reply))
-        records.append(
-            Record(
-                VERSION, stamp, event, OURSELVES, resource, "deliver", result, queue_id, sender, recipients, at, said,
-                duration, number, more,
-            )
-        )  # fmt: skip
-    return records
-
-
-def _groups(results: Sequence[RecipientState], texts: list[str]) -> Any:
-    """
-    Put recipients together that came out alike.
-    """
-    if len(results) == 1:  # the usual one
-        [state] = results
-        return (((state.status, state.reply, state.host, state.category, state.doubtful), texts),)
-    groups: dict[Any, list[str]] = {}
-    for state, text in zip(results, texts, strict=True):
-        outcome = (state.status, state.reply, state.host, state.category, state.doubtful)
-        groups.setdefault(outcome, []).append(text)
-    return groups.items()
-
-
-def _worst(results: Sequence[RecipientState]) -> Status:
-    statuses = {state.status for state in results}
-    return next((each for each in WORST if each in statuses), Status.RETRY)
-
-
-def _phases(started: float, resolved: float, connected: float, secured: float, ended: float) -> dict[str, float]:
-    """
-    Tell how long each step took that was taken.
-    """
-    told, since = {}, started
-    if resolved:
-        told["dns"] = milliseconds(resolved - since)
-        since = resolved
-    if connected:
-        told["connect"] = milliseconds(connected - since)
-        since = connected
-    if secured:
-        told["tls"] = milliseconds(secured - since)
-        since = secured
-    if ended:
-        told["transaction"] = milliseconds(ended - since)
-    return told
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
@@ -300,14 +187,10 @@ def _content(header: bytes) -> dict[str, str]:
     """
     fields = Header(header)
     found = {"subject": fields.get("Subject"), "header_message_id": fields.get("Message-ID")}
-    return {key: _short(value) for key, value in found.items() if value is not None}
+    return {key: short(value) for key, value in found.items() if value is not None}
 
 
 def _with(made: Record, envelope: Envelope) -> Record:
     made.sender = text_of(envelope.reverse_path)
     made.recipients = [each.address.text for each in envelope.recipients]
     return made
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "…"

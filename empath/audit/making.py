@@ -23,6 +23,7 @@ What was captured of one event: the function that makes its records, when it was
 REDACTED: Final = "[redacted]"
 OURSELVES: Final = "empath"
 _MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
+MOST_TEXT: Final = 2000  # characters of what a peer or a module said
 _ADDRESS: Final = re.compile(r"""[^\s<>"'(),;:]+@[^\s<>"'(),;:]+""")
 
 
@@ -150,3 +151,10 @@ def record(stamp: str, event: str, actor: str, resource: str, action: str, resul
     Begin a record.
     """
     return Record(VERSION, stamp, event, actor, resource, action, result)
+
+
+def short(text: str) -> str:
+    """
+    Shorten what a peer or a module said.
+    """
+    return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "…"

@@ -4,18 +4,36 @@ Where records go beside the file, each as it can: what is not taken in time is c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
+import attrs
+from cryptography.x509 import load_pem_x509_certificates
+from OpenSSL.crypto import X509
+from twisted.internet.defer import Deferred
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from zope.interface import implementer
+
+from empath.audit.otlp import OtlpSink
+from empath.audit.syslog import FACILITIES, SyslogSink
+from empath.audit.syslog_ways import target_of
 from empath.config.schema import Audit
+from empath.interfaces import InThread, IResolver
+from empath.mail.answer import Answer
+from empath.net.web_pool import WebPool
 
 
 class Sink(Protocol):
     """
-    One other place. `lost` counts what it did not get.
+    One other place.
     """
 
-    lost: int
+    @property
+    def lost(self) -> int:
+        """
+        How many records it did not get.
+        """
 
     def send(self, lines: list[bytes]) -> None:
         """
@@ -33,16 +51,30 @@ class Sink(Protocol):
         """
 
 
-class Sinks:
+@attrs.frozen(slots=True, eq=False)
+class SinkTools:
     """
-    All other places that [audit] names.
+    What sinks need: `resolver` tells where a collector is; `hostname` is what we are called, `pid` our process.
     """
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    reactor: Any
+    in_thread: InThread[Any]
+    hostname: str
+    pid: int
+
+
+class Sinks:
+    """
+    All other places that [audit] names. `resolver` has to be set before they start.
+    """
+
+    def __init__(self, tools: SinkTools) -> None:
+        self._tools = tools
+        self._section: Audit | None = None
         self._sinks: tuple[Sink, ...] = ()
         self._lost = 0
-        self.resolver: Any = None
+        self._running = False
+        self.resolver: IResolver | None = None
 
     @property
     def wanted(self) -> bool:
@@ -58,11 +90,25 @@ class Sinks:
         """
         return self._lost + sum(sink.lost for sink in self._sinks)
 
-    def prepare(self, section: Audit) -> Callable[[], None]:
+    def prepare(self, section: Audit) -> Callable[[], list[Deferred[None]]]:
         """
-        Give what has these used. ValueError for one that cannot be.
+        Read what they need, and give what has these used instead of those there are; tells what comes to its end then.
+        ValueError for one that cannot be.
         """
-        return lambda: None
+        before = self._section
+        if before is not None and _asked(before) == _asked(section):
+            return list
+        made = tuple(self._made(section))
+
+        def use() -> list[Deferred[None]]:
+            old, self._sinks, self._section = self._sinks, made, section
+            self._lost += sum(sink.lost for sink in old)
+            if self._running:
+                for sink in made:
+                    sink.start()
+            return [Deferred.fromCoroutine(sink.stop()) for sink in old if self._running]
+
+        return use
 
     def send(self, lines: list[bytes]) -> None:
         """
@@ -75,6 +121,7 @@ class Sinks:
         """
         Begin to send.
         """
+        self._running = True
         for sink in self._sinks:
             sink.start()
 
@@ -84,3 +131,49 @@ class Sinks:
         """
         for sink in self._sinks:
             await sink.stop()
+
+    def _made(self, section: Audit) -> Iterator[Sink]:
+        tools = self._tools
+        if not section.enabled:
+            return
+        if "syslog" in section.sinks:
+            target, trust = target_of(section.syslog.address), trust_of(str(section.syslog.ca))
+            facility = section.syslog.facility
+            if facility not in FACILITIES:
+                raise ValueError(f"syslog.facility: {facility!r}; allowed: {', '.join(FACILITIES)}")
+            yield SyslogSink(tools.reactor, tools.in_thread, target, facility, tools.hostname, tools.pid, trust)
+        if "otlp" in section.sinks:
+            pool = WebPool(tools.reactor, _Late(self), ("ipv6", "ipv4"), True)
+            yield OtlpSink(tools.reactor, pool, section.otlp.endpoint, tools.hostname)
+
+
+@implementer(IResolver)
+class _Late:
+    """
+    The resolver, which is made later than we are.
+    """
+
+    def __init__(self, sinks: Sinks) -> None:
+        self._sinks = sinks
+
+    def lookup(self, name: str, rdtype: str) -> Answer | Awaitable[Answer]:
+        resolver = self._sinks.resolver
+        assert resolver is not None
+        return resolver.lookup(name, rdtype)
+
+
+def trust_of(path: str) -> Any:
+    """
+    Read whom a server's certificate is judged by, None for the system's roots. ValueError if it cannot be read.
+    """
+    if not path:
+        return None
+    try:
+        found = load_pem_x509_certificates(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"syslog.ca: {path}: {error}") from error
+    return trustRootFromCertificates([Certificate(X509.from_cryptography(each)) for each in found])
+
+
+def _asked(section: Audit) -> tuple[Any, ...]:
+    return (section.enabled, section.sinks, section.syslog, section.otlp)

@@ -87,11 +87,12 @@ class EmpathService(MultiService):
         self.verbosity = Verbosity(config.log, self.storages.of(".control"))
         self.events = self._make_events()
         self.live = Live(reactor, self.events)
-        self.auditing = Auditing(config.audit, reactor, machine, self._threads.in_thread)
+        self.auditing = Auditing(config, reactor, machine, self._threads.in_thread)
         self.auditing.listen(self.events)
         self.spool = self._make_spool()
         stores = Stores(self.spool, self.storages)
         self.outgoing = Outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit)
+        self.auditing.use_resolver(self.outgoing.resolver)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
         stops = self.storages.of(".senders")
         self.safety = make_safety(config.delivery, self.spool, stops, self.queue.controls, reactor, self.events)

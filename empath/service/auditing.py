@@ -4,6 +4,7 @@ The audit trail in the service: what is recorded, where to, and who waits for it
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,13 @@ from empath.audit.capturing import Capturing
 from empath.audit.finding import Found, find
 from empath.audit.keeping import Removed, compress, outdated, remove
 from empath.audit.making import Maker, Redaction
-from empath.audit.sinks import Sinks
+from empath.audit.sinks import Sinks, SinkTools
 from empath.audit.trail import Trail
 from empath.audit.writing import TrailFile
-from empath.config.schema import Audit
+from empath.config.schema import Audit, Config
 from empath.control.terms.system import AuditState
 from empath.errors import ConfigError
-from empath.interfaces import InThread, IResolver
+from empath.interfaces import InThread
 from empath.mail.message import Message
 from empath.mail.session import Session
 from empath.observe.life import LifeEvents
@@ -40,20 +41,21 @@ class Auditing:
     Records as [audit] says; with `enabled = false` nothing of it does anything.
     """
 
-    def __init__(self, section: Audit, reactor: Any, machine: Machine, in_thread: InThread[Any]) -> None:
-        self.section = section
+    def __init__(self, config: Config, reactor: Any, machine: Machine, in_thread: InThread[Any]) -> None:
+        self.section = section = config.audit
         self._reactor = reactor
         self._in_thread = in_thread
         self._pool: Any = machine.make_pool(1, "empath-audit") if section.enabled else None
         self._stopping = False
         self._keeping: Deferred[Any] | None = None
         self._round: Any = None
-        self.sinks = Sinks(reactor)
+        self._ending: list[Deferred[None]] = []
+        self.sinks = Sinks(SinkTools(reactor, in_thread, config.hostname, os.getpid()))
         path = Path(section.path) if "file" in section.sinks else None
         self.file = TrailFile(path, Maker(_redaction(section)), section.rotate_daily)
         self.trail = Trail(self.file, reactor, self._in_audit, self.sinks.send, self._keep)
         self._capturing = Capturing(self.trail.take, reactor.seconds)
-        self._use(section)
+        self.prepare(section)()
 
     def listen(self, events: LifeEvents) -> None:
         """
@@ -79,7 +81,7 @@ class Auditing:
             return None
         return self.trail.recorded(self._capturing.received(message, session))
 
-    def use_resolver(self, resolver: IResolver) -> None:
+    def use_resolver(self, resolver: Any) -> None:
         """
         Have collectors found by this resolver.
         """
@@ -117,6 +119,8 @@ class Auditing:
         if self._keeping is not None:
             await self._keeping
         await self.trail.stop()
+        for ending in self._ending:
+            await ending
         await self.sinks.stop()
         self._pool.stop()
 
@@ -131,7 +135,7 @@ class Auditing:
 
         def use() -> None:
             if self.section.enabled:
-                use_sinks()
+                self._ending += use_sinks()
                 self._use(section)
 
         return use
@@ -150,10 +154,16 @@ class Auditing:
         """
         Find what the trail tells of a message.
         """
-        if not self.readable:
+        if not self.section.enabled or self.file.path is None:
             return Found(())
         found: Found = await self._in_thread(partial(find, self.file.path, queue_id, self._reactor.seconds))
         return found
+
+    async def records(self, queue_id: str) -> tuple[dict[str, Any], ...]:
+        """
+        Give the records alone.
+        """
+        return (await self.find(queue_id)).records
 
     @property
     def readable(self) -> bool:
