@@ -11,7 +11,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -19,12 +19,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.control import protocol
+from empath.control.answering import Seen, Serving
 from empath.control.boxes import Box, BoxMalformed, BoxReader, BoxTooLarge, octets_of
 from empath.control.peers import credentials_of
 from empath.control.protocol import Asked, Code
-from empath.control.running import Running, Understood, Wrong
-from empath.control.serving import Caller
-from empath.control.telling import Outcome, done, same
+from empath.control.running import Running, Wrong
 
 if TYPE_CHECKING:
     from empath.control.server import ControlServer
@@ -32,10 +31,8 @@ if TYPE_CHECKING:
 log = Logger()
 
 MAX_REQUESTS: Final = 16  # at the same time
-MAX_REMEMBERED: Final = 1000
-MAX_NUMBER: Final = 20  # octets of a request's number
+MAX_PIECES: Final = 50_000  # that the peer has not taken, of all its requests so far
 LEAVING: Final = 5.0  # seconds for the peer to read our last words
-MARGIN: Final = 100_000  # octets of an answer's box around its JSON, more than enough
 
 
 class Waiting(Enum):
@@ -58,19 +55,6 @@ PATIENCE: Final = {  # seconds; who asks decides how long answers take
 }
 
 
-class Serving:
-    """
-    A request on this connection: what answers it, once it is understood.
-    """
-
-    __slots__ = ("deferred", "number", "running")
-
-    def __init__(self, number: bytes) -> None:
-        self.number = number
-        self.running: Running | None = None
-        self.deferred: Deferred[None] | None = None
-
-
 @implementer(IPushProducer)
 class Connection(Protocol):
     """
@@ -87,7 +71,7 @@ class Connection(Protocol):
         self._serving: dict[bytes, Serving] = {}
         self._pieces: dict[bytes, Running] = {}
         self._piece = 0
-        self._seen: set[bytes] = set()
+        self._seen = Seen()
         self._peer: tuple[int | None, int | None] = (None, None)
         self._paused = self._ending = self._gone = False
         self._waiting = Waiting.ANSWERS
@@ -129,8 +113,7 @@ class Connection(Protocol):
         self._boxes.clear()
         self._await()
         for serving in tuple(self._serving.values()):
-            if serving.deferred is not None:
-                serving.deferred.cancel()
+            serving.cancel()
 
     def pauseProducing(self) -> None:
         """
@@ -161,8 +144,7 @@ class Connection(Protocol):
         """
         self._ending = True
         for serving in tuple(self._serving.values()):
-            if serving.deferred is not None:
-                serving.deferred.cancel()
+            serving.cancel()
         self._await()
         self.transport.unregisterProducer()  # type: ignore[attr-defined]  # of IConsumer, too
         self.transport.loseConnection()
@@ -239,7 +221,7 @@ class Connection(Protocol):
             reason = self._surplus or f"{MAX_REQUESTS} requests of this connection are being answered already"
             self._send(protocol.refusing(tag, Code.BUSY, f"{reason}: try again later"))
             return
-        self._serving[tag] = serving = Serving(asked.number)
+        self._serving[tag] = serving = Serving(asked.number, self._send_piece)
         deferred: Deferred[None] = Deferred.fromCoroutine(self._serve(tag, asked, serving))
         serving.deferred = deferred
         deferred.addErrback(self._crashed)
@@ -250,80 +232,23 @@ class Connection(Protocol):
 
     def _cancel(self, number: bytes) -> None:
         for serving in tuple(self._serving.values()):
-            if serving.number == number and serving.running is not None:
-                serving.running.end(Wrong(Code.CANCELLED, "the client wanted it no more"))
+            if serving.number == number:
+                serving.cancel(Wrong(Code.CANCELLED, "the client wanted it no more"))
 
     async def _serve(self, tag: bytes, asked: Asked, serving: Serving) -> None:
-        """
-        Answer a request, or say why there is no answer, and tell that it was asked.
-        """
-        began = self._server.clock.seconds()
-        caller, understood, again = Caller(*self._peer), None, False
-        try:
-            self._server.check_version(asked)
-            caller = await self._server.admit(await self._server.caller(*self._peer), asked.token)
-            understood = self._server.understand(asked)
-            serving.running = self._running(asked, understood)
-            content = _bounded(protocol.encoded(await serving.running.result(caller)))
-            box, result, detail = protocol.answering(tag, content), "ok", done(understood.request, content)
-            again = self._is_repeated(understood)
-        except Wrong as wrong:
-            box, result = protocol.refusing(tag, wrong.code, *wrong.problems), RESULTS[wrong.code]
-            detail = str(wrong)
-        except CancelledError:
-            box, result, detail = protocol.refusing(tag, Code.CANCELLED, "empath stops"), "cancelled", ""
-        except Exception:
-            detail = f"a fault of empath's own: its log tells more at {self._server.fault(asked.verb)!r}"
-            box, result = protocol.refusing(tag, Code.FAULT, detail), "failed"
+        box = await serving.answer(self._server, self._peer, tag, asked, self._seen)
         self._serving.pop(tag, None)
-        if not again:
-            seconds = self._server.clock.seconds() - began
-            self._server.account(caller, asked, understood, Outcome(result, detail, seconds))
         self._send(box)
         self._await()
 
-    def _is_repeated(self, understood: Understood) -> bool:
-        """
-        Tell whether this connection asked the same before, and changed nothing by it: live views do so every second.
-        """
-        if understood.request.changes:
-            return False
-        key = same(understood.request)
-        if key in self._seen:
-            return True
-        if len(self._seen) >= MAX_REMEMBERED:
-            self._seen.clear()
-        self._seen.add(key)
-        return False
-
-    def _running(self, asked: Asked, understood: Understood) -> Running:
-        number = asked.number
-        if understood.follows and (not number or len(number) > MAX_NUMBER):
-            raise Wrong(Code.REFUSED, f"{asked.verb} needs a number, under which its pieces come")
-
-        def send_piece(content: bytes | None) -> None:
-            self._piece += 1
-            tag = b"p%x" % self._piece
-            self._pieces[tag] = running
-            self._send(protocol.piece(tag, number, content))
-
-        running = Running(understood, self._server.clock, send_piece)
-        return running
+    def _send_piece(self, running: Running, number: bytes, content: bytes | None) -> None:
+        self._piece += 1
+        tag = b"p%x" % self._piece
+        self._pieces[tag] = running
+        if len(self._pieces) > MAX_PIECES:  # of requests that ended, too
+            self._abort()
+        self._send(protocol.piece(tag, number, content))
 
     def _send(self, box: Box) -> None:
         if not self._gone:
             self.transport.write(octets_of(box))
-
-
-RESULTS: Final = dict.fromkeys(Code, "refused") | {
-    Code.NOT_FOUND: "not-found",
-    Code.NOT_ALLOWED: "not-allowed",
-    Code.CANCELLED: "cancelled",
-    Code.TIMED_OUT: "failed",
-}
-
-
-def _bounded(content: bytes) -> bytes:
-    if len(content) > protocol.MAX_RESPONSE - MARGIN:
-        raise Wrong(Code.TOO_LARGE, f"the answer has {len(content)} octets: ask for less at a time")
-    return content

@@ -97,7 +97,7 @@ class ReadContent(Follow[ContentEnd, Content]):
 @attrs.frozen
 class SpoolStats:
     """
-    The spool in numbers; sizes and room in bytes.
+    The spool in numbers; sizes and room in bytes. `octets` is what mail takes up, in the database and in content files.
     """
 
     backend: str
@@ -151,7 +151,7 @@ class Fault:
 @attrs.frozen
 class Verified:
     """
-    What a check of the whole spool found.
+    What a check of the whole spool found; `omitted` are the faults beyond those that are told.
     """
 
     messages: int
@@ -159,6 +159,7 @@ class Verified:
     files: int
     faults: tuple[Fault, ...]
     seconds: float
+    omitted: int = 0
 
 
 @attrs.frozen
