@@ -13,9 +13,10 @@ from tests.spool.contract import INLINE
 from tests.spool.delayed_contract import DelayedContract
 from tests.spool.managing_contract import ManagingContract
 from tests.spool.support import Post
+from tests.spool.survey_contract import SurveyContract
 
 
-class MemoryTests(ManagingContract, DelayedContract, SynchronousTestCase):
+class MemoryTests(ManagingContract, DelayedContract, SurveyContract, SynchronousTestCase):
     """
     The contract, in memory.
     """

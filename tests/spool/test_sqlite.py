@@ -22,11 +22,12 @@ from tests.spool.contract import INLINE
 from tests.spool.delayed_contract import DelayedContract
 from tests.spool.managing_contract import ManagingContract
 from tests.spool.support import at_once
+from tests.spool.survey_contract import SurveyContract
 
 MIN_FREE = 1000
 
 
-class SqliteTests(ManagingContract, DelayedContract, SynchronousTestCase):
+class SqliteTests(ManagingContract, DelayedContract, SurveyContract, SynchronousTestCase):
     """
     The contract, in SQLite.
     """

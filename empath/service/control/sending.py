@@ -16,6 +16,7 @@ from empath.service.control.explaining import Explaining
 from empath.service.control.queue import QueueControl
 from empath.service.control.route import RouteControl
 from empath.service.control.safety import SafetyControl
+from empath.service.control.spool import SpoolControl
 from empath.service.control.ways import Ways
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def sending_tables(service: EmpathService, clock: Any) -> tuple[Answers, ...]:
     )
     parts = (
         QueueControl(queue, spool, clock, find),
+        SpoolControl(spool, queue.listing, clock),
         Explaining(queue, spool, ways, clock, find),
         route,
         DeliveryControl(queue, outgoing.routing.leads_to),
