@@ -56,12 +56,11 @@ def cells(row: CachedAnswer, times: Times) -> Cells:
     from empath.ctl.colours import plain
     from empath.ctl.wording import span
 
-    left = row.ttl - row.age
     return (
         row.name,
         row.rdtype,
         row.found,
-        plain("stale", "yellow") if row.stale else span(round(left)) if left >= 1 else "0s",
+        plain("stale", "yellow") if row.stale else span(round(row.ttl)) if row.ttl >= 1 else "0s",
         row.security,
         ", ".join(row.records),
     )

@@ -28,13 +28,14 @@ Cells = Sequence["RenderableType"]
 class Listing(Generic[R]):
     """
     How a listing is shown: the `field` of a page that has its rows, the titles of the columns (">" in front: numbers),
-    the cells of a row, what to say when there is none.
+    the cells of a row, what to say when there is none; `warning` makes of the last page what else to say.
     """
 
     field: str
     titles: tuple[str, ...]
     cells: Callable[[R, Times], Cells]
     nothing: str
+    warning: Callable[[Any], str] = lambda page: ""
 
 
 def paged(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -87,7 +88,7 @@ def _as_table(tool: Tool, request: Any, limit: int, listing: Listing[Any]) -> No
     from empath.ctl.tables import table
 
     widths: list[int] = []
-    cursor = ""
+    cursor, page = "", None
     for page in _pages(tool, request, limit, listing.field):
         cursor = page.after
         cells = [listing.cells(row, tool.times) for row in getattr(page, listing.field)]
@@ -103,5 +104,7 @@ def _as_table(tool: Tool, request: Any, limit: int, listing: Listing[Any]) -> No
             ]
     if not widths:
         tool.say(listing.nothing)
+    if warning := listing.warning(page):
+        tool.note(warning)
     if cursor:
         tool.note(f"There are more: --limit 0 lists all, --after {cursor} goes on here.")

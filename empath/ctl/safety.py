@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from empath.control.terms.safety import (
+    Changed,
     ListStopped,
     ListSuppressed,
     ReleaseSender,
     StoppedSenders,
     StopSender,
     Suppress,
+    SuppressedPage,
     SuppressedRow,
     Unsuppress,
 )
@@ -42,10 +44,19 @@ def cells(row: SuppressedRow, times: Times) -> Cells:
     """
     Make a line of an address.
     """
-    return row.address, times.relative(row.since) if row.since else "", row.why
+    return row.address, times.relative(row.since) if row.since else "", row.why, row.detail
 
 
-LISTING = Listing[SuppressedRow]("addresses", ("address", "since", "why"), cells, "No address is suppressed.")
+def unused(answer: SuppressedPage | Changed) -> str:
+    """
+    Say that the list has no effect, where that is so.
+    """
+    return "" if answer.in_use else "The list is not in use: [delivery.suppression] enabled is false."
+
+
+LISTING = Listing[SuppressedRow](
+    "addresses", ("address", "since", "why", "detail"), cells, "No address is suppressed.", unused
+)
 
 
 @verb("empathctl suppression add someone@example.org --why 'asked to be left alone'")
@@ -59,7 +70,8 @@ def suppress(tool: Tool, address: str, why: str) -> None:
     if tool.json:
         tool.write_json(answer)
     else:
-        tool.say(f"<{address}> gets no more mail." if answer.changed else f"<{address}> got no mail before, either.")
+        tool.say(f"<{address}> is suppressed." if answer.changed else f"<{address}> was suppressed before.")
+    _warn(tool, answer)
 
 
 @verb("empathctl suppression remove someone@example.org")
@@ -74,7 +86,13 @@ def unsuppress(tool: Tool, address: str) -> None:
     if tool.json:
         tool.write_json(answer)
     else:
-        tool.say(f"<{address}> gets mail again.")
+        tool.say(f"<{address}> is suppressed no more.")
+    _warn(tool, answer)
+
+
+def _warn(tool: Tool, answer: Changed) -> None:
+    if unused(answer):
+        tool.note(unused(answer))
 
 
 @verb("empathctl senders list")
@@ -93,13 +111,15 @@ def stopped(answer: StoppedSenders, times: Times) -> RenderableType:
 
     if not answer.senders:
         return "No sender is stopped."
-    rows = [(row.sender, times.relative(row.since) if row.since else "", row.detail) for row in answer.senders]
-    return table(("sender", "since", "why"), rows)
+    rows = [
+        (row.sender, row.state, times.relative(row.since) if row.since else "", row.detail) for row in answer.senders
+    ]
+    return table(("sender", "state", "since", "why"), rows)
 
 
 @verb(
     """
-    empathctl senders stop newsletter --why 'password stolen'
+    empathctl senders stop login:newsletter --why 'password stolen'
     empathctl senders stop someone@example.org
     """
 )
@@ -107,14 +127,14 @@ def stopped(answer: StoppedSenders, times: Times) -> RenderableType:
 @click.option("--why", default="", metavar="TEXT", help="Kept with it.")
 def stop(tool: Tool, sender: str, why: str) -> None:
     """
-    Hold and refuse the mail of a login or sender.
+    Hold and refuse the mail of a login, written login:NAME, or of a sender's address.
 
     It holds across restarts until the sender is released.
     """
     tool.answer(StopSender(sender, why), lambda answer: stopped(answer, tool.times))
 
 
-@verb("empathctl senders release newsletter")
+@verb("empathctl senders release login:newsletter")
 @click.argument("sender")
 def release(tool: Tool, sender: str) -> None:
     """

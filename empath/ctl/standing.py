@@ -42,7 +42,9 @@ def _rows(status: Status, times: Times) -> Iterator[tuple[str, RenderableType]]:
 
 
 def _ready(parts: dict[str, bool]) -> Text:
-    return joined(*(plain(name, "green") if fine else plain(f"not {name}", "bold red") for name, fine in parts.items()))
+    named = {name: fine for name, fine in parts.items() if name != "ready"}
+    told = [plain(name, "green") if fine else plain(f"not {name}", "bold red") for name, fine in named.items()]
+    return joined(Text("yes", "green") if all(parts.values()) else Text("no", "bold red"), joined(*told), by=": ")
 
 
 def _queue(status: Status, times: Times) -> Text:

@@ -135,7 +135,9 @@ class ChangingTests(SynchronousTestCase):
         And get mail again.
         """
         got = ran("suppression", "add", "a@b", "--why", "asked", answers={Suppress: Changed(True)})
-        self.assertEqual((got.asked, got.out), ([Suppress("a@b", "asked")], "<a@b> gets no more mail.\n"))
+        self.assertEqual((got.asked, got.out), ([Suppress("a@b", "asked")], "<a@b> is suppressed.\n"))
+        got = ran("suppression", "add", "a@b", answers={Suppress: Changed(True, in_use=False)})
+        self.assertIn("The list is not in use", got.err)
         got = ran("suppression", "remove", "a@b", answers={Unsuppress: Changed(False)})
         self.assertEqual((got.code, got.out), (1, ""))
 
@@ -144,12 +146,12 @@ class ChangingTests(SynchronousTestCase):
         And go on.
         """
         answers = {
-            StopSender: StoppedSenders((StoppedRow("alice", None, "stolen"),), True),
+            StopSender: StoppedSenders((StoppedRow("login:alice", None, "stolen"),), True),
             ReleaseSender: StoppedSenders((), True),
         }
-        got = ran("senders", "stop", "alice", "--why", "stolen", answers=answers)
-        self.assertEqual(got.asked, [StopSender("alice", "stolen")])
-        self.assertEqual(ran("senders", "release", "alice", answers=answers).out, "No sender is stopped.\n")
+        got = ran("senders", "stop", "login:alice", "--why", "stolen", answers=answers)
+        self.assertEqual(got.asked, [StopSender("login:alice", "stolen")])
+        self.assertEqual(ran("senders", "release", "login:alice", answers=answers).out, "No sender is stopped.\n")
 
     def test_completed_mail_is_deleted_after_a_question(self) -> None:
         """

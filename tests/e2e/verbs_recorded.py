@@ -1,0 +1,166 @@
+"""
+The command lines of which docs/empathctl/*.txt keeps what they print. They run from top to bottom against one empath
+that `every_state` made; `{retry}` is the queue id of the message in that state, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+INTERACTIVE: Final = frozenset({"system top", "smtp trace", "auth hash"})
+"""
+Verbs that are tested elsewhere: they need a terminal, or go on until ^C.
+"""
+
+SESSIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "queue": (
+            "empathctl queue stats",
+            "empathctl queue stats --json",
+            "empathctl queue list",
+            "empathctl queue list --status retry",
+            "empathctl queue list --domain cold.test --limit 1",
+            "empathctl queue list --domain cold.test --json",
+            "empathctl queue count --status retry",
+            "empathctl queue count --all --json",
+            "empathctl queue view {failed}",
+            "empathctl queue view {failed} --json",
+            "empathctl queue retry {pending}",
+            "empathctl queue retry {pending} --json",
+            "empathctl queue hold {pending}",
+            "empathctl queue hold {pending} --json",
+            "empathctl queue release {pending}",
+            "empathctl queue release --domain cold.test --json",
+            "empathctl queue freeze --domain other.test",
+            "empathctl queue freeze --domain other.test --json",
+            "empathctl queue unfreeze --domain other.test",
+            "empathctl queue unfreeze --domain other.test --json",
+            "empathctl queue bounce {pending}",
+            "empathctl queue bounce {pending} --yes",
+            "empathctl queue bounce {held} --yes --json",
+            "empathctl queue delete {expired} --yes",
+            "empathctl queue delete {expired} --yes --json",
+            "empathctl queue process-now",
+            "empathctl queue process-now --json",
+        ),
+        "explain": (
+            "empathctl queue explain {retry}",
+            "empathctl queue explain {down}",
+            "empathctl queue explain {in-progress}",
+            "empathctl queue explain {failed}",
+            "empathctl queue explain {completed}",
+            "empathctl queue explain {retry} --json",
+            "empathctl queue explain 01JD0000000000000000000000",
+        ),
+        "system": (
+            "empathctl system ping",
+            "empathctl system ping --json",
+            "empathctl system set-log-level debug",
+            "empathctl system set-log-level reset --json",
+            "empathctl system status",
+            "empathctl system status --json",
+            "empathctl system reload-config",
+            "empathctl system reload-config --json",
+        ),
+        "smtp": (
+            "empathctl smtp connections",
+            "empathctl smtp connections --json",
+            "empathctl smtp kill {session}",
+            "empathctl smtp kill {session} --json",
+            "empathctl smtp kill --peer 192.0.2.1",
+        ),
+        "dns": (
+            "empathctl dns list-cache --domain one.test",
+            "empathctl dns list-cache --domain one.test --json",
+            "empathctl dns stats",
+            "empathctl dns stats --json",
+            "empathctl dns set-override big.test mx1.big.test mx2.big.test:2525",
+            "empathctl dns set-override small.test 192.0.2.1 --json",
+            "empathctl dns list-overrides",
+            "empathctl dns list-overrides --json",
+            "empathctl dns remove-override small.test",
+            "empathctl dns remove-override small.test --json",
+            "empathctl dns refresh one.test",
+            "empathctl dns refresh one.test --json",
+            "empathctl dns clear-cache one.test",
+            "empathctl dns clear-cache --json",
+        ),
+        "delivery": (
+            "empathctl delivery set-rate-limit big.test 10/min",
+            "empathctl delivery set-rate-limit big.test fast",
+            "empathctl delivery set-rate-limit small.test none --json",
+            "empathctl delivery rate-limits",
+            "empathctl delivery rate-limits --json",
+            "empathctl delivery set-rate-limit big.test reset",
+            "empathctl delivery circuits",
+            "empathctl delivery circuits --troubled --json",
+            "empathctl delivery reset-circuit down.test",
+            "empathctl delivery reset-circuit nowhere.test --json",
+        ),
+        "route": (
+            "empathctl route you@one.test",
+            "empathctl route you@cold.test",
+            "empathctl route you@down.test --json",
+            "empathctl route 'not an address'",
+        ),
+        "spool": (
+            "empathctl spool list",
+            "empathctl spool list --limit 1 --json",
+            "empathctl spool view {retry}",
+            "empathctl spool view {retry} --json",
+            "empathctl spool view {retry} --raw",
+            "empathctl spool stats",
+            "empathctl spool stats --json",
+            "empathctl spool verify",
+            "empathctl spool verify --json",
+            "empathctl spool cleanup-completed",
+            "empathctl spool cleanup-completed --yes",
+            "empathctl spool cleanup-completed --json",
+        ),
+        "safety": (
+            "empathctl suppression add never@one.test --why 'asked to be left alone'",
+            "empathctl suppression add never@one.test --json",
+            "empathctl suppression list",
+            "empathctl suppression list --json",
+            "empathctl suppression remove never@one.test",
+            "empathctl suppression remove never@one.test --json",
+            "empathctl senders stop login:newsletter --why 'password stolen'",
+            "empathctl senders stop me@origin.test --json",
+            "empathctl senders list",
+            "empathctl senders list --json",
+            "empathctl senders release login:newsletter",
+            "empathctl senders release login:newsletter --json",
+        ),
+        "config": (
+            "empathctl config check empath.toml",
+            "empathctl config check empath.toml --json",
+            "empathctl config check broken.toml",
+            "empathctl config check broken.toml --json",
+            "empathctl config diff new.toml",
+            "empathctl config diff empath.toml new.toml",
+            "empathctl config diff new.toml --json",
+            "empathctl config show",
+            "empathctl config show --json",
+        ),
+        "audit": (
+            "empathctl audit find {failed}",
+            "empathctl audit find {failed} --json",
+            "empathctl audit find 01JD0000000000000000000000",
+            "empathctl audit verify audit.jsonl",
+            "empathctl audit verify audit.jsonl --json",
+            "empathctl audit verify nothing.jsonl",
+        ),
+        "errors": (
+            "empathctl system ping --socket nowhere.sock",
+            "empathctl system ping --socket nowhere.sock --json",
+            "empathctl queue explode",
+            "empathctl queue view",
+            "empathctl queue delete --domain one.test",
+            "empathctl queue view 01JD0000000000000000000000",
+            "empathctl system ping --token-file nothing",
+        ),
+        "completion": ("empathctl completion bash", "empathctl completion zsh", "empathctl completion fish"),
+    }
+)
