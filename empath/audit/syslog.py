@@ -21,12 +21,16 @@ from empath.audit.outbox import Outbox
 from empath.audit.syslog_ways import MOST_DATAGRAM, Datagrams, Stream, Target
 from empath.interfaces import InThread
 
-FACILITIES: Final = {
+FACILITIES: Final = {  # RFC 5424 §6.2.1
     name: number
     for number, name in enumerate(
-        ("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp")
+        (
+            *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
+            *("ntp", "security", "console", "solaris-cron"),
+            *(f"local{number}" for number in range(8)),
+        )
     )
-} | {f"local{number}": 16 + number for number in range(8)}
+}
 NOTICE: Final = 5
 AT_ONCE: Final = 200  # records for one turn
 PAUSE: Final = (1.0, 60.0)  # seconds before the next try: at first, and at most
