@@ -63,7 +63,6 @@ class Mta(Protocol):
 
     starting: Deferred[None] | None
     verbosity: Verbosity
-    source: str
 
     def setServiceParent(self, parent: Any) -> object:
         """
@@ -114,7 +113,6 @@ class Program(MultiService):
         self._install = install
         self._output: LogFile | None = None
         self._stopping = False
-        service.source = "" if loaded.path is None else str(loaded.path)
         service.setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:

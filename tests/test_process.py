@@ -60,7 +60,6 @@ class FakeService(Service):
         self.refused: list[str] = []
         self.restart: dict[str, str] = {}
         self.reread: Callable[[], Loaded]
-        self.source = ""
         self.verbosity = Verbosity(Log(), FakeStorage())
 
     def reload(self) -> Outcome:

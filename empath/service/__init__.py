@@ -75,7 +75,6 @@ class EmpathService(MultiService):
         super().__init__()
         self.config = config
         self.starting: Deferred[None] | None = None
-        self.source = ""  # the path of the configuration file, where there is one
         self.running: bool = False
         self.shutting_down = False
         self.clock = self._reactor = reactor

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from empath.config.units import Rate
 from empath.control.terms.system import Override
+from empath.service.control.rates import written
 
 if TYPE_CHECKING:
     from empath.service import EmpathService
@@ -27,13 +27,3 @@ def overrides_of(service: EmpathService) -> tuple[Override, ...]:
     frozen = [Override("frozen", domain, "") for domain in sorted(controls.frozen())]
     stopped = [Override("sender-stopped", each.sender, each.detail) for each in service.safety.senders.stopped()]
     return (*levels, *limits, *hosts, *frozen, *stopped)
-
-
-def written(rate: Rate) -> str:
-    """
-    Write a rate as in the configuration, "none" for no limit.
-    """
-    if not rate.count:
-        return "none"
-    unit = {1.0: "s", 60.0: "min", 3600.0: "h"}.get(rate.seconds)
-    return f"{rate.count}/{unit}" if unit else f"{rate.count}/{rate.seconds:g}s"

@@ -72,7 +72,7 @@ class SystemControl:
             pid=os.getpid(),
             started=_moment(self._started),
             uptime=now - self._started,
-            config=service.source,
+            config=service.configuration.path,
             accepting=service.accepts_mail and not service.shutting_down,
             ready=ready,
             queue={status.value: count for status, count in service.census.counts.items()},
