@@ -16,6 +16,8 @@ RESTART: Final[Mapping[str, str]] = MappingProxyType(
     {
         "hostname": "mail under way, modules and connections go by the name that they began with",
         "control_socket": "the socket is taken when empath starts",
+        "audit.enabled": "the trail is opened when empath starts",
+        "audit.path": "the trail is opened when empath starts",
         "spool.backend": "the spool is opened when empath starts",
         "spool.path": "the spool is opened when empath starts",
         "delivery.max_cleanup_attempts": "the spool is opened with it",
@@ -42,6 +44,8 @@ def waiting(now: Config, wanted: Config) -> dict[str, str]:
     why = dict(RESTART)
     if now.hostname != wanted.hostname:
         why |= dict.fromkeys(_FOLLOW_HOSTNAME, _FOLLOWS)
+    if ("file" in now.audit.sinks) != ("file" in wanted.audit.sinks):
+        why["audit.sinks"] = "the file of the trail is opened when empath starts"
     return {path: said for path, said in why.items() if _value(now, path) != _value(wanted, path)}
 
 

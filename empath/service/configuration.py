@@ -50,10 +50,10 @@ class Configuration:
     def __init__(self, origin: Origin | None, use: Use, clock: Any, in_thread: InThread[Any]) -> None:
         self.origin = origin
         self._use = use
-        self._in_thread = in_thread
+        self.in_thread = in_thread
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
-        self._known: Stamp | None = None
+        self._known = self._stamp()
         self._seen: Stamp | None = None
         self._asking: Deferred[Any] | None = None
 
@@ -86,7 +86,6 @@ class Configuration:
         if not watched:
             self.stop()
         elif not self._looking.running:
-            self._known = self._seen = self._stamp()
             self._looking.start(LOOK_INTERVAL, now=False)
 
     def stop(self) -> None:
@@ -102,7 +101,7 @@ class Configuration:
         """
         Look at the file, in a thread: its disk may be slow.
         """
-        asking = self._asking = self._in_thread(self._stamp)
+        asking = self._asking = self.in_thread(self._stamp)
         return asking.addCallback(self._saw).addErrback(_cancelled).addBoth(self._looked)
 
     def _looked(self, result: Any) -> Any:

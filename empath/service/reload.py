@@ -71,6 +71,7 @@ class Reload:
         """
         service = self.service
         yield self._prepare_delivery(new)
+        yield service.auditing.prepare(new.audit)
         yield service.pages.prepare(new, undo)
         yield lambda: self._use_limits(new)
 

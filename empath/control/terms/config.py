@@ -36,13 +36,15 @@ class GetConfig(Ask[ShownConfig]):
 @attrs.frozen
 class Difference:
     """
-    A key whose value differs, as TOML writes it; `restart`: only a restart applies it. Secrets are masked.
+    A key whose value differs, as TOML writes it; `restart`: only a restart applies it, and `reason` tells why. Secrets
+    are masked.
     """
 
     key: str
     old: str
     new: str
     restart: bool
+    reason: str = ""
 
 
 @attrs.frozen

@@ -126,12 +126,13 @@ class GetStatus(Ask[Status]):
 @attrs.frozen
 class Reloaded:
     """
-    What a reload did: the keys that are in use from now on, and those that only a restart applies.
+    What a reload did: the keys that are in use from now on, and those that only a restart applies, with the `reasons`.
     """
 
     config: str
     changed: tuple[str, ...]
     restart: tuple[str, ...]
+    reasons: dict[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

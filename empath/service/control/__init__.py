@@ -17,6 +17,7 @@ from empath.control.terms.asking import Ask
 from empath.control.tokens import Tokens
 from empath.interfaces import InThread
 from empath.service.control.audit import AuditControl
+from empath.service.control.config import ConfigControl
 from empath.service.control.sending import sending_tables
 from empath.service.control.smtp import SmtpControl
 from empath.service.control.system import SystemControl
@@ -37,6 +38,7 @@ def tables_of(service: EmpathService) -> tuple[Answers, ...]:
         SmtpControl(service.reception.sessions.shown, service.live.dialogues, service.clock).answers(),
         TopControl(service).answers(),
         AuditControl(service.auditing).answers(),
+        ConfigControl(service).answers(),
         *sending_tables(service, service.clock),
     )
 
