@@ -248,13 +248,13 @@ class ISpool(Interface):
         Measure the spool.
         """
 
-    def verify(progress: Progress) -> Awaitable[Check]:
+    def verify(progress: Progress) -> Deferred[Check]:
         """
         Check all that is stored, and change nothing: that it can be read, that each message has its content and its
         deliveries, and that nothing else is there. `progress` counts what was looked at. Cancelling ends it.
         """
 
-    def clean_completed(progress: Progress) -> Awaitable[int]:
+    def clean_completed(progress: Progress) -> Deferred[int]:
         """
         Delete what was completed and kept, in slices; tells how many deliveries. Cancelling ends it after a slice.
         """

@@ -7,7 +7,7 @@ Fatal, retried, ignored: nothing; trouble is a SpoolError for who asked.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -80,7 +80,7 @@ class Inspection(Questions):
         """
         return Deferred.fromCoroutine(self._figures())
 
-    def verify(self, progress: Progress) -> Awaitable[Check]:
+    def verify(self, progress: Progress) -> Deferred[Check]:
         """
         As `ISpool.verify`.
         """
@@ -88,13 +88,13 @@ class Inspection(Questions):
         verification = Verification(
             self._content.root, self._patient, self._in_thread, writing, self._cleanup.waiting, progress
         )
-        return verification.check()
+        return Deferred.fromCoroutine(verification.check())
 
-    def clean_completed(self, progress: Progress) -> Awaitable[int]:
+    def clean_completed(self, progress: Progress) -> Deferred[int]:
         """
         As `ISpool.clean_completed`.
         """
-        return self._clean_completed(progress)
+        return Deferred.fromCoroutine(self._clean_completed(progress))
 
     async def _figures(self) -> Figures:
         version, messages, used = await self._patient.ask(surveying.numbers)

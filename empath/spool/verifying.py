@@ -59,8 +59,13 @@ class Verification:
         """
         names: list[tuple[str, list[str]]] = await self._in_thread(partial(checking.content_names, self._root))
         number = sum(len(those) for _, those in names)
-        self._total = await self._reader.ask(checking.totals) + number
-        for table in await self._reader.ask(checking.tables):
+        tables: tuple[str, ...]
+        try:
+            rows, tables = await self._reader.ask(checking.totals), await self._reader.ask(checking.tables)
+        except SpoolError:  # the pieces tell where
+            rows, tables = 0, checking.TABLES
+        self._total = rows + number
+        for table in tables:
             await self._piece(table, partial(checking.integrity, table))
             await self._tell()
         messages = await self._table("message", partial(checking.check_messages, self._root))
@@ -97,7 +102,7 @@ class Verification:
         """
         Let the faults of content files count whose messages are still there: the file goes after the row.
         """
-        known = await self._reader.with_file([fault.name for fault in self._missing])
+        known = await self._known([fault.name for fault in self._missing])
         self._note(*[fault for fault in self._missing if fault.name in known])
 
     async def _check_files(self, names: list[tuple[str, list[str]]]) -> None:
@@ -106,19 +111,31 @@ class Verification:
         """
         nobodys: list[tuple[str, str]] = []
         for folder, those in names:
-            known = await self._reader.with_file(those) if those else set()
+            known = await self._known(those)
             wrong = [name for name in those if name not in known or name[-2:] != os.path.basename(folder)]
             nobodys += [(folder, name) for name in wrong if not self._writing(name)]
             self._done += len(those)
             await self._tell()
         there: list[tuple[str, str]] = await self._in_thread(partial(checking.existing, nobodys))
-        known = await self._reader.with_file([name for _, name in there])
+        known = await self._known([name for _, name in there])
         waiting = set(self._waiting())
         for folder, name in there:
             if name in known and name[-2:] == os.path.basename(folder):
                 continue  # it has been committed meanwhile
             if name not in waiting and not self._writing(name):
                 self._note(Fault("orphan", name, f"no message has this file in {folder}; the next start deletes it"))
+
+    async def _known(self, names: list[str]) -> set[str]:
+        """
+        Tell which of these are messages with a content file; all of them where that cannot be read.
+        """
+        if not names:
+            return set()
+        try:
+            return await self._reader.with_file(names)
+        except SpoolError as failure:
+            self._note(Fault("database", "message", str(failure)))
+            return set(names)
 
     async def _tell(self) -> None:
         waiting = self._progress(self._done, max(self._total, self._done))

@@ -259,10 +259,10 @@ class FakeSpool:
     def figures(self) -> Deferred[Figures]:
         raise NotImplementedError
 
-    def verify(self, progress: Progress) -> Awaitable[Check]:
+    def verify(self, progress: Progress) -> Deferred[Check]:
         raise NotImplementedError
 
-    def clean_completed(self, progress: Progress) -> Awaitable[int]:
+    def clean_completed(self, progress: Progress) -> Deferred[int]:
         raise NotImplementedError
 
     def expire_kept(self, now: float) -> Deferred[int]:

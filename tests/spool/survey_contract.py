@@ -24,9 +24,23 @@ def past(number: int) -> PastAttempt:
     """
     Tell of an attempt of the past.
     """
-    times = (float(number), number + 0.5, number + 1.0, 0.0, number + 2.0)
-    where = ("mx.example", "192.0.2.1", 25, "", "", "", False)
-    return PastAttempt(number, *times, *where, "retry", 'said "ü" \\ {no}')
+    return PastAttempt(
+        number,
+        float(number),
+        number + 0.5,
+        number + 1.0,
+        0.0,
+        number + 2.0,
+        "mx.example",
+        "192.0.2.1",
+        25,
+        "",
+        "",
+        "",
+        False,
+        "retry",
+        'said "ü" \\ {no}',
+    )
 
 
 class SurveyContract(SpoolContract):
@@ -57,7 +71,8 @@ class SurveyContract(SpoolContract):
         Store a message that has come to an end and is kept.
         """
         _, (delivery,) = self.stored("k@kept.example")
-        return self.settled(delivery, status=status, keep_until=9e9)
+        settled: Delivery = self.settled(delivery, status=status, keep_until=9e9)
+        return settled
 
     def test_how_it_came(self: Any) -> None:
         """

@@ -23,9 +23,10 @@ from empath.mail.decision import Decision
 from empath.mail.message import Status, deliveries_of
 from empath.mail.queue_id import new_queue_id
 from empath.mail.settlement import Settlement
-from empath.spool import schema
+from empath.policy.selection import Selection
+from empath.spool import rows, schema
 from empath.spool.sqlite import SqliteSpool
-from tests.spool.support import at_once
+from tests.spool.support import Post, at_once
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -39,10 +40,10 @@ class VersionTests(SynchronousTestCase):
         self.root = Path(os.path.abspath(self.mktemp()))
         self.root.mkdir()
 
-    def spool(self) -> SqliteSpool:
+    def spool(self, clock: Clock | None = None) -> SqliteSpool:
         return SqliteSpool(
             Spool(path=Folder(str(self.root))),
-            clock=Clock(),
+            clock=clock or Clock(),
             in_writer=at_once,
             in_reader=at_once,
             in_thread=at_once,
@@ -113,6 +114,32 @@ class VersionTests(SynchronousTestCase):
         )
         self.successResultOf(spool.settle(Settlement(ended, judged, deliveries_of(judged))))
         self.assertEqual(self.successResultOf(spool.load(judged.queue_id)), judged)
+        self.close(spool)
+
+    def test_version_4(self) -> None:
+        """
+        Knows neither how mail came nor its attempts, and has no index of domains: all of it is found all the same, at
+        once and once it was taken up.
+        """
+        connection = self.database()
+        schema.migrate(connection, schema.MIGRATIONS[:4])
+        message, deliveries = Post().with_deliveries("a@a.example", "b@b.example")
+        marks = ", ".join("?" * 14)
+        connection.execute(f"INSERT INTO message VALUES ({marks})", rows.message_row(1, message)[:14])
+        for delivery in deliveries:
+            *row, held_since, _ = rows.delivery_row(delivery)
+            connection.execute(f"INSERT INTO delivery VALUES ({marks})", (*row, None, None, None, held_since, None))
+        clock = Clock()
+        spool = self.spool(clock)
+        spool.open()
+        for _ in range(2):
+            self.assertEqual(self.successResultOf(spool.load(message.queue_id)), message)
+            page = self.successResultOf(spool.select(Selection(domain="b.example"), ("", ""), 9))
+            self.assertEqual(page.deliveries, deliveries[1:])
+            self.assertEqual(self.successResultOf(spool.destinations(9)).number, 2)
+            clock.advance(3e6)
+        self.assertEqual(self.database().execute("SELECT sum(listed) FROM delivery").fetchone(), (2,))
+        self.assertEqual(self.pragma("user_version"), 5)
         self.close(spool)
 
     def test_the_first_version_never_changes(self) -> None:
