@@ -50,10 +50,10 @@ def find(path: Path, queue_id: str, now: Callable[[], float], patience: float = 
         try:
             for line in _lines(file, needle, since, lambda: now() > until):
                 records.append(msgspec.json.decode(line))
-        except (OSError, EOFError, msgspec.DecodeError):
-            continue  # damaged: verifying is what tells of that
         except TimeoutError:
             return _sorted(records, more=True)
+        except (OSError, EOFError, msgspec.DecodeError):
+            continue  # damaged: verifying is what tells of that
         if len(records) >= MOST_RECORDS:
             return _sorted(records, more=True)
     return _sorted(records, more=False)

@@ -22,7 +22,7 @@ from empath.audit.making import Capture
 from empath.audit.writing import TrailFile, Written
 from empath.interfaces import InThread
 
-GATHER: Final = 0.05  # seconds for which records wait for others to be written with
+GATHER: Final = 0.1  # seconds for which records wait for others to be written with
 SYNC_EVERY: Final = 1.0  # seconds: what is written is on the disk that much later
 RETRY: Final = 1.0
 MOST_WAITING: Final = 50_000  # captures, of some hundred octets each
