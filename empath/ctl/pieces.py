@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -15,6 +16,8 @@ from rich.text import Text
 from empath.control.terms.queue import ArrivalRow, AttemptRow, DecisionRow, MessageView, RecipientRow
 from empath.ctl.colours import address, joined, plain, reply, state
 from empath.ctl.wording import Times, octets, some, span
+
+_OURS: Final = frozenset({"own", "report", ""})  # origins
 
 
 def labelled(rows: Iterable[tuple[str, RenderableType]], width: int = 8) -> Table:
@@ -36,18 +39,13 @@ def indented(piece: RenderableType) -> Padding:
     return Padding(piece, (0, 0, 0, 2))
 
 
-def headline(message: MessageView, times: Times) -> Text:
+def headline(message: MessageView, times: Times) -> RenderableType:
     """
-    Say in one line which message it is.
+    Say which message it is.
     """
     count = sum(len(delivery.recipients) for delivery in message.deliveries)
-    return joined(
-        Text.assemble(
-            (message.queue_id, "bold"), "  from ", address(message.sender), f" to {some(count, 'recipient')}"
-        ),
-        octets(message.size),
-        f"queued {times.both(message.received)}",
-    )
+    which = (plain(message.queue_id, "bold"), "  from ", address(message.sender), f" to {some(count, 'recipient')}")
+    return Group(Text.assemble(*which), indented(f"{octets(message.size)}, queued {times.both(message.received)}"))
 
 
 def arrival(row: ArrivalRow) -> Text:
@@ -55,8 +53,9 @@ def arrival(row: ArrivalRow) -> Text:
     Say how the message came.
     """
     if not row.session:
-        written = {"report": "empath wrote it: a report"}.get(row.origin, "empath wrote it")
-        return plain(written if not row.origin or row.origin == "report" else f"{written} ({row.origin})")
+        login = f" under the login {row.login}" if row.login else ""
+        known = "empath wrote it: a report" if row.origin in _OURS else f"nobody remembers from where{login}"
+        return plain(known)
     peer = f"[{row.peer}]:{row.port}" if row.port else f"[{row.peer}]"
     return joined(
         plain(f"from {row.name} {peer}" if row.name else f"from {peer}"),
@@ -64,7 +63,7 @@ def arrival(row: ArrivalRow) -> Text:
         plain(f"{row.tls} {row.cipher}".strip()) if row.tls else plain("no TLS", "dim"),
         plain(f"logged in as {row.login}" if row.login else ""),
         plain(f"to {row.listener}" if row.listener else ""),
-        plain(row.origin),
+        plain("a trusted client" if row.origin == "trusted" else ""),
         plain(f"session {row.session}", "dim"),
     )
 

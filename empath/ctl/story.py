@@ -89,7 +89,7 @@ def _parts_of(delivery: DeliveryView, step: NextStep | None, times: Times) -> It
 
 
 def _future(step: NextStep, times: Times) -> Iterator[tuple[str, RenderableType]]:
-    if step.hold is not None:
+    if step.hold is not None and step.hold.why != "time":  # else it is told by when it is attempted
         yield "Waits", _held(step.hold, times)
     if step.state == "ended":
         return

@@ -17,10 +17,10 @@ from empath.control.terms.system import SiteRow, Top
 from empath.ctl.colours import OF_STATE, STATES, joined, plain, state
 from empath.ctl.wording import Times, number, octets, some, span
 
-SORTS: Final = ("ready", "busy", "sent/s", "deferred/s", "failed/s", "time", "site")
+SORTS: Final = ("ready", "busy", "sent/s", "defer/s", "fail/s", "time", "site")
 HEAD: Final = 7  # lines above the sites
 _NARROW: Final = 100  # columns; below, what is least is left out
-_LEAST: Final = frozenset({"conns", "failed/s", "limit"})
+_LEAST: Final = frozenset({"conns", "fail/s", "limit"})
 
 
 @attrs.frozen
@@ -107,8 +107,8 @@ _KEYS: Final[Mapping[str, Callable[[Site], Any]]] = MappingProxyType(
         "ready": lambda site: -site.row.ready,
         "busy": lambda site: -site.row.in_flight,
         "sent/s": lambda site: -site.sent,
-        "deferred/s": lambda site: -site.deferred,
-        "failed/s": lambda site: -site.failed,
+        "defer/s": lambda site: -site.deferred,
+        "fail/s": lambda site: -site.failed,
         "time": lambda site: -site.row.seconds,
         "site": lambda site: site.row.site,
     }
@@ -145,7 +145,7 @@ KEYS_LINE: Final = "q quit  s, left and right: sort  p pause  up and down: scrol
 def _title(top: Top, times: Times, look: Look, trouble: str) -> Text:
     line = joined(
         Text.assemble(("empath", "bold"), f" {times.clock(top.time)}"),
-        f"up {span(top.uptime)}",
+        f"up {span(round(top.uptime))}",
         some(top.sessions, "session"),
         some(top.attempts, "attempt"),
         _latency(top.loop_latency),
@@ -215,8 +215,10 @@ def _limits(top: Top) -> Text:
 
 def _table(rows: Sequence[Site], sort: str, width: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
-    titles = ["site", "ready", "busy", "conns", "sent/s", "deferred/s", "failed/s", "time", "circuit", "limit"]
+    titles = ["site", "ready", "busy", "conns", "sent/s", "defer/s", "fail/s", "time", "circuit", "limit"]
     shown = [title for title in titles if width >= _NARROW or title not in _LEAST]
+    names = max((len(site.row.site) for site in rows), default=0)
+    room = max(10, width - (50 if width < _NARROW else 79))  # without the other columns, as wide as they become
     for title in shown:
         words = title in {"site", "circuit", "limit"}
         table.add_column(
@@ -224,8 +226,8 @@ def _table(rows: Sequence[Site], sort: str, width: int) -> Table:
             justify="left" if words else "right",
             no_wrap=True,
             overflow="ellipsis",
-            ratio=1 if title == "site" else None,
-            max_width=32 if title == "limit" else None,
+            ratio=1 if title == shown[-1] else None,  # the last one takes what is left
+            width=max(len("site"), min(names, room)) if title == "site" else None,
         )
     for site in rows:
         cells = _cells(site)
@@ -241,8 +243,8 @@ def _cells(site: Site) -> Mapping[str, Text]:
         "busy": Text(number(row.in_flight)),
         "conns": Text(number(row.connections)),
         "sent/s": Text(_rate(site.sent), "green" if site.sent else ""),
-        "deferred/s": Text(_rate(site.deferred), "yellow" if site.deferred else ""),
-        "failed/s": Text(_rate(site.failed), "red" if site.failed else ""),
+        "defer/s": Text(_rate(site.deferred), "yellow" if site.deferred else ""),
+        "fail/s": Text(_rate(site.failed), "red" if site.failed else ""),
         "time": Text(span(row.seconds) if row.seconds else "-"),
         "circuit": plain(row.circuit, OF_STATE.get(row.circuit, "")),
         "limit": plain(row.limit, "yellow"),

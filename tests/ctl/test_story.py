@@ -13,7 +13,8 @@ from empath.ctl.story import explained
 from tests.ctl.samples import TIMES, ago, attempt, explanation, message, shown, step, waiting
 
 STORY = """\
-01KAM0000000000000000000M1  from <alice@example.org> to 3 recipients, 3.9 KiB, queued 21 Nov 18:04, 9h ago
+01KAM0000000000000000000M1  from <alice@example.org> to 3 recipients
+  3.9 KiB, queued 21 Nov 18:04, 9h ago
   example.com: waiting, all 3 connections to mx.example.com are in use; attempt 8 follows in 12m
 
 Came        from mail.example.org [192.0.2.5]:52113, by ESMTPSA, TLSv1.3 TLS_AES_256_GCM_SHA384, logged in as

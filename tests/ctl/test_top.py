@@ -109,8 +109,8 @@ class RateTests(SynchronousTestCase):
                 "ready": "mx.busy.example",
                 "busy": "mx.busy.example",
                 "sent/s": "mx.busy.example",
-                "deferred/s": "mx.slow.example",
-                "failed/s": "mx.busy.example",
+                "defer/s": "mx.slow.example",
+                "fail/s": "mx.busy.example",
                 "time": "mx.slow.example",
                 "site": "mx.busy.example",
             },
@@ -144,7 +144,7 @@ class DrawnTests(SynchronousTestCase):
         self.assertEqual(
             [line.split() for line in drawn[6:]],
             [
-                ["SITE", "READY", "BUSY", "CONNS", "SENT/S", "DEFERRED/S", "FAILED/S", "TIME", "CIRCUIT", "LIMIT"],
+                ["SITE", "READY", "BUSY", "CONNS", "SENT/S", "DEFER/S", "FAIL/S", "TIME", "CIRCUIT", "LIMIT"],
                 ["mx.busy.example", "900", "3", "4", "5.0", "0.0", "0.0", "200ms", "closed"],
                 ["mx.slow.example", "4", "0", "0", "0.0", "10.0", "0.0", "12s", "open", "3", "connections"],
                 ["mx.new.example", "1", "0", "0", "0.0", "0.0", "0.0", "-", "closed"],
@@ -158,7 +158,7 @@ class DrawnTests(SynchronousTestCase):
         long = attrs.evolve(SECOND, sites=(site("mx." + "x" * 200 + "\x1b[2J", 5),))
         drawn = lines(Snapshots(FIRST).then(long), width=60)
         self.assertLessEqual(max(len(line) for line in drawn), 60)
-        self.assertEqual(drawn[6].split(), ["SITE", "READY", "BUSY", "SENT/S", "DEFERRED/S", "TIME", "CIRCUIT"])
+        self.assertEqual(drawn[6].split(), ["SITE", "READY", "BUSY", "SENT/S", "DEFER/S", "TIME", "CIRCUIT"])
         self.assertEqual(len(drawn), 8)
 
     def test_no_terminal_is_too_low(self) -> None:

@@ -9,13 +9,14 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pexpect
 import pyte
 
 from tests.e2e.processes import TooLate
 
-KEPT = Path(__file__).parents[2] / "docs" / "screens"
+KEPT: Final = Path(__file__).parents[2] / "docs" / "screens"
 """
 Where screens are kept for the docs. EMPATH_KEEP_SCREENS=1 writes them anew.
 """
@@ -23,13 +24,15 @@ Where screens are kept for the docs. EMPATH_KEEP_SCREENS=1 writes them anew.
 
 class Session:
     """
-    `empathctl` in a terminal of so many columns and lines.
+    `empathctl` in a terminal of so many columns and lines; `sip` octets are read at a time: what shows for a moment is
+    missed if there are many.
     """
 
-    def __init__(self, socket: Path, *arguments: str, columns: int = 100, lines: int = 24) -> None:
+    def __init__(self, socket: Path, *arguments: str, columns: int, lines: int, sip: int = 65536) -> None:
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
+        self._sip = sip
         environment = {
             **{name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS", "LINES"}},
             "EMPATH_CONTROL_SOCKET": str(socket),
@@ -56,10 +59,22 @@ class Session:
         """
         tries = int(seconds * 20)
         while not (holds(self.text()) if holds else what in self.text()):
-            if tries == 0 or not self._read():
-                raise TooLate(f"not seen: {what}\n{self.text()}")
-            tries -= 1
+            if tries <= 0 or (came := self._read()) is None:
+                raise TooLate(f"not seen: {what}\n{self.text()}\n{skeleton(self.text())}")
+            tries -= not came
         return self.text()
+
+    def compare(self, name: str, holds: Callable[[str], bool]) -> None:
+        """
+        Wait until the screen is as it was kept under `name`, but for what varies. Where screens are to be kept, wait
+        until it `holds`, and keep it.
+        """
+        if os.environ.get("EMPATH_KEEP_SCREENS") == "1":
+            self.wait(name, holds)
+            KEPT.mkdir(parents=True, exist_ok=True)
+            (KEPT / f"{name}.txt").write_text(self.text() + "\n")
+        expected = kept(name)
+        self.wait(name, lambda screen: skeleton(screen) == expected)
 
     def press(self, keys: str) -> None:
         """
@@ -79,8 +94,8 @@ class Session:
         Wait for the end and give the exit code; TooLate if it goes on.
         """
         tries = int(seconds * 20)
-        while self._read():
-            tries -= 1
+        while (came := self._read()) is not None:
+            tries -= not came
             if tries == 0:
                 raise TooLate(f"it goes on\n{self.text()}")
         self.child.wait()
@@ -95,41 +110,37 @@ class Session:
         links = [os.readlink(each) for each in folder.iterdir() if each.is_symlink()]
         return {link for link in links if link.startswith("socket:")}
 
-    def _read(self) -> bool:
+    def _read(self) -> bool | None:
         """
-        Read what was written meanwhile; False at the end.
+        Read what was written meanwhile; False if that is nothing, None at the end.
         """
         try:
-            octets = self.child.read_nonblocking(65536, 0.05)
+            octets = self.child.read_nonblocking(self._sip, 0.05)
         except pexpect.TIMEOUT:
-            return True
-        except pexpect.EOF:
             return False
+        except pexpect.EOF:
+            return None
         self.raw += octets
         self._stream.feed(octets)
         return True
 
 
-def skeleton(screen: str) -> list[str]:
-    """
-    Tell what of a screen is always the same: its words, "N" for each number with its unit, and no blanks that align.
-    """
-    lines = []
-    for line in screen.splitlines():
-        words = re.sub(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "ID", line)
-        words = re.sub(r"\d{2}:\d{2}:\d{2}", "TIME", words)
-        words = re.sub(r"(?<![\w.-])\d[\d,.]*(?:ms|KiB|MiB|[BKMsmhd])?(?:/s)?(?: \d+[smh])?(?![\w-])", "N", words)
-        words = re.sub(r"\s+", " ", words).strip()
-        lines.append(re.sub(r"N (?:B|KiB|MiB)(?:/s)?\b", "N", words))
-    return lines
+WHEN: Final = r"\d{2}:\d{2}:\d{2}|\d{2} [A-Z][a-z]{2}(?: \d{4})? \d{2}:\d{2}"
+NUMBER: Final = r"(?<![\w.-])\d[\d,.]*(?:ms|[BKMsmhd])?(?: (?:\d+[smh]|B|KiB|MiB))?(?:/s)?(?![\w-])"
 
 
-def keep(name: str, screen: str) -> list[str]:
+def skeleton(screen: str) -> str:
     """
-    Keep a screen for the docs where that is wanted, and give the skeleton of the one that is kept.
+    Tell what of a screen is always the same: its words, with marks for ids, times and numbers, and without what aligns
+    and wraps them.
     """
-    file = KEPT / f"{name}.txt"
-    if os.environ.get("EMPATH_KEEP_SCREENS") == "1":
-        KEPT.mkdir(parents=True, exist_ok=True)
-        file.write_text(screen + "\n")
-    return skeleton(file.read_text())
+    words = re.sub(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b|(?<=session )\S+", "ID", " ".join(screen.split()))
+    words = re.sub(NUMBER, "N", re.sub(WHEN, "WHEN", words))
+    return re.sub(r"\bnow\b", "N ago", re.sub("[━╸╺]+", "BAR", words))
+
+
+def kept(name: str) -> str:
+    """
+    Give the skeleton of a screen that is kept.
+    """
+    return skeleton((KEPT / f"{name}.txt").read_text())
