@@ -35,6 +35,7 @@ MASKS: Final = (
     (r"(misses +|cached +|Forgot |\"cleared\": )\d+", r"\1<number>"),
     (r"\b[0-9a-f]{32}\b", "<trace>"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00| [A-Z]{3,4})?", "<time>"),
+    (r"[A-Z][a-z]{2}, \d\d? [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000", "<time>"),
     (r"\b\d\d [A-Z][a-z]{2}(?: \d{4})? \d\d:\d\d\b", "<time>"),
     (r"\b\d\d:\d\d:\d\d\b", "<time>"),
     (rf"\b(?:in {_SPAN}|{_SPAN} ago|now)(?![\w-])", "<when>"),
@@ -43,7 +44,7 @@ MASKS: Final = (
     (r"(\b127\.0\.0\.\d+\]?:|\btcp:)\d+", r"\1<port>"),
     (rf'("(?:{_VARYING_NUMBERS})": ?)-?[\d.]+(?:e-?\d+)?', r"\1<number>"),
     (r"(process )\d+", r"\1<pid>"),
-    (r"\b\d+\.\d+\.\d+(?:\.dev\d+)?(?:\+\w+)?(?![\d.])(?=[ \"])", "<version>"),
+    (r"(empath +|\"version\": ?\")\d+\.[\w.+]+", r"\1<version>"),
     (r"\b\d[\d,]* records?\b|\brecord \d+", "<records>"),
     (r" {2,}", "  "),
 )
