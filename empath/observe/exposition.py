@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from empath.config import schema
 from empath.mail.message import Status
+from empath.observe.audit_page import audit_families
 from empath.observe.families import add, capped, counter, gauge, histogram, histograms, read, share, tally
 from empath.observe.limits import Circuit, circuit_families, limit_families, remarkable
 from empath.observe.metrics import Metrics
@@ -39,7 +40,8 @@ class Gauges:
     `stopped_senders`: how many there are now. Since the start:
     `dns_hits` and `dns_misses` of the DNS cache, and the answers it threw out (`dns_evictions`); content files that
     could not be deleted (`deletion_failures`), and those found without a message (`orphans`); deliveries that the
-    watchdog found where they should not be (`strays`), and attempts past their deadline (`overdue_attempts`).
+    watchdog found where they should not be (`strays`), and attempts past their deadline (`overdue_attempts`). `audit`:
+    the figures of the audit trail, see `audit_families`; none without one.
     """
 
     connections_active: Callable[[], int]
@@ -56,6 +58,7 @@ class Gauges:
     frozen: Callable[[], Collection[str]]
     stopped_senders: Callable[[], int]
     circuits: Callable[[], Iterable[Circuit]] = tuple
+    audit: Callable[[], Mapping[str, int]] = dict
 
 
 @attrs.frozen(slots=True)
@@ -78,6 +81,7 @@ class Readings:
     frozen: Collection[str] | None
     stopped_senders: int | None
     circuits: tuple[Circuit, ...] | None
+    audit: Mapping[str, int] | None
 
 
 class Exposition:
@@ -125,6 +129,7 @@ class Exposition:
             yield from circuit_families(readings.circuits, self._metrics.domains, self._max_sites)
         yield from self._dns(readings)
         yield from self._spool(readings)
+        yield from audit_families(readings.audit or {})
         yield from module_families(self._metrics.modules)
         yield from self._process.collect()
 

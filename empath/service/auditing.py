@@ -172,7 +172,7 @@ class Auditing:
         """
         return self.section.enabled and self.file.path is not None
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> dict[str, int]:
         """
         Give the numbers for monitoring.
         """
@@ -185,6 +185,7 @@ class Auditing:
             "failures": figures.failures,
             "waiting": self.trail.waiting,
             "sink_lost": self.sinks.lost,
+            "writable": int(not figures.trouble),
         }
 
     def _use(self, section: Audit) -> None:

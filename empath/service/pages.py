@@ -125,6 +125,7 @@ def gauges_of(service: EmpathService) -> Gauges:
         frozen=lambda: service.queue.controls.frozen(),
         stopped_senders=lambda: len(service.safety.senders.stopped()),
         circuits=lambda: service.queue.controls.circuits(),
+        audit=service.auditing.figures,
     )
 
 
