@@ -169,3 +169,19 @@ def compared(answer: ConfigDiff) -> RenderableType:
         pieces += [plain(f"  - {each.old}", "red")] if each.old else []
         pieces += [plain(f"  + {each.new}", "green")] if each.new else []
     return Group(*pieces)
+
+
+@verb(
+    """
+    empathctl config schema > empath.schema.json
+    """
+)
+def print_schema(tool: Tool) -> None:
+    """
+    Print the JSON Schema of the configuration file, with defaults, units and what each key is for.
+
+    Editors that know TOML use it to complete and check. It is JSON with and without --json. Needs no running MTA.
+    """
+    from empath.config.json_schema import json_schema
+
+    tool.write_json(json_schema())

@@ -270,6 +270,13 @@ class LookingTests(SynchronousTestCase):
         self.assertIn('hostname = "mx"\n\n[log]\nlevel = "info"\n', got)
         self.assertIn("# set by hand: mx-override example.org = mx.example.net", got)
 
+    def test_the_schema_of_the_configuration_is_printed(self) -> None:
+        """
+        Without any MTA.
+        """
+        got = ran("config", "schema")
+        self.assertEqual((got.code, got.asked, "hostname" in json.decode(got.out)["properties"]), (0, [], True))
+
     def test_a_file_is_compared_with_the_running_one(self) -> None:
         """
         Its text travels, so that the MTA need not be allowed to read it; its problems are errors.

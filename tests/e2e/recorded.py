@@ -12,14 +12,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "docs" / "empathctl"
 VARIABLE: Final = "EMPATH_RECORD"
-_SPAN: Final = r"-?\d+(?:\.\d+)?(?:ms|[smhd])(?: \d+[smh])?"
+_SPAN: Final = r"-?\d+(?:\.\d+)?(?:ms|[smhd]| s| min| h| d)(?: \d+[smh])?"
 _VARYING_NUMBERS: Final = (
     "pid|port|uptime|age|ttl|seconds|idle|octets|octets_in|octets_out|database_octets|wal_octets|file_octets|free|size|"
     "hits|misses|evictions|refreshes|stand_ins|hit_ratio|records|waiting|seq|loop_latency|duration_ms|attempts_total|"
@@ -99,17 +99,17 @@ class Session:
             text = text.replace(name, stand_in)
         return text
 
-    def compare(self, fail: Callable[[str], None]) -> None:
+    def difference(self) -> str:
         """
-        Hold it against what is kept, or keep it.
+        Hold it against what is kept, "" if that is the same, or keep it.
         """
         new = self.text()
         old = self._path.read_text() if self._path.exists() else ""
         if masked(old) == masked(new):
-            return
+            return ""
         if os.environ.get(VARIABLE):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.write_text(new)
-            return
+            return ""
         lines = difflib.unified_diff(masked(old).splitlines(), masked(new).splitlines(), "kept", "printed", lineterm="")
-        fail(f"{self._path.name} (run with {VARIABLE}=1 to keep it):\n" + "\n".join(lines))
+        return "\n".join((f"{self._path.name} (run with {VARIABLE}=1 to keep it):", *lines, ""))

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-INTERACTIVE: Final = frozenset({"system top", "smtp trace", "auth hash"})
+ELSEWHERE: Final = frozenset({"system top", "smtp trace", "auth hash", "config schema"})
 """
-Verbs that are tested elsewhere: they need a terminal, or go on until ^C.
+Verbs that are tested elsewhere: they need a terminal, go on until ^C, or print what the docs have anyway.
 """
 
 SESSIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
