@@ -86,7 +86,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE message ADD COLUMN arrival TEXT",
         "ALTER TABLE delivery ADD COLUMN history TEXT",
         "ALTER TABLE delivery ADD COLUMN listed INTEGER",
-        "CREATE INDEX delivery_listed ON delivery (domain, queue_id, status) WHERE listed IS NOT NULL",
+        "CREATE INDEX delivery_listed ON delivery (domain, queue_id, status, listed) WHERE listed IS NOT NULL",
     ),
 )
 """

@@ -51,6 +51,11 @@ _SOURCES: Final = {
 _LOGIN: Final = "origin >= 'login:' AND origin < 'login;' AND origin = :origin"
 _RESTING: Final = frozenset({Status.HELD, Status.COMPLETED, Status.FAILED, Status.EXPIRED})
 _BEHIND: Final = "d.queue_id >= :queue_id AND (d.queue_id, d.domain) > (:queue_id, :domain)"
+_INDEXED: Final = f"""
+    SELECT d.queue_id, d.domain FROM delivery AS d INDEXED BY delivery_listed
+    WHERE d.listed IS NOT NULL AND d.domain = :wanted_domain AND d.queue_id <= :listed AND {_BEHIND}
+"""
+_OLD: Final = "d.queue_id < :wanted_before"
 _WITH_MESSAGE: Final = "CROSS JOIN message AS m USING (queue_id)"
 _WITH_DELIVERY: Final = "CROSS JOIN delivery AS d USING (queue_id)"
 
@@ -69,10 +74,6 @@ class _Way:
 _BY_KEY: Final = _Way("delivery AS d", (_BEHIND,))
 _BY_STATUS: Final = _Way(
     "delivery AS d INDEXED BY delivery_resting", ("d.status = :wanted_status AND d.next_attempt IS NULL", _BEHIND)
-)
-_BY_DOMAIN: Final = _Way(
-    "delivery AS d INDEXED BY delivery_listed",
-    ("d.listed IS NOT NULL AND d.domain = :wanted_domain AND d.queue_id <= :listed", _BEHIND),
 )
 _BY_LOGIN: Final = _Way(
     "message AS m INDEXED BY message_login", (f"{_LOGIN} AND m.queue_id >= :queue_id",), "m.queue_id, :beyond"
@@ -110,8 +111,7 @@ def _page(
     scanned = SCANNED if selection.needs_message or selection.recipient is not None else PLAIN
     bounds = list(way.bounds)
     if selection.received_before is not None and way is not _BY_LOGIN:  # queue ids sort by time
-        bounds.append("d.queue_id < :wanted_before")
-        values = {**values, "wanted_before": queue_id_at(selection.received_before + SKEW)}
+        bounds.append(_OLD)
     end = f"SELECT {way.key} FROM {way.source} WHERE {' AND '.join(bounds)} ORDER BY {way.key} LIMIT 1"
     last: Key | None = connection.execute(f"{end} OFFSET {scanned - 1}", values).fetchone()
     if last is not None:
@@ -133,13 +133,37 @@ def _of_domain(
     (listed,) = connection.execute(LISTED).fetchone()
     first = Page((), None)
     if after[0] <= listed:
-        first = _page(_BY_DOMAIN, selection, conditions, {**values, **_from(after), "listed": listed}, connection)
+        first = _indexed(selection, conditions, {**values, **_from(after), "listed": listed}, connection)
         if first.after is not None:
             return first
         after = (listed, BEYOND)
     rest = {**values, **_from(after), "limit": values["limit"] - len(first.deliveries)}
     behind = _page(_BY_KEY, selection, conditions, rest, connection)
     return Page(first.deliveries + behind.deliveries, behind.after)
+
+
+def _indexed(
+    selection: Selection, conditions: list[str], values: dict[str, Any], connection: sqlite3.Connection
+) -> Page:
+    """
+    Use the index of domains. It knows the status, too; rows are only read for what else is asked.
+    """
+    known = sum(each is not None for each in (selection.domain, selection.status))
+    enough = values["limit"] if len(conditions) == known else max(SCANNED, values["limit"])
+    more = "" if selection.status is None else "AND d.status = :wanted_status"
+    if selection.received_before is not None:
+        more = f"{more} AND {_OLD}"
+    keys = f"{_INDEXED} {more} ORDER BY d.queue_id, d.domain LIMIT {enough}"
+    seen = connection.execute(keys, values).fetchall()
+    if not seen:
+        return Page((), None)
+    way = _Way(f"({keys}) AS k CROSS JOIN delivery AS d USING (queue_id, domain)", ())
+    end = "(d.queue_id, d.domain) <= (:last_queue_id, :last_domain)"
+    values = {**values, "last_queue_id": seen[-1][0], "last_domain": seen[-1][1]}
+    found = _found(way, selection, [end, *conditions], values, connection)
+    last: Key | None = seen[-1] if len(seen) == enough else None
+    following: Key | None = found[-1][:2] if len(found) == values["limit"] else last
+    return Page(tuple(readable(found)), following)
 
 
 def _of_message(
@@ -177,6 +201,8 @@ def _conditions(selection: Selection, values: dict[str, Any]) -> list[str]:
         if wanted is not None:
             found.append(condition)
             values[f"wanted_{name}"] = wanted.value if isinstance(wanted, Status) else wanted
+    if selection.received_before is not None:
+        values["wanted_before"] = queue_id_at(selection.received_before + SKEW)
     if selection.vouched:
         found.append("m.origin IS NOT NULL")
     if selection.source is not None:
