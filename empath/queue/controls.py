@@ -105,6 +105,12 @@ class Controls:
         found.update({name: RateLimit(name, rate, True) for name, rate in terms.rates.items()})
         return tuple(found[name] for name in sorted(found))
 
+    def configured_rate(self, domain: str) -> Rate:
+        """
+        Tell the rate that holds for a destination where none is set.
+        """
+        return self._gates.terms.configured_rate(domain)
+
     def circuits(self) -> tuple[Circuit, ...]:
         """
         Tell how all sites fare that are remembered.

@@ -79,6 +79,13 @@ class Terms:
         section = self._section_of(domain)
         return None if section is None else section.rate_limit
 
+    def configured_rate(self, domain: str) -> Rate:
+        """
+        Tell the rate that is configured for a destination, be it that of all of which nothing is said.
+        """
+        section = self._section_of(domain)
+        return self._default if section is None or section.rate_limit is None else section.rate_limit
+
     def configured(self) -> list[tuple[str, Rate]]:
         """
         Tell the configured rates, by the names in the configuration.

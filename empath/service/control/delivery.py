@@ -21,6 +21,7 @@ from empath.control.terms.delivery import (
 from empath.errors import StorageError
 from empath.mail.address import canonical_domain
 from empath.policy.selection import destination
+from empath.queue.controls import RateLimit
 from empath.queue.explaining import Circuit
 from empath.queue.queue import Queue
 from empath.service.control import rates
@@ -68,20 +69,18 @@ class DeliveryControl:
 
     def _limits(self) -> RateLimits:
         section = self._queue.standings.section
-        configured = {name.lower(): each.rate_limit for name, each in section.domains.items()}
-        rows = []
-        for each in self._controls.rate_limits():
-            before = configured.get(each.domain)
-            rows.append(
-                RateLimitRow(
-                    each.domain,
-                    rates.written(each.rate),
-                    each.set_here,
-                    rates.written(before) if each.set_here and before is not None else "",
-                )
-            )
+        rows = [
+            RateLimitRow(each.domain, rates.written(each.rate), each.set_here, self._configured(each))
+            for each in self._controls.rate_limits()
+        ]
         overall, default = section.rate_limits.global_, section.rate_limits.default
         return RateLimits(tuple(rows), rates.written(overall), rates.written(default))
+
+    def _configured(self, limit: RateLimit) -> str:
+        """
+        Tell the rate that another one stands in for, "" where none does.
+        """
+        return rates.written(self._controls.configured_rate(limit.domain)) if limit.set_here else ""
 
     def _circuits(self, request: ListCircuits, call: Call) -> Circuits:
         limit = bounded(request.limit)

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from empath.control.serving import Answers, Call, NotFound
-from empath.control.terms.explaining import Explain, Explanation, HoldRow, NextStep
+from empath.control.terms.explaining import Explain, Explanation, NextStep
 from empath.control.terms.queue import DecisionRow
 from empath.deliver.looking import Way
 from empath.interfaces import ISpool
@@ -22,7 +22,7 @@ from empath.policy.hold import Hold, Why
 from empath.queue.entry import Place
 from empath.queue.queue import Queue
 from empath.queue.standing import Standing
-from empath.service.control.paging import moment
+from empath.service.control.paging import moment, span
 from empath.service.control.queue import FindInAudit
 from empath.service.control.viewing import Stored, Viewing
 from empath.service.control.ways import Ways, hold_row, host_rows, trouble_of
@@ -75,9 +75,10 @@ class Explaining:
         """
         Tell what the audit trail knows of a message.
         """
-        if self._find is None or not is_queue_id(queue_id):
-            said = "" if self._find is None and is_queue_id(queue_id) else " it is no queue id"
-            raise NotFound(f"{queue_id} is not in the queue{';' + said if said else ', and there is no audit trail'}")
+        if not is_queue_id(queue_id):
+            raise NotFound(f"{queue_id!r} is no queue id: those have 26 letters and digits")
+        if self._find is None:
+            raise NotFound(f"{queue_id} is not in the queue, and there is no audit trail")
         records = await self._find(queue_id)
         if not records:
             raise NotFound(f"{queue_id} is not in the queue, and the audit trail does not tell of it")
@@ -100,23 +101,20 @@ class Explaining:
         way, asked = ways.get(delivery.domain), delivery.domain in ways
         trouble = trouble_of(way) if asked else ""
         summary = self._summary(delivery, standing)
+        if way is not None and isinstance(standing.hold, Hold) and standing.hold.why is Why.TIME:
+            then = self._queue.standings.at(way.site, delivery.domain)
+            summary = summary if then is None else f"{summary}, if nothing holds it then as it would now: {then.detail}"
         return NextStep(
             delivery.domain,
             state_of(delivery, standing),
             f"{summary}; its hosts: {trouble}" if trouble else summary,
-            self._hold(delivery, standing),
+            hold_row(standing.hold) if isinstance(standing.hold, Hold) else None,
             moment(delivery.next_attempt) if delivery.status in LIVE else None,
             moment(standing.expires),
             "" if way is None else way.site,
             "" if way is None else way.route.strategy,
             () if way is None else host_rows(way),
         )
-
-    def _hold(self, delivery: Delivery, standing: Standing) -> HoldRow | None:
-        """
-        Tell what it waits for; also what would hold it then, where it waits for its time.
-        """
-        return hold_row(standing.hold) if isinstance(standing.hold, Hold) else None
 
     def _summary(self, delivery: Delivery, standing: Standing) -> str:
         """
@@ -149,7 +147,7 @@ class Explaining:
             where = f"{attempt.host} [{attempt.address}]:{attempt.port}" if attempt.address else attempt.host
             step = "in a session with" if attempt.connected or attempt.reused else "connecting to"
             return f"{told}, {step} {where}"
-        return f"{told}, " + ("looking for a connection" if attempt.resolved else "looking up its hosts")
+        return f"{told}, " + ("getting a connection" if attempt.resolved else "looking up its hosts")
 
 
 def state_of(delivery: Delivery, standing: Standing) -> str:
@@ -164,7 +162,7 @@ def state_of(delivery: Delivery, standing: Standing) -> str:
 
 
 def _left(standing: Standing) -> str:
-    return "" if standing.left is None else f"; its clock stands still, with {standing.left:.0f} s left"
+    return "" if standing.left is None else f"; its clock stands still, with {span(standing.left)} left"
 
 
 def _decision(decision: Decision) -> DecisionRow:

@@ -1,0 +1,3 @@
+"""
+Tests of how the parts are put together.
+"""
