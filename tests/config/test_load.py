@@ -15,6 +15,7 @@ from empath.config.convert import key_paths
 from empath.config.load import development_config, find_and_load, load_config
 from empath.config.schema import Config
 from empath.errors import ConfigError
+from tests.config.documented import blocks, documented
 from tests.config.fakes import machine, problems, read
 
 EVERYTHING_WRONG = """
@@ -283,17 +284,9 @@ class ExampleTests(SynchronousTestCase):
         """
         docs/configuration.md has every key of the schema, and what it shows as TOML can be read.
         """
-        text = (self.ROOT / "docs" / "configuration.md").read_text()
-        documented, section = set(), ""
-        blocks = [block.partition("```")[0] for block in text.split("```toml\n")[1:]]
-        for line in "\n".join(blocks).splitlines():
-            code = line.partition("#")[0].strip()
-            if code.startswith("[") and code.endswith("]"):
-                section = code.strip("[]").replace('."example.org"', ".*") + "."
-            elif " = " in code:
-                documented.add(section + code.partition(" = ")[0])
+        keys = set(documented())
         plain = {path.replace("[]", "") for path in key_paths(Config)}
-        self.assertEqual(sorted(plain - documented), [])
-        self.assertEqual(sorted(documented - plain), [])
-        for block in blocks:
+        self.assertEqual(sorted(plain - keys), [])
+        self.assertEqual(sorted(keys - plain), [])
+        for block in blocks():
             tomllib.loads(block)
