@@ -14,23 +14,25 @@ class Deadline:
     Calls `expired` once the time set last has passed.
 
     A later time only moves a number: the timer that is running finds out when it fires, and runs on. Only an earlier
-    one starts a new timer, since `DelayedCall.reset` to an earlier time searches the reactor's whole heap.
+    one starts a new timer, since `DelayedCall.reset` to an earlier time searches the reactor's whole heap. `since` is
+    when it was set last, 0.0 for never.
     """
 
-    __slots__ = ("_call", "_clock", "_due", "_expired", "_fires")
+    __slots__ = ("_call", "_clock", "_due", "_expired", "_fires", "since")
 
     def __init__(self, clock: IReactorTime, expired: Callable[[], None]) -> None:
         self._clock = clock
         self._expired = expired
         self._call: IDelayedCall | None = None
         self._due: float | None = None
-        self._fires = 0.0
+        self._fires = self.since = 0.0
 
     def set(self, seconds: float) -> None:
         """
         Expire in `seconds` from now, whatever was set before.
         """
-        self._due = due = self._clock.seconds() + seconds
+        self.since = now = self._clock.seconds()
+        self._due = due = now + seconds
         if self._call is None:
             self._start(due, seconds)
         elif due < self._fires:

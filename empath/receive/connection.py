@@ -70,7 +70,6 @@ class Connection(Link):
         Bytes from the client.
         """
         self._octets_in += len(data)
-        self._heard_at = self._around.clock.seconds()
         self._smtp.receive(data)
         self._proceed()
 
@@ -149,7 +148,7 @@ class Connection(Link):
             session=self.session,
             step="handshake" if self._handshaking else step if self._greeted or self._closing else "greeting",
             seconds=max(0.0, now - self.session.opened),
-            idle=max(0.0, now - self._heard_at),
+            idle=max(0.0, now - max(self.session.opened, self._deadline.since)),
             octets_in=self._octets_in,
             octets_out=self._octets_out,
             messages=smtp.messages,

@@ -38,7 +38,7 @@ log = Logger()
 class Link:
     """
     One server session over one transport. `_greeted`: the client was spoken to; `_ready`: what it says is served now,
-    since nothing about the connection as a whole is under way. `_heard_at` is when it last said anything.
+    since nothing about the connection as a whole is under way.
     """
 
     __slots__ = (
@@ -53,7 +53,6 @@ class Link:
         "_gone",
         "_greeted",
         "_handshaking",
-        "_heard_at",
         "_held",
         "_intake",
         "_octets_in",
@@ -91,7 +90,6 @@ class Link:
         self._busy = self._closing = self._gone = self._held = self._paused = self._draining = self._finished = False
         self._greeted = self._ready = self._handshaking = False
         self._octets_in = self._octets_out = 0
-        self._heard_at = session.opened
 
     # For subclasses to fill in
 

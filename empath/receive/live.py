@@ -28,8 +28,8 @@ STEPS: Final = {
 @attrs.frozen(slots=True)
 class Live:
     """
-    One session. `seconds` since it began, `idle` since the client sent anything; octets as they were before, or after,
-    TLS; `errors` are those that count against the limit.
+    One session. `seconds` since it began, `idle` since the dialogue last moved: half a command moves nothing; octets as
+    they are within TLS; `errors` are those that count against the limit.
 
     `step` is "greeting" (it was not greeted yet), "handshake", "connected" (EHLO is awaited), "greeted", "login",
     "mail", "recipients", "content", "closing"; "deciding" while a command waits for our answer, "storing" while a

@@ -71,6 +71,9 @@ class LookingTests(LiveCase):
         client.say(b"RSET\r\nMAIL FROM:<>\r\n")
         (live,) = self.live()
         self.assertEqual((live.sender, live.recipients, live.idle), ("<>", 0, 0.0))
+        self.world.clock.advance(5)
+        client.say(b"RCPT TO:<c@d")
+        self.assertEqual(self.live()[0].idle, 5.0, "half a command moves nothing")
         client.lose()
         self.assertEqual(self.live(), [])
 
@@ -87,7 +90,8 @@ class LookingTests(LiveCase):
         for said in (b"", b"EHLO c\r\n", b"AUTH LOGIN\r\n", b"*\r\n", b"MAIL FROM:<a@b.example>\r\n"):
             client.say(said)
             steps.append(self.live()[0].step)
-        self.world.decisions.answers["rcpt_to"] = deciding = Deferred()
+        deciding: Deferred[None] = Deferred()
+        self.world.decisions.answers["rcpt_to"] = deciding
         client.say(b"RCPT TO:<c@d.example>\r\n")
         steps.append(self.live()[0].step)
         deciding.callback(None)
