@@ -64,17 +64,18 @@ class Session:
             tries -= not came
         return self.text()
 
-    def compare(self, name: str, holds: Callable[[str], bool]) -> None:
+    def compare(self, name: str, holds: Callable[[str], bool], shape: Callable[[str], object] | None = None) -> None:
         """
-        Wait until the screen is as it was kept under `name`, but for what varies. Where screens are to be kept, wait
-        until it `holds`, and keep it.
+        Wait until the screen is as it was kept under `name`, but for what varies, or in `shape`. Where
+        screens are to be kept, wait until it `holds`, and keep it.
         """
         if os.environ.get("EMPATH_KEEP_SCREENS") == "1":
             self.wait(name, holds)
             KEPT.mkdir(parents=True, exist_ok=True)
             (KEPT / f"{name}.txt").write_text(self.text() + "\n")
-        expected = kept(name)
-        self.wait(name, lambda screen: skeleton(screen) == expected)
+        shape = shape or skeleton
+        expected = shape((KEPT / f"{name}.txt").read_text())
+        self.wait(name, lambda screen: shape(screen) == expected)
 
     def press(self, keys: str) -> None:
         """
@@ -125,7 +126,7 @@ class Session:
         return True
 
 
-WHEN: Final = r"\d{2}:\d{2}:\d{2}|\d{2} [A-Z][a-z]{2}(?: \d{4})? \d{2}:\d{2}"
+WHEN: Final = r"\d{2}:\d{2}:\d{2}(?:\.\d{3})?|\d{2} [A-Z][a-z]{2}(?: \d{4})? \d{2}:\d{2}"
 NUMBER: Final = r"(?<![\w.-])\d[\d,.]*(?:ms|[BKMsmhd])?(?: (?:\d+[smh]|B|KiB|MiB))?(?:/s)?(?![\w-])"
 
 
@@ -134,13 +135,6 @@ def skeleton(screen: str) -> str:
     Tell what of a screen is always the same: its words, with marks for ids, times and numbers, and without what aligns
     and wraps them.
     """
-    words = re.sub(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b|(?<=session )\S+", "ID", " ".join(screen.split()))
+    words = re.sub(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b|\b[0-9a-f]{8}-\d+\b", "ID", " ".join(screen.split()))
     words = re.sub(NUMBER, "N", re.sub(WHEN, "WHEN", words))
     return re.sub(r"\bnow\b", "N ago", re.sub("[━╸╺]+", "BAR", words))
-
-
-def kept(name: str) -> str:
-    """
-    Give the skeleton of a screen that is kept.
-    """
-    return skeleton((KEPT / f"{name}.txt").read_text())

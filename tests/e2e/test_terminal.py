@@ -12,7 +12,7 @@ from tests.e2e.harness import EndToEndTestCase
 from tests.e2e.processes import wait_until
 from tests.e2e.program import Empath
 from tests.e2e.scripted import says
-from tests.e2e.terminal import Session
+from tests.e2e.terminal import Session, skeleton
 
 BULK = "bulk@origin.test"
 MANY = 3000
@@ -136,6 +136,26 @@ class WatchTests(TerminalTestCase):
         self.assertEqual(watch.ended(), 0)
 
 
+class TraceTests(TerminalTestCase):
+    """
+    Requirements on `smtp trace`.
+    """
+
+    def test_both_dialogues_of_a_message_are_seen_as_they_are_spoken(self) -> None:
+        """
+        How it came, how it was handed on; ^C ends it in peace.
+        """
+        empath = self.busy()
+        trace = self.session(empath, "smtp", "trace", "--domain", "takes.test", columns=120, lines=40)
+        wait_until("connected", lambda: bool(trace.sockets()))
+        self.done(empath, "system", "ping")  # it is answered after what was asked before
+        self.send(empath, ["soon@takes.test"])
+        trace.compare("trace", lambda screen: "* closed" in screen and screen.count("250 2.0.0 Ok") == 4, by_line)
+        trace.press("\x03")
+        self.assertEqual(trace.ended(), 0)
+        self.assertRegex(trace.text(), r"\d+ lines\.")
+
+
 class BulkTests(TerminalTestCase):
     """
     Requirements on bulk verbs.
@@ -186,6 +206,13 @@ class BulkTests(TerminalTestCase):
         Wait until a message was put off so many times.
         """
         wait_until("put off", lambda: len(empath.logged(queue_id, "status=deferred")) >= times)
+
+
+def by_line(screen: str) -> list[str]:
+    """
+    Give what is always the same of lines that come in any order.
+    """
+    return sorted(skeleton(line) for line in screen.splitlines())
 
 
 def still(screen: str) -> bool:
