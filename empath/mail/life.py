@@ -42,7 +42,8 @@ class ConnectionOpened:
 @attrs.define(slots=True, eq=False)
 class ConnectionClosed:
     """
-    A session ended after `seconds`. `reason`: quit, lost, timeout, errors, limit, tls, refused, shutdown, module.
+    A session ended after `seconds`. `reason`: quit, lost, timeout, errors, limit, tls, refused, shutdown, module,
+    killed (by an operator).
     """
 
     session: Session

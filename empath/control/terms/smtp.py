@@ -15,8 +15,12 @@ from empath.control.terms.asking import Ask, Follow
 @attrs.frozen
 class LiveSession:
     """
-    A client that is connected: `state` in a word of the dialogue ("greeting", "mail", "content", …), `seconds` since it
-    came, `idle` since it last said anything, octets both ways, messages taken, the sender of the transaction it is in.
+    A client that is connected: `seconds` since it came, `idle` since the dialogue last moved (half a command moves
+    nothing), octets both ways within TLS, messages taken, `errors` since then that count against the limit, and of the
+    transaction it is in the sender and how many recipients.
+
+    `state` is "greeting" (before ours), "handshake", "connected" (before EHLO), "greeted", "login", "mail",
+    "recipients", "content", "deciding" (a command waits for our answer), "storing" (a message does), or "closing".
     """
 
     session: str
@@ -90,7 +94,7 @@ class TraceLine:
     """
     One line of a dialogue: `connection` names it, `side` is "server" where we are the server and "client" where we are
     the client, `from_us` who said it. Secrets are masked, content is told as its size. `event` is "opened", "line",
-    "tls" or "closed".
+    "tls", "closed", or "missed" where lines were left out because nobody read fast enough.
     """
 
     time: datetime
@@ -115,8 +119,10 @@ class TraceEnd:
 @attrs.frozen
 class FollowDialogues(Follow[TraceEnd, TraceLine]):
     """
-    Follow dialogues from now on: with a peer (address or network), for a destination domain, or of a session's id or a
-    message's queue id; ends after `lines` lines or `seconds`, 0 for no bound.
+    Follow dialogues from now on: with a peer (address, network, "unix", or a UNIX socket's path), that name a domain
+    (deliveries to it; sessions from the MAIL or RCPT on that names it), or of a connection's id or a message's queue id
+    (its reception, all its attempts). What is given has to hold together. Ends after `lines` lines or `seconds`, 0 for
+    no bound.
     """
 
     verb: ClassVar = "smtp.trace"
