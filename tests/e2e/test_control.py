@@ -10,7 +10,10 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from empath.control import protocol
@@ -25,6 +28,7 @@ from tests.e2e.program import Empath
 from tests.e2e.racing import Racer, race, stale
 
 RACES = 20
+DOCS = Path(__file__).parents[2] / "docs" / "control.md"
 
 
 class ControlTests(EndToEndTestCase):
@@ -185,3 +189,14 @@ class ControlTests(EndToEndTestCase):
             [each for each in used if each[0].startswith("system.")],
             [("system.set-log-level", "ok"), ("system.set-log-level", "refused")],
         )
+
+    def test_the_programs_of_the_docs_run(self) -> None:
+        """
+        Each as it stands, but for the path of the socket.
+        """
+        empath = self.started()
+        wait_until("it accepts", lambda: self.client(empath).ask(GetStatus()).accepting)
+        for text in DOCS.read_text().split("```python\n")[1:]:
+            program = text.partition("```")[0].replace("/run/empath/control.sock", str(empath.control_socket))
+            run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+            self.assertEqual((run.returncode, run.stderr), (0, ""), program)
