@@ -10,12 +10,15 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.envelope import Recipient
+from empath.mail.history import MOST_REPLY, PastAttempt
+from empath.mail.life import Attempt
 from empath.mail.message import Delivery, RecipientState, Status, deliveries_of
 from empath.mail.outcome import Outcome, PermanentFailure, Scope
 from empath.mail.reply import Reply
+from empath.mail.settlement import Settlement
 from empath.policy.bounce import Classifier
 from empath.policy.retry import Schedule
-from empath.queue.settle import LOCAL_TROUBLE, after_attempt, outcomes_for, site_accepted, so_far
+from empath.queue.settle import LOCAL_TROUBLE, after_attempt, outcomes_for, site_accepted, so_far, with_history
 from tests.queue.fakes import DOWN, GREY, REFUSED, SENT, mail
 
 SCHEDULE = Schedule(jitter=0.0)
@@ -158,3 +161,63 @@ class OutcomesTests(SynchronousTestCase):
         self.assertIs(site_accepted((DOWN, SENT)), True)
         self.assertIs(site_accepted((DOWN,)), False)
         self.assertIsNone(site_accepted((GREY, REFUSED, LOCAL_TROUBLE)))
+
+
+class HistoryTests(SynchronousTestCase):
+    """
+    What a settlement remembers of its attempt.
+    """
+
+    ATTEMPT = Attempt(3, 10.0, 10.5, 11.0, 0.0, 0.0, 12.0, "mx", "192.0.2.1", 25, reused=True)
+
+    def remembered(
+        self, keep_until: float | None, before: Delivery, *outcomes: Outcome
+    ) -> tuple[PastAttempt | None, Delivery]:
+        now, results = after(before, *outcomes)
+        settlement, told, _ = with_history((Settlement(now, keep_until=keep_until), results, ()), self.ATTEMPT)
+        self.assertEqual((told, settlement.keep_until), (results, keep_until))
+        self.assertEqual(attrs.evolve(settlement.delivery, history=()), now)
+        return (settlement.delivery.history[0] if settlement.delivery.history else None), now
+
+    def test_what_is_deleted_remembers_nothing(self) -> None:
+        """
+        The row goes; what became of it is in the audit trail.
+        """
+        for outcome in (SENT, REFUSED):
+            self.assertEqual(self.remembered(None, delivery(), outcome)[0], None)
+
+    def test_what_waits_or_is_kept_remembers(self) -> None:
+        """
+        Host, times and result, and the worst that was heard.
+        """
+        for keep, outcomes, result, reply in (
+            (None, (SENT, GREY), "retry", "450 4.7.1 greylisted"),
+            (None, (REFUSED, GREY), "retry", "550 5.1.1 no such user"),
+            (9.0, (SENT, REFUSED), "failed", "550 5.1.1 no such user"),
+            (9.0, (SENT, SENT), "completed", str(SENT.reply)),
+        ):
+            past, _ = self.remembered(keep, delivery("a@x", "b@x"), *outcomes)
+            assert past is not None
+            self.assertEqual((past.number, past.result, past.reply), (1, result, reply))
+            self.assertEqual((past.started, past.connected, past.ended), (10.0, 11.0, 12.0))
+            self.assertEqual((past.host, past.address, past.port, past.reused), ("mx", "192.0.2.1", 25, True))
+
+    def test_a_long_reply(self) -> None:
+        """
+        Is cut: there may be many of them.
+        """
+        long = attrs.evolve(GREY, reply=Reply(450, "4.7.1", ("x" * 900,)))
+        past, _ = self.remembered(None, delivery(), long)
+        assert past is not None
+        self.assertEqual(len(past.reply), MOST_REPLY)
+
+    def test_what_is_kept_while_an_attempt_goes_on(self) -> None:
+        """
+        Repeats nothing of what is remembered.
+        """
+        past, _ = self.remembered(None, delivery(), GREY)
+        assert past is not None
+        before = attrs.evolve(delivery("a@x", "b@x"), history=(past,))
+        now = so_far(before, (SENT, None))
+        assert now is not None
+        self.assertEqual(now.history, ())
