@@ -149,7 +149,9 @@ def _compared(tool: Tool, old: str, new: str) -> ConfigDiff:
     from empath.config.offline import compare
 
     found = compare(_load(tool, old).config, _load(tool, new).config)
-    return ConfigDiff(tuple(Difference(each.key, each.old, each.new, bool(each.restart)) for each in found))
+    return ConfigDiff(
+        tuple(Difference(each.key, each.old, each.new, bool(each.restart), each.restart) for each in found)
+    )
 
 
 def compared(answer: ConfigDiff) -> RenderableType:
@@ -164,7 +166,8 @@ def compared(answer: ConfigDiff) -> RenderableType:
         return "Nothing is different."
     pieces: list[RenderableType] = []
     for each in answer.differences:
-        how = plain("only a restart applies it", "yellow") if each.restart else plain("a reload applies it", "green")
+        why = f"only a restart applies it: {each.reason}" if each.reason else "only a restart applies it"
+        how = plain(why, "yellow") if each.restart else plain("a reload applies it", "green")
         pieces.append(joined(plain(each.key, "bold"), how))
         pieces += [plain(f"  - {each.old}", "red")] if each.old else []
         pieces += [plain(f"  + {each.new}", "green")] if each.new else []

@@ -145,7 +145,7 @@ class EveryVerbTests(SynchronousTestCase):
             self.assertTrue(command.help and command.epilog, path)
             for line in str(command.epilog).splitlines():
                 words = shlex.split(line.replace("$(", "").replace(")", ""), comments=True)
-                for shell in (">", ">>", "<", "|"):
+                for shell in (">", ">>", "<", "|", "&&"):
                     words = words[: words.index(shell)] if shell in words else words
                 if words[: len(path.split())] == path.split():
                     self._parse(command, words[len(path.split()) :], line)
