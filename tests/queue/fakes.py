@@ -12,6 +12,7 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from zope.interface import implementer
 
+from empath.config.schema import Spool
 from empath.errors import MessageUnknown
 from empath.interfaces import IAgent, IBodyReader, IContentWriter, ISites, ISpool, IStorage
 from empath.mail.address import Address
@@ -277,6 +278,9 @@ class FakeSpool:
 
     def probe(self) -> Deferred[None]:
         return succeed(None)
+
+    def reconfigure(self, section: Spool) -> None:
+        self.calls.append("reconfigure")
 
 
 @implementer(ISites)
