@@ -198,7 +198,9 @@ def _move(tool: Tool, request: M, title: str, done: str, total: int | None = Non
     if tally.in_flight:
         sentences.append(f"{number(tally.in_flight)} under way: done when that attempt ends.")
     if tally.unchanged:
-        sentences.append(f"{number(tally.unchanged)} left as before: that is not possible in the state they are in.")
+        sentences.append(
+            f"{number(tally.unchanged)} left as before: they were so already, or cannot be in the state they are in."
+        )
     tool.say(" ".join(sentences))
 
 

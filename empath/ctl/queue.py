@@ -40,17 +40,25 @@ def list_queue(tool: Tool, limit: int, after: str, **fields: Any) -> None:
     if tool.json:
         write_pages(tool.around.out, pages, "items")
         return
-    from empath.ctl.queue_tables import items
-
     shown, last = 0, ""
     for page in pages:
         if page.items:
-            tool.write(items(page.items, tool.times, tool.console.width, head=shown == 0))
+            _show(tool, page, head=shown == 0)
         shown, last = shown + len(page.items), page.after
     if shown == 0:
         tool.note(f"No mail {described(selection)}.")
     elif last:
         tool.note(f"There is more: --limit 0 shows all, --after {last} what follows.")
+
+
+def _show(tool: Tool, page: QueuePage, head: bool) -> None:
+    from empath.ctl.queue_tables import items, lines
+
+    if tool.console.is_terminal:
+        tool.write(items(page.items, tool.times, tool.console.width, head=head))
+        return
+    for line in lines(page.items, tool.times, head=head):  # not by rich: it lays lines out that nobody wants wrapped
+        tool.say(line.plain.rstrip())
 
 
 def _pages(tool: Tool, selection: Filter, limit: int, after: str) -> Iterator[QueuePage]:

@@ -4,7 +4,7 @@ The queue as people see it: listings, and the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -23,14 +23,22 @@ _NAMED: Final = 3  # recipients that are named; the rest is counted
 
 def items(found: Iterable[Item], times: Times, width: int, *, head: bool = True) -> RenderableType:
     """
-    List deliveries: each on one line where that fits, or is searched by programs; else on a few.
+    List deliveries on a terminal: each on one line where that fits, else on a few.
     """
     if width < WIDE:
         return Group(*(_block(item, times) for item in found))
-    titles = _row("ID", "STATUS", "TRIES", "QUEUED", "NEXT", "SIZE", Text("DESTINATION, MAIL, WHY")) if head else None
-    return Group(
-        *filter(None, (titles and Text.assemble((titles.plain, "bold")), *(_line(item, times) for item in found)))
-    )
+    return Group(*lines(found, times, head=head))
+
+
+def lines(found: Iterable[Item], times: Times, *, head: bool = True) -> Iterator[Text]:
+    """
+    List deliveries, each on one line however long, as it is searched by programs.
+    """
+    if head:
+        titles = _row("ID", "STATUS", "TRIES", "QUEUED", "NEXT", "SIZE", Text("DESTINATION, MAIL, WHY"))
+        yield Text(titles.plain, "bold")
+    for item in found:
+        yield _line(item, times)
 
 
 def _row(name: str, status: str, tries: str, queued: str, following: str, size: str, rest: Text) -> Text:

@@ -237,7 +237,7 @@ class MoveTests(SynchronousTestCase):
         self.assertEqual(
             retried.out,
             "2 deliveries will be attempted now. 1 under way: done when that attempt ends. "
-            "3 left as before: that is not possible in the state they are in.\n",
+            "3 left as before: they were so already, or cannot be in the state they are in.\n",
         )
         self.assertEqual(ran("queue", "hold", "01ID", answers=answers).asked, [Hold(Filter(queue_id="01ID"))])
         self.assertEqual(ran("queue", "release", "--all", answers=answers).asked, [Release(EVERYTHING)])
