@@ -52,7 +52,7 @@ def tell_opened(connection: Connection) -> None:
     if tap is not None and target is not None:
         used = f", used {connection.carried} times" if connection.carried else ""
         source = f" from {connection.source}" if connection.source else ""
-        tap.opened(target.address, f"{connection.session.host}{target.place}{source}{used}")
+        tap.opened(target.address, f"to {_named(connection, target)}{source}{used}")
 
 
 def tell_unreachable(connection: Connection, target: Target, why: str) -> None:
@@ -61,7 +61,7 @@ def tell_unreachable(connection: Connection, target: Target, why: str) -> None:
     """
     tap = connection.session.tap
     if tap is not None:
-        tap.opened(target.address, f"to {connection.session.host}{target.place}")
+        tap.opened(target.address, f"to {_named(connection, target)}")
         tap.closed(f"cannot connect: {why}")
 
 
@@ -82,3 +82,8 @@ def tell_closed(connection: Connection, events: Sequence[Event]) -> None:
     if tap is not None:
         ended = next((event for event in events if isinstance(event, SessionEnded)), connection.trouble)
         tap.closed("done" if ended is None else str(ended.failure.reply))
+
+
+def _named(connection: Connection, target: Target) -> str:
+    host = connection.session.host
+    return target.place if host == target.address else f"{host}{target.place}"

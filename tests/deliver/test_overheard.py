@@ -52,7 +52,7 @@ class OverheardTests(SynchronousTestCase):
         watch, other = self.watch(domain="example.org"), self.watch(domain="example.com")
         self.assertEqual(self.world.deliver(), SENT)
         told = self.texts(watch)
-        self.assertEqual(told[0], "opened< mx1.example.org[192.0.2.1]:25 from 198.51.100.1")
+        self.assertEqual(told[0], "opened< to mx1.example.org[192.0.2.1]:25 from 198.51.100.1")
         self.assertEqual(told[1:3], ["< 220 hello", "> EHLO client.example.net"])
         self.assertIn("> RCPT TO:<b@example.org>", told)
         self.assertIn("> [32 octets of content]", told)
@@ -70,7 +70,7 @@ class OverheardTests(SynchronousTestCase):
         self.world.deliver(message(queue_id="01HXXXXXXXXXXXXXXXXXXXXXXX"))
         told = self.texts(watch)
         self.assertTrue(
-            told[0].startswith("opened< mx1.example.org[192.0.2.1]:25 from 198.51.100.1, used 1 times"), told
+            told[0].startswith("opened< to mx1.example.org[192.0.2.1]:25 from 198.51.100.1, used 1 times"), told
         )
         self.assertEqual(sum("MAIL FROM" in line for line in told), 1)
 
@@ -84,7 +84,7 @@ class OverheardTests(SynchronousTestCase):
         told = self.texts(watch)
         self.assertEqual(told[0], "opened< to mx1.example.org[192.0.2.1]:25")
         self.assertTrue(told[1].startswith("closed< cannot connect: "), told)
-        self.assertTrue(told[2].startswith("opened< mx2.example.org[192.0.2.2]:25"), told)
+        self.assertTrue(told[2].startswith("opened< to mx2.example.org[192.0.2.2]:25"), told)
 
     def test_by_peer(self) -> None:
         """
@@ -93,7 +93,7 @@ class OverheardTests(SynchronousTestCase):
         del self.world.reactor.servers["192.0.2.1:25"]
         watch = self.watch(peer="192.0.2.2")
         self.world.deliver()
-        self.assertTrue(self.texts(watch)[0].startswith("opened< mx2.example.org"))
+        self.assertTrue(self.texts(watch)[0].startswith("opened< to mx2.example.org"))
 
     def test_tls_and_the_end(self) -> None:
         """
@@ -131,7 +131,7 @@ class OverheardTests(SynchronousTestCase):
         self.world.mx1.go_on(self.world.mx1.transports[-1], "250 a")
         self.world.reactor.run()
         for watch in watches:
-            self.assertTrue(self.texts(watch)[0].startswith("opened< mx1.example.org"))
+            self.assertTrue(self.texts(watch)[0].startswith("opened< to mx1.example.org"))
 
     def test_chunks(self) -> None:
         """

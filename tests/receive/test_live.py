@@ -13,6 +13,7 @@ from empath.config.schema import Listener
 from empath.net.dialogues import Dialogues, Interest, Overheard, Watch, peers
 from empath.receive.live import Live
 from tests.receive.support import BEGIN, EPOCH, Client, World, changed
+from tests.receive.tls_support import TlsClient, TlsWorld
 
 
 class LiveCase(SynchronousTestCase):
@@ -328,6 +329,27 @@ class OverhearingTests(LiveCase):
         client = self.world.connect()
         client.say(b"EHLO proxy\r\nXCLIENT ADDR=198.51.100.9\r\nEHLO real\r\n")
         self.assertIn("< EHLO real", self.texts(watch))
+
+    def test_tls(self) -> None:
+        """
+        What protects a session is told, and what is said within it is overheard as before; so is a failure.
+        """
+        self.use(TlsWorld(self))
+        watch = self.watch(peer="192.0.2.7")
+        client = self.world.connect()
+        client.say(b"EHLO c\r\nSTARTTLS\r\n")
+        self.assertIsInstance(client, TlsClient)
+        if isinstance(client, TlsClient):
+            client.begin()
+        self.assertEqual(self.live()[0].step, "connected")
+        client.say(b"EHLO within.example\r\n")
+        other = self.world.connect()
+        other.say(b"EHLO c\r\nSTARTTLS\r\nEHLO injected\r\n")
+        other.say(b"STARTTLS\r\n")
+        told = self.read(watch)
+        self.assertEqual([each.text[:12] for each in told if each.event == "tls"][0], "TLSv1.3 TLS_")
+        self.assertIn("no TLS", [each.text for each in told if each.event == "tls"][1])
+        self.assertIn("EHLO within.example", [each.text for each in told])
 
     def test_passwords_are_not_shown(self) -> None:
         """
