@@ -103,7 +103,7 @@ class Explaining:
         summary = self._summary(delivery, standing)
         if way is not None and isinstance(standing.hold, Hold) and standing.hold.why is Why.TIME:
             then = self._queue.standings.at(way.site, delivery.domain)
-            summary = summary if then is None else f"{summary}, if nothing holds it then as it would now: {then.detail}"
+            summary = summary if then is None else f"{summary}; now it would be held: {then.detail}"
         return NextStep(
             delivery.domain,
             state_of(delivery, standing),
