@@ -34,7 +34,8 @@ class RecordedTests(EveryStateCase):
             for line in lines:
                 session.run(line.format(**names), shlex.split(line.format(**names))[1:])
             differences.append(session.difference())
-        self.assertEqual("".join(differences), "")
+        if any(differences):
+            self.fail("".join(differences))
 
     def session(self, folder: Path, name: str) -> Session:
         """
