@@ -111,7 +111,7 @@ class Trial:
         self.world.factory.terms = terms
         self.stored: set[str] = set()
         self.spool = self.make_spool()
-        self.world.factory._around = attrs.evolve(self.world.around, begin=self.spool.begin, on_stored=self.on_stored)
+        self.world.factory.around = attrs.evolve(self.world.around, begin=self.spool.begin, on_stored=self.on_stored)
         self.spool.open()
         self.clients: list[Script] = []
 

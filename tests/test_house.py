@@ -57,7 +57,8 @@ class HouseTests(SynchronousTestCase):
             line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("$ python3 -m venv")
         ]
         self.assertEqual(
-            [line.rpartition("/")[2] for line in commands], ["twistd -n empath", "python -m pytest -q -rs -n 3 --dist loadscope"]
+            [line.rpartition("/")[2] for line in commands],
+            ["twistd -n empath", "python -m pytest -q -rs -n 3 --dist loadscope"],
         )
 
     def test_every_package_of_unit_tests_runs_under_trial_too(self) -> None:
