@@ -41,7 +41,7 @@ MASKS: Final = (
     (rf"\b(?:in {_SPAN}|{_SPAN} ago|now)(?![\w-])", "<when>"),
     (rf"(?<![\w.]){_SPAN}(?![\w.])", "<span>"),
     (r"\d+(?:\.\d+)? (?:B|KiB|MiB|GiB|TiB)\b", "<size>"),
-    (r"(\b127\.0\.0\.\d+\]?:|\btcp:)\d+", r"\1<port>"),
+    (r"(\b127\.0\.0\.\d+\]?:|\btcp:|\.test:|\bport = )\d+", r"\1<port>"),
     (rf'("(?:{_VARYING_NUMBERS})": ?)-?[\d.]+(?:e-?\d+)?', r"\1<number>"),
     (r"(process )\d+", r"\1<pid>"),
     (r"(empath +|\"version\": ?\")\d+\.[\w.+]+", r"\1<version>"),
