@@ -43,7 +43,7 @@ from empath.queue.standing import Standings
 from empath.queue.watchdog import Watchdog
 from empath.queue.window import Window
 
-WATCH_INTERVAL: Final = 60.0
+SITES_INTERVAL: Final = 60.0  # seconds between two looks whether sites have moved
 
 
 @implementer(IComponent)
@@ -103,7 +103,8 @@ class Queue:
         self._expiry = Periodic("the expiry of kept mail", self._expire_kept, section.expiry_interval, clock)
         self._lateness = Periodic("the reports of delay", self.delays.look, interval(section.dsn), clock)
         self._cleanup = Periodic("the cleanup", self._retry_cleanup, section.cleanup_interval, clock)
-        self._watch = Periodic("the watchdog", self._look_over, WATCH_INTERVAL, clock)
+        self._watch = Periodic("the watchdog", self.watchdog.look, section.scan_interval, clock)
+        self._sites = Periodic("the look at sites", self._look_over, SITES_INTERVAL, clock)
 
     @property
     def active(self) -> int:
@@ -160,7 +161,7 @@ class Queue:
         self.attempts.open = True
         self.freezing.begin()
         self._due.start(now=True)
-        for periodic in (self._expiry, self._lateness, self._cleanup, self._watch):
+        for periodic in (self._expiry, self._lateness, self._cleanup, self._watch, self._sites):
             periodic.start()
 
     async def stop(self, timeout: float | None = None) -> None:
@@ -168,7 +169,7 @@ class Queue:
         Start nothing more, wait for what is in flight (`shutdown_timeout`), cut the rest short: it stays pending.
         """
         self.attempts.open = False
-        for periodic in (self._due, self._expiry, self._lateness, self._cleanup, self._watch):
+        for periodic in (self._due, self._expiry, self._lateness, self._cleanup, self._watch, self._sites):
             periodic.stop()
         self.scan.stop()
         self._managing.stop()
@@ -191,6 +192,7 @@ class Queue:
         self.overdue.expiration = section.message_expiration
         self._lines.limit_to(section.max_parallel_deliveries)
         self._due.reconfigure(section.process_interval)
+        self._watch.reconfigure(section.scan_interval)
         self._expiry.reconfigure(section.expiry_interval)
         self._lateness.reconfigure(interval(section.dsn))
         self._cleanup.reconfigure(section.cleanup_interval)
@@ -238,9 +240,8 @@ class Queue:
 
     async def _look_over(self) -> None:
         """
-        The periodic round: what is in the wrong place, which sites moved, and what could not be stored.
+        The periodic round: which sites moved, and what could not be stored.
         """
-        await self.watchdog.look()
         self.gates.look_again(self._lines.by_domain)
         self.freezing.forget(self._section.message_expiration)
         self._notes.write()

@@ -217,6 +217,7 @@ class Delivery:
     [delivery]: the queue and what leaves it.
     """
 
+    scan_interval: Duration = seconds(30)
     process_interval: Duration = seconds(10)
     cleanup_interval: Duration = seconds(MINUTE)
     expiry_interval: Duration = seconds(MINUTE)
