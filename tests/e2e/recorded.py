@@ -45,7 +45,7 @@ MASKS: Final = (
     (rf'("(?:{_VARYING_NUMBERS})": ?)-?[\d.]+(?:e-?\d+)?', r"\1<number>"),
     (r"(process )\d+", r"\1<pid>"),
     (r"(empath +|\"version\": ?\")\d+\.[\w.+]+", r"\1<version>"),
-    (r"\b\d[\d,]* records?\b|\brecord \d+", "<records>"),
+    (r"\b\d[\d,]* records?\b(?:, \d+ waiting)?|\brecord \d+", "<records>"),
     (r" {2,}", "  "),
 )
 
