@@ -4,10 +4,16 @@ The exceptions of our own making. What a peer says is a value (`Reply`, `Outcome
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from empath.mail.reply import Reply
+
+DENIED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""
+How the system says that we have no right to a file, or that nobody can write where it is.
+"""
 
 
 class EmpathError(Exception):
@@ -104,5 +110,9 @@ class ModuleError(EmpathError):
 
 class AuditError(EmpathError):
     """
-    The audit trail cannot be opened or read; the text is for people.
+    The audit trail cannot be opened or read; the text is for people. `denied`: for want of a right to its file.
     """
+
+    def __init__(self, text: str, denied: bool = False) -> None:
+        super().__init__(text)
+        self.denied = denied

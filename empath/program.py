@@ -168,7 +168,7 @@ def makeService(options: Options) -> Program:
     gc.set_threshold(*GC_THRESHOLDS)
     around = surroundings(reactor)
     loaded = read_configuration(options["config"], around)
-    origin = Origin(loaded.path, partial(find_and_load, options["config"], around), around)
+    origin = Origin(loaded.path, partial(find_and_load, options["config"], around), around, loaded.written)
     try:
         service = build(loaded.config, reactor, folder=folder_of(loaded), origin=origin)
     except ConfigError as trouble:

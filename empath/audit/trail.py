@@ -47,8 +47,8 @@ class Figures:
 class Trail:
     """
     Takes captures and has `file` write them. `in_thread` runs its calls one at a time and in order. `durable`: who
-    waits for a record waits for the disk. `stops`: no mail is taken while records cannot be written. `tell` gets the
-    lines that were written, `ended` the files that were rotated.
+    waits for a record waits for the disk. `stops`: no mail is taken while records cannot be written. `idle`: nobody
+    wants records, and none are made. `tell` gets the lines that were written, `ended` the files that were rotated.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Trail:
         self.file = file
         self.durable = False
         self.stops = False
+        self.idle = False
         self.figures = Figures()
         self.tell = tell
         self.ended = ended
@@ -88,6 +89,8 @@ class Trail:
         """
         Have the records of a capture written soon.
         """
+        if self.idle:
+            return
         waiting = self._waiting
         if len(waiting) >= MOST_WAITING:
             self._lose()

@@ -22,7 +22,7 @@ from empath.audit.chain import Link, Record, sealed
 from empath.audit.files import HeadFile
 from empath.audit.making import Capture, Maker
 from empath.audit.recovery import DAY, date_of, take_up
-from empath.errors import AuditError
+from empath.errors import DENIED, AuditError
 
 PIECE: Final = 1024 * 1024  # octets that are written at once
 
@@ -81,12 +81,19 @@ class TrailFile:
             raise AuditError(f"audit trail: {self.path} is written by another process") from error
         except OSError as error:
             self._let_go()
-            raise AuditError(f"audit trail: {self.path} cannot be opened: {error.strerror}") from error
+            text = f"audit trail: {self.path} cannot be opened: {error.strerror}"
+            raise AuditError(text, error.errno in DENIED) from error
         self.link, self._day = taken.link, taken.day
         written = self.write([(safety_records.trail, now, "trail-opened", "ok", taken.told)], sync=True)
         if written.trouble:
             self._let_go()
             raise AuditError(f"audit trail: {self.path} cannot be written: {written.trouble}")
+
+    def forgo(self) -> None:
+        """
+        Write no file: it could not be opened.
+        """
+        self.path = self._file = None
 
     def write(self, batch: Sequence[Capture], sync: bool) -> Written:
         """

@@ -7,7 +7,7 @@ Everything wrong with a file is fatal, and told at once in one `ConfigError`; no
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,11 +29,13 @@ STATE_FOLDER: Final = ".empath"
 @attrs.frozen(slots=True)
 class Loaded:
     """
-    A configuration and where it is from; `path` is None for the built-in development defaults.
+    A configuration and where it is from; `path` is None for the built-in development defaults. `written` has the paths
+    of the keys that stand there, such as "audit.path"; all others have their defaults.
     """
 
     config: Config
     path: Path | None
+    written: frozenset[str] = frozenset()
 
     def named(self, problems: Iterable[str]) -> list[str]:
         """
@@ -52,7 +54,8 @@ def find_and_load(given: str | None, around: Surroundings) -> Loaded:
     path = find_config(given, around)
     if path is None:
         return Loaded(development_config(around), None)
-    return Loaded(load_config(path, around), path)
+    raw, config = _read(path, around)
+    return Loaded(config, path, frozenset(_keys(raw)))
 
 
 def find_config(given: str | None, around: Surroundings) -> Path | None:
@@ -69,26 +72,47 @@ def load_config(path: Path, around: Surroundings) -> Config:
     """
     Read a file; relative paths in it are resolved against its folder. ConfigError if it cannot be used.
     """
+    return _read(path, around)[1]
+
+
+def _read(path: Path, around: Surroundings) -> tuple[dict[str, object], Config]:
+    """
+    Read a file as it was written, and as it is meant.
+    """
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as trouble:
         raise ConfigError([f"{path}: cannot be read: {trouble.strerror}"]) from trouble
     except UnicodeDecodeError as trouble:
         raise ConfigError([f"{path}: not UTF-8 at byte {trouble.start}; allowed: TOML in UTF-8"]) from trouble
-    return parse_config(text, str(path), attrs.evolve(around, folder=path.absolute().parent))
+    raw = _tables(text, str(path))
+    return raw, _config_of(raw, str(path), attrs.evolve(around, folder=path.absolute().parent))
 
 
 def parse_config(text: str, source: str, around: Surroundings) -> Config:
     """
     Read the text of a file that errors call `source`. ConfigError tells everything that is wrong with it.
     """
+    return _config_of(_tables(text, source), source, around)
+
+
+def _tables(text: str, source: str) -> dict[str, object]:
     try:
-        raw = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as trouble:
         raise ConfigError([f"{source}: not TOML: {trouble}"]) from trouble
     except (ValueError, RecursionError) as trouble:  # tomllib lets Python's own limits through
         raise ConfigError([f"{source}: not TOML that can be read: a number too long, or nested too deep"]) from trouble
-    return _config_of(raw, source, around)
+
+
+def _keys(raw: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+    """
+    Tell the path of each key, those of tables too; what is in arrays has none.
+    """
+    for key, value in raw.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
 
 
 def development_config(around: Surroundings) -> Config:

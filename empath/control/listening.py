@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from empath.errors import EmpathError
+from empath.errors import DENIED, EmpathError
 
 log = Logger()
 
@@ -36,8 +36,12 @@ _LOCK_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 class ControlSocketError(EmpathError):
     """
-    The control socket cannot be ours.
+    The control socket cannot be ours. `denied`: for want of a right to its files.
     """
+
+    def __init__(self, text: str, denied: bool = False) -> None:
+        super().__init__(text)
+        self.denied = denied
 
 
 class ControlSocket:
@@ -71,8 +75,9 @@ class ControlSocket:
         except (OSError, CannotListenError) as trouble:
             self._release()
             reason = trouble.socketError if isinstance(trouble, CannotListenError) else trouble
-            why = getattr(reason, "strerror", None) or reason
-            raise ControlSocketError(f"control_socket: {self._path} cannot be made: {why}") from trouble
+            why, number = getattr(reason, "strerror", None) or reason, getattr(reason, "errno", None)
+            text = f"control_socket: {self._path} cannot be made: {why}"
+            raise ControlSocketError(text, number in DENIED) from trouble
         except ControlSocketError:
             self._release()
             raise
@@ -151,7 +156,8 @@ class ControlSocket:
                 return
             except OSError as trouble:
                 if trouble.errno != errno.ECONNREFUSED:
-                    raise ControlSocketError(f"{self._taken('')} ({trouble.strerror or trouble})") from trouble
+                    text = f"{self._taken('')} ({trouble.strerror or trouble})"
+                    raise ControlSocketError(text, trouble.errno in DENIED) from trouble
             else:
                 raise ControlSocketError(self._taken(""))
         log.info("control_socket: {path} was left behind by a process that is gone", path=str(self._path))

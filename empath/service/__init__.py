@@ -86,7 +86,9 @@ class EmpathService(MultiService):
         self.verbosity = Verbosity(config.log, self.storages.of(".control"))
         self.events = self._make_events()
         self.live = Live(reactor, self.events)
-        self.auditing = Auditing(config, reactor, machine, self._threads.in_thread)
+        self.auditing = Auditing(
+            config, reactor, machine, self._threads.in_thread, self.configuration.wrote("audit.path")
+        )
         self.auditing.listen(self.events)
         self.spool = self._make_spool()
         stores = Stores(self.spool, self.storages)

@@ -24,7 +24,7 @@ from empath.audit.trail import Trail
 from empath.audit.writing import TrailFile
 from empath.config.schema import Audit, Config
 from empath.control.terms.system import AuditState
-from empath.errors import ConfigError
+from empath.errors import AuditError, ConfigError
 from empath.interfaces import InThread
 from empath.mail.message import Message
 from empath.mail.session import Session
@@ -32,16 +32,22 @@ from empath.observe.life import LifeEvents
 from empath.service.machine import Machine
 
 KEEPING_EVERY: Final = 3600.0  # seconds between looks at what is old enough to go
+ADVICE: Final = "Write [audit] path, where this user may write, or [audit] enabled = false"
 
 log = Logger()
 
 
 class Auditing:
     """
-    Records as [audit] says; with `enabled = false` nothing of it does anything.
+    Records as [audit] says; with `enabled = false` nothing of it does anything. `meant`: the operator wrote where the
+    trail is to be, and nothing starts without; a default path where we have no right to write is done without.
     """
 
-    def __init__(self, config: Config, reactor: Any, machine: Machine, in_thread: InThread[Any]) -> None:
+    def __init__(
+        self, config: Config, reactor: Any, machine: Machine, in_thread: InThread[Any], meant: bool = True
+    ) -> None:
+        self._meant = meant
+        self._missing = ""
         self.section = section = config.audit
         self._reactor = reactor
         self._in_thread = in_thread
@@ -89,14 +95,29 @@ class Auditing:
 
     def start(self) -> None:
         """
-        Open the trail. AuditError if that is not possible.
+        Open the trail. AuditError if that is not possible, and somebody counts on it.
         """
         if self._pool is None:
             return
         self._pool.start()
-        self.file.open(self._reactor.seconds())
+        try:
+            self.file.open(self._reactor.seconds())
+        except AuditError as trouble:
+            if self._meant or not trouble.denied or _counted_on(self.section):
+                raise
+            self._go_without(trouble)
         self.sinks.start()
         self._keep()
+
+    def _go_without(self, trouble: AuditError) -> None:
+        """
+        Do without a file that nobody asked for by name, and where we have no right to write.
+        """
+        log.warn("{why}; it is the default path, so there is no audit trail. {advice}", why=str(trouble), advice=ADVICE)
+        why = str(trouble).removeprefix("audit trail: ")
+        self._missing = f"{why}. {ADVICE}"
+        self.file.forgo()
+        self._use(self.section)
 
     def abandon(self) -> None:
         """
@@ -132,6 +153,9 @@ class Auditing:
             use_sinks = self.sinks.prepare(section)
         except ValueError as error:
             raise ConfigError([f"audit: {error}"]) from error
+        if self._missing and _counted_on(section):
+            key = "durable" if section.durable else "on_full"
+            raise ConfigError([f"audit.{key}: there is no audit trail: {self._missing}, and restart"])
 
         def use() -> None:
             if self.section.enabled:
@@ -148,7 +172,7 @@ class Auditing:
             return AuditState(False)
         figures = self.trail.figures
         path = "" if self.file.path is None else str(self.file.path)
-        return AuditState(True, path, figures.records, self.trail.waiting, figures.lost, figures.trouble)
+        return AuditState(True, path, figures.records, self.trail.waiting, figures.lost, self._trouble)
 
     async def find(self, queue_id: str) -> Found:
         """
@@ -185,8 +209,12 @@ class Auditing:
             "failures": figures.failures,
             "waiting": self.trail.waiting,
             "sink_lost": self.sinks.lost,
-            "writable": int(not figures.trouble),
+            "writable": int(not self._trouble),
         }
+
+    @property
+    def _trouble(self) -> str:
+        return self._missing or self.trail.figures.trouble
 
     def _use(self, section: Audit) -> None:
         self.section = section
@@ -195,6 +223,7 @@ class Auditing:
         self.file.wants_lines = self.sinks.wanted
         self.trail.durable = section.enabled and section.durable and self.file.path is not None
         self.trail.stops = section.enabled and section.on_full == "stop"
+        self.trail.idle = self.file.path is None and not self.sinks.wanted
         self._capturing.with_content = not section.redact_message_content
 
     def _in_audit(self, call: Callable[[], Any]) -> Deferred[Any]:
@@ -237,6 +266,13 @@ class Auditing:
                 await self._in_thread(partial(remove, removed))
         if self.section.compress:
             await self._in_thread(partial(compress, path, lambda: self._stopping))
+
+
+def _counted_on(section: Audit) -> bool:
+    """
+    Tell whether mail is only to be taken with an audit trail.
+    """
+    return section.durable or section.on_full == "stop"
 
 
 def _redaction(section: Audit) -> Redaction:

@@ -33,12 +33,14 @@ Use = Callable[[Config], Outcome]
 @attrs.frozen(slots=True)
 class Origin:
     """
-    Where a configuration is from: `path` (None: there is no file), what reads it again, and what its text rests on.
+    Where a configuration is from: `path` (None: there is no file), what reads it again, what its text rests on, and the
+    paths of the keys that were `written` when we started.
     """
 
     path: Path | None
     reread: Callable[[], Loaded]
     around: Surroundings
+    written: frozenset[str] = frozenset()
 
 
 class Configuration:
@@ -63,6 +65,12 @@ class Configuration:
         The file, "" for the built-in development defaults.
         """
         return "" if self.origin is None or self.origin.path is None else str(self.origin.path)
+
+    def wrote(self, key: str) -> bool:
+        """
+        Tell whether somebody meant the value of a key: it is written down, or was given by a program.
+        """
+        return self.origin is None or key in self.origin.written
 
     def reload(self) -> Outcome:
         """

@@ -208,6 +208,16 @@ class FindingTests(SynchronousTestCase):
         self.assertEqual(find_and_load(None, around).config.hostname, "env.example.org")
         self.assertEqual(find_and_load(None, machine(str(self.folder))).config.hostname, "local.example.org")
 
+    def test_what_was_written_is_told_from_what_is_default(self) -> None:
+        """
+        By path, also where the value that was written is the default; without a file nothing was written.
+        """
+        text = 'hostname = "a.b"\n[audit]\npath = "/var/log/empath/audit.jsonl"\n[[smtp.listeners]]\nendpoint="tcp:1"'
+        (self.folder / "some.toml").write_text(text)
+        loaded = find_and_load("some.toml", machine(str(self.folder)))
+        self.assertEqual(loaded.written, {"hostname", "audit", "audit.path", "smtp", "smtp.listeners"})
+        self.assertEqual(find_and_load(None, machine(str(self.folder / "sub"))).written, frozenset())
+
     def test_relative_paths_are_resolved_against_the_files_folder(self) -> None:
         """
         Not against the folder in which the program happens to start.

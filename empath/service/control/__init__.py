@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from empath import __version__
-from empath.control.listening import ControlSocket
+from empath.control.listening import ControlSocket, ControlSocketError
 from empath.control.server import ControlServer
 from empath.control.serving import Answers
 from empath.control.terms.asking import Ask
@@ -26,6 +27,9 @@ from empath.service.control.top import TopControl
 if TYPE_CHECKING:
     from empath.service import EmpathService
 
+log = Logger()
+
+ADVICE: Final = 'Write control_socket = "PATH", where this user may write, or "" for none'
 ALWAYS: Final = frozenset({"system.ping", "system.status"})  # also while it starts and stops
 
 
@@ -43,21 +47,34 @@ def tables_of(service: EmpathService) -> tuple[Answers, ...]:
     )
 
 
-@attrs.frozen(slots=True, eq=False)
+@attrs.define(slots=True, eq=False)
 class ControlService:
     """
-    The control server at its socket; None where there is to be no socket.
+    The control server at its socket; None where there is to be no socket. `meant`: the operator wrote where it is to
+    be, and nothing starts without; a default path where we have no right to it is done without, `trouble` tells.
     """
 
     server: ControlServer
     socket: ControlSocket | None
+    meant: bool = True
+    trouble: str = ""
 
     def bind(self) -> None:
         """
-        Take the socket. ControlSocketError if it cannot be ours.
+        Take the socket. ControlSocketError if it cannot be ours, unless nobody asked for it and we have no right to it.
         """
-        if self.socket is not None:
+        if self.socket is None:
+            return
+        try:
             self.socket.bind()
+        except ControlSocketError as trouble:
+            if self.meant or not trouble.denied:
+                raise
+            log.warn(
+                "{why}; it is the default path, so there is no control socket. {advice}", why=trouble, advice=ADVICE
+            )
+            self.trouble = f"{trouble}. {ADVICE}"
+            self.socket = None
 
     def abandon(self) -> None:
         """
@@ -93,4 +110,4 @@ def make_control(service: EmpathService, reactor: Any, in_thread: InThread[Any])
     server = ControlServer(reactor, tokens, service.events.emit, in_thread, __version__, busy)
     server.serve(tables_of(service))
     socket = ControlSocket(reactor, config.control_socket, server) if config.control_socket else None
-    return ControlService(server, socket)
+    return ControlService(server, socket, service.configuration.wrote("control_socket"))
