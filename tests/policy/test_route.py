@@ -42,13 +42,16 @@ class RoutesTests(SynchronousTestCase):
             ("", "*"),
         ):
             self.assertEqual(table.find(domain).path, path, domain)
+            self.assertEqual(table.name_of(domain), path, domain)
 
     def test_default(self) -> None:
         """
         Without a fitting entry the default holds.
         """
         self.assertIs(routes().find("example.org"), DEFAULT)
-        self.assertIs(routes("*.com", "a.b").find("example.org"), DEFAULT)
+        table = routes("*.com", "a.b")
+        self.assertIs(table.find("example.org"), DEFAULT)
+        self.assertEqual(table.name_of("example.org"), "")
 
     def test_names_that_have_a_route_of_their_own(self) -> None:
         """

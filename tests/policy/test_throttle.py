@@ -37,6 +37,15 @@ class ThrottleTests(SynchronousTestCase):
         self.fail_at("a", 70.0)
         self.assertFalse(self.throttle.holds_off("a", 70.0))
 
+    def test_other_bounds(self) -> None:
+        """
+        They count at once, for what was counted before, too.
+        """
+        self.fail_at("a", 10.0, 20.0)
+        self.throttle.reconfigure(2, 30.0)
+        self.assertTrue(self.throttle.holds_off("a", 39.9))
+        self.assertFalse(self.throttle.holds_off("a", 40.0))
+
     def test_clients_are_apart(self) -> None:
         """
         Nobody waits for another.
