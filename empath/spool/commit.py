@@ -119,6 +119,12 @@ class GroupCommit:
             self._hand_over()
         return done
 
+    def submit_slice(self, operation: Operation) -> Deferred[Any]:
+        """
+        As `submit`, for one of many: refused as soon as the spool is to close, which waits for what was submitted.
+        """
+        return fail(SpoolError("the spool is closed")) if self._closed else self.submit(operation)
+
     def untold(self) -> set[str]:
         """
         Give the queue ids of the messages that may be on the disk, though nobody has heard so.

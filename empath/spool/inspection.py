@@ -120,7 +120,7 @@ class Inspection(Questions):
     async def _clean_completed(self, progress: Progress) -> int:
         total = 0
         while True:
-            deleted: int = await self._commits.submit(Operation(work=changes.clean_completed, urgent=True))
+            deleted: int = await self._commits.submit_slice(Operation(work=changes.clean_completed, urgent=True))
             total += deleted
             if deleted < changes.KEPT:
                 return total

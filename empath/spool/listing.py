@@ -54,6 +54,7 @@ class TakingUp:
         self._upto = ""
         self._fresh = False
         self._timer: IDelayedCall | None = None
+        self._under_way = False
         self._stopped = True
 
     def start(self, upto: str, complete: bool) -> None:
@@ -79,7 +80,7 @@ class TakingUp:
         Give what a new delivery has as `listed`.
         """
         self._fresh = True
-        if self._timer is None:
+        if self._timer is None and not self._under_way:
             self._wake()
         return 1 if queue_id <= self._upto else None
 
@@ -92,6 +93,7 @@ class TakingUp:
         Take up all that has stayed for long enough. What came since the last round may be too young for this one: it
         gets another.
         """
+        self._timer, self._under_way = None, True
         again, self._fresh = self._fresh, False
         self._upto = max(self._upto, queue_id_at(self._clock.seconds() - LAG))
         Deferred.fromCoroutine(self._take_up()).addBoth(self._taken_up, again)
@@ -100,7 +102,7 @@ class TakingUp:
         await in_slices(self._submit, partial(take_up, self._upto), SLICE)
 
     def _taken_up(self, result: Failure | None, again: bool) -> None:
-        self._timer = None
+        self._under_way = False
         if result is not None and not self._stopped:
             log.warn("what stays could not be indexed, tried again: {error}", error=result.getErrorMessage())
         if again or self._fresh or result is not None:

@@ -83,7 +83,7 @@ class SqliteSpool(Inspection):
         self._commits = GroupCommit(
             self._writer.commit, in_writer, clock, emit, self._committed, self._withdrawals.withdraw
         )
-        self._listing = TakingUp(clock, self._commits.submit)
+        self._listing = TakingUp(clock, self._commits.submit_slice)
         self._room = Room(clock, section.min_free, partial(free, root))
         self._cleanup = Cleanup(self._unlink, in_thread, clock, emit, max_cleanup_attempts)
         self._content = Content(
@@ -200,7 +200,7 @@ class SqliteSpool(Inspection):
         """
         As `ISpool.hasten`; in slices, so that commits of others are not held up.
         """
-        return Deferred.fromCoroutine(changes.in_slices(self._commits.submit, changes.hastening(domains, now)))
+        return Deferred.fromCoroutine(changes.in_slices(self._commits.submit_slice, changes.hastening(domains, now)))
 
     def manage(self, changes: Sequence[Change]) -> Deferred[list[bool]]:
         """
@@ -229,7 +229,7 @@ class SqliteSpool(Inspection):
         """
         As `ISpool.expire_kept`; in slices.
         """
-        return Deferred.fromCoroutine(changes.expire_kept(self._commits.submit, now))
+        return Deferred.fromCoroutine(changes.expire_kept(self._commits.submit_slice, now))
 
     def retry_cleanup(self, now: float) -> Deferred[int]:
         """

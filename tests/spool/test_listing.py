@@ -23,7 +23,7 @@ from empath.policy.selection import Selection
 from empath.spool import listing, selecting
 from empath.spool.listing import INTERVAL, LAG
 from empath.spool.sqlite import SqliteSpool
-from tests.spool.support import Post, at_once
+from tests.spool.support import HeldThread, Post, at_once
 
 START = 1_000_000.0
 
@@ -39,6 +39,8 @@ class ListingTests(SynchronousTestCase):
         self.post = Post()
         self.path = os.path.abspath(self.mktemp())
         self.broken: list[Exception] = []
+        self.thread = HeldThread()
+        self.thread.held = False
         self.spool = self.opened()
         self.number = 0
 
@@ -46,7 +48,7 @@ class ListingTests(SynchronousTestCase):
         if self.broken:
             raise_it = self.broken.pop()
             return at_once(lambda: (_ for _ in ()).throw(raise_it))
-        return at_once(call)
+        return self.thread(call)
 
     def opened(self) -> SqliteSpool:
         spool = SqliteSpool(
@@ -204,6 +206,24 @@ class ListingTests(SynchronousTestCase):
         self.spool = self.opened()
         self.rounds()
         self.assertEqual(self.listed(), 1)
+
+    def test_a_stop_while_it_is_taken_up(self) -> None:
+        """
+        Waits for the slice that is being written, and for no other: a long queue must not hold up the stop.
+        """
+        self.patch(listing, "SLICE", 2)
+        for _ in range(9):
+            self.stored("a@a.example")
+        self.clock.advance(INTERVAL - 1)
+        self.thread.held = True
+        self.clock.advance(1)
+        closed = Deferred.fromCoroutine(self.spool.close())
+        self.thread.release()
+        self.successResultOf(closed)
+        self.assertEqual((self.listed(), self.clock.getDelayedCalls()), (2, []))
+        self.spool = self.opened()
+        self.rounds()
+        self.assertEqual(self.listed(), 9)
 
     def test_resting_mail_is_found_by_its_status(self) -> None:
         """
