@@ -27,7 +27,7 @@ def overhear(connection: Connection, dialogues: Dialogues, cargo: Cargo | None =
     if not dialogues.watches:
         session.tap = None
     elif session.tap is None:
-        session.tap = tap = Overhearing(dialogues, dialogues.next_name(), "client")
+        session.tap = tap = Overhearing(dialogues, dialogues.next_name(), "client", password=session.password)
         if cargo is not None:
             tell_carried(tap, cargo)
         elif message is not None:

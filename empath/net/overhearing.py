@@ -13,7 +13,7 @@ import attrs
 
 from empath.mail.address import canonical_domain
 from empath.net.dialogues import Dialogues, Overheard, Watch
-from empath.smtp.masking import MASKED, Masking, cut
+from empath.smtp.masking import Masking
 
 LONGEST_LINE: Final = 4096  # octets of a line that has no end so far
 MOST_DOMAINS: Final = 1000  # that a session named
@@ -22,7 +22,8 @@ _NAMING: Final = (b"MAIL ", b"RCPT ")
 
 class Overhearing:
     """
-    A tap (see `empath.smtp.tap.Tap`) on the connection `name`; `side` is "server" where we are the server.
+    A tap (see `empath.smtp.tap.Tap`) on the connection `name`; `side` is "server" where we are the server. `joined`: it
+    goes on for some time already; `password` is one that the session says, or has said.
 
     Whoever begins to watch it while it is open hears first that it is, and of a server's session the last line: it may
     be the one that made it interesting.
@@ -47,14 +48,15 @@ class Overhearing:
         "side",
     )
 
-    def __init__(self, dialogues: Dialogues, name: str, side: str) -> None:
+    def __init__(self, dialogues: Dialogues, name: str, side: str, *, joined: bool = False, password: str = "") -> None:
         self._dialogues = dialogues
         self.name = name
         self.side = side
         self.peer = self._where = self._queue_id = ""
         self.ids = frozenset({name.lower()})
         self.domains: set[str] = set()
-        self._masking = Masking()
+        self._masking = Masking(joined=joined)
+        self._masking.password(password)
         self._partial = b""
         self._skipping = False
         self._content = 0
@@ -89,12 +91,19 @@ class Overhearing:
             for line in octets.removesuffix(b"\r\n").split(b"\r\n"):
                 self._line(line, from_us=True)
 
-    def secret(self) -> None:
+    def secret(self, octets: bytes) -> None:
         """
         See `Tap.secret`.
         """
         self._flush()
-        self._tell("line", MASKED)
+        self._tell("line", self._masking.response(octets))
+
+    def faulty(self, words: str) -> None:
+        """
+        See `Tap.faulty`.
+        """
+        self._flush()
+        self._tell("line", f"[a line with a fault: {words}]")
 
     def content(self, octets: int) -> None:
         """
@@ -135,7 +144,7 @@ class Overhearing:
         """
         See `Tap.secured`.
         """
-        self._tell("tls", cut(words))
+        self._tell("tls", self._masking.words(words))
 
     def closed(self, words: str) -> None:
         """
@@ -144,7 +153,7 @@ class Overhearing:
         if self._partial and not self._skipping:
             self._line(self._partial, from_us=False)
         self._flush()
-        self._tell("closed", cut(words))
+        self._tell("closed", self._masking.words(words))
 
     # ----
 
@@ -203,5 +212,5 @@ class Overhearing:
 
     def _announce(self, watch: Watch) -> None:
         now = self._dialogues.clock.seconds()
-        watch.add(Overheard(now, self.name, self.side, self.peer, "opened", False, cut(self._where)))
+        watch.add(Overheard(now, self.name, self.side, self.peer, "opened", False, self._masking.words(self._where)))
         self._announced = (*(each for each in self._announced if each in self._seen), watch)

@@ -123,6 +123,7 @@ class Connection(Link):
         End now, whatever is under way.
         """
         if not self._closing:
+            self._answer_content()
             self._shut_down()
 
     def kill(self) -> None:
@@ -132,6 +133,7 @@ class Connection(Link):
         if self._closing:
             self.abort()
             return
+        self._answer_content()
         self._end(Reply(421, "4.3.2", (f"{self._around.hostname} closing connection",)), "killed")
         self._proceed()
         if self._closing and not self._gone:
@@ -167,12 +169,22 @@ class Connection(Link):
         elif tap is not None:
             tap.presents(session.peer)
         else:
-            self._smtp.tap = tap = Overhearing(dialogues, session.session_id, "server")
+            self._smtp.tap = tap = Overhearing(dialogues, session.session_id, "server", joined=self._greeted)
             if self._transaction is not None:
                 tap.carries(self._transaction.queue_id, _domains(self._transaction))
             since = max(0.0, dialogues.clock.seconds() - session.opened)
             age = f", {since:.1f} s ago" if since >= JUST_NOW else ""
             tap.opened(session.peer, f"{session.listener} ({session.kind}) from port {session.port}{age}")
+
+    def _answer_content(self) -> None:
+        """
+        Answer a message that came in whole by what is known of it now: of one that is stored the client has to hear, or
+        sends it again.
+        """
+        if self._intake is not None:
+            self._busy = True  # what the client said behind it is not served any more
+            self._intake.withdraw()
+            self._busy = False
 
     def _shut_down(self) -> None:
         self._end(Reply(421, "4.3.2", (f"{self._around.hostname} shutting down",)), "shutdown")

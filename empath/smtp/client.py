@@ -172,7 +172,7 @@ class ClientSession(Carriage):
             self._gone()
             return
         if reply.code == _SHUTTING_DOWN:
-            self._end(findings.host_trouble(reply, self.state, self._terms.host), Trouble.SHUTDOWN)
+            self._end(findings.host_trouble(self._discreet(reply), self.state, self._terms.host), Trouble.SHUTDOWN)
             return
         if self._transfer is not None:
             self._transfer.answered = True

@@ -7,11 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
+import attrs
+
 from empath.mail.outcome import TransientFailure
 from empath.mail.reply import Reply
 from empath.smtp import client_findings as findings
 from empath.smtp.client_events import Event, Goodbye, Ready, SessionEnded, StartTls, State, Terms, Trouble
 from empath.smtp.client_offer import NOTHING, Offer, read_offer
+from empath.smtp.echoes import Echoes
 from empath.smtp.reply_reader import ReplyReader
 from empath.smtp.sasl import login
 from empath.smtp.tap import Tap
@@ -47,6 +50,13 @@ class Opening:
         The server's name.
         """
         return self._terms.host
+
+    @property
+    def password(self) -> str:
+        """
+        What it logs in with, and nobody is to see; "" for nothing.
+        """
+        return "" if self._terms.credentials is None else self._terms.credentials.password
 
     def take_output(self) -> bytes:
         """
@@ -125,7 +135,18 @@ class Opening:
 
     def _refused(self, reply: Reply) -> None:
         trouble = Trouble.TLS if self.state is State.STARTTLS else Trouble.REFUSED
-        self._leave(findings.host_trouble(reply, self.state, self._terms.host), trouble)
+        self._leave(findings.host_trouble(self._discreet(reply), self.state, self._terms.host), trouble)
+
+    def _discreet(self, reply: Reply) -> Reply:
+        """
+        Give a reply that ends the session: without the password, which some servers quote, since senders will read it.
+        """
+        password = self.password
+        if not password:
+            return reply
+        echoes = Echoes()
+        echoes.password(password)
+        return attrs.evolve(reply, lines=tuple(echoes.hidden(line) for line in reply.lines))
 
     def _say(self, command: bytes, state: State) -> None:
         self._output += command

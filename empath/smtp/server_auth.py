@@ -127,7 +127,7 @@ class AuthSession(ContentSession):
         self._source = None
         self.state = State.GREETED
         if self.tap is not None:
-            self.tap.secret()
+            self.tap.secret(line if isinstance(line, bytes) else b"")
         refusal = _refusal(line)
         if refusal is None and isinstance(line, bytes):
             try:

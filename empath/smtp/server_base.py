@@ -135,7 +135,10 @@ class SessionBase:
         """
         Let a line be overheard as it came, or what is wrong with it.
         """
-        tap.heard(line + b"\r\n" if isinstance(line, bytes) else f"[a line with a fault: {line.value}]\r\n".encode())
+        if isinstance(line, bytes):
+            tap.heard(line + b"\r\n")
+        else:
+            tap.faulty(line.value)
 
     def _settle(self) -> Verb:
         verb = self._pending

@@ -26,9 +26,14 @@ class Tap(Protocol):
         We said these lines, each with its CRLF.
         """
 
-    def secret(self) -> None:
+    def secret(self, octets: bytes) -> None:
         """
         The peer answered a challenge, with what nobody is to see.
+        """
+
+    def faulty(self, words: str) -> None:
+        """
+        The peer said a line that is none: `words` say why.
         """
 
     def content(self, octets: int) -> None:

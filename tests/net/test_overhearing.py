@@ -78,15 +78,24 @@ class LineTests(WatchCase):
         tap.said(b"220 mx\r\n")
         tap.heard(b"AUTH LOGIN\r\n")
         tap.said(b"334 VXNlcm5hbWU6\r\n")
-        tap.secret()
+        tap.secret(b"dGltdGlt")
+        tap.faulty("too long")
         tap.said(b"535 5.7.8 a\r\n250 b\r\n")
         tap.content(10)
         tap.content(4)
         tap.secured("TLSv1.3 X")
         tap.heard(b"QUIT\r\n")
         tap.closed("quit")
-        told = ["opened< tcp:25 (mta)", "> 220 mx", "< AUTH LOGIN", "> 334 [masked]", "< [masked]", "> 535 5.7.8 a"]
-        told += ["> 250 b", "tls< TLSv1.3 X", "< [14 octets of content]", "< QUIT", "closed< quit"]
+        told = ["opened< tcp:25 (mta)", "> 220 mx", "< AUTH LOGIN", "> 334 [masked]", "< [masked]"]
+        told += [
+            "< [a line with a fault: too long]",
+            "> 535 5.7.8 a",
+            "> 250 b",
+            "tls< TLSv1.3 X",
+            "< [14 octets of content]",
+            "< QUIT",
+            "closed< quit",
+        ]
         self.assertEqual(self.read(watch), told)
 
     def test_of_a_client(self) -> None:

@@ -204,6 +204,38 @@ class EndingTests(LiveCase):
         self.assertTrue(self.kill(client).startswith(b"421 "))
         self.assertEqual(len(cancelled), 1)
 
+    def test_while_a_message_is_stored(self) -> None:
+        """
+        It is withdrawn, and the client hears that it is to come again.
+        """
+        client = self.world.begun()
+        self.world.spool.slow_commit = Deferred()
+        client.say(b"x: y\r\n\r\n.\r\nQUIT\r\n")
+        replies = self.kill(client).split(b"\r\n")
+        self.assertEqual([line[:3] for line in replies], [b"451", b"421", b""])
+        self.assertTrue(client.hung_up)
+        self.assertEqual(self.world.stored, [])
+
+    def test_once_a_message_is_stored(self) -> None:
+        """
+        The client hears that it is ours, though its record is not written yet: it must not send it again.
+        """
+        record: Deferred[None] = Deferred()
+        self.world.factory.around = attrs.evolve(self.world.around, record=lambda _message, _session: record)
+        for by_hand in (True, False):
+            client = self.world.begun()
+            client.say(b"x: y\r\n\r\n.\r\nMAIL FROM:<>\r\n")
+            self.assertEqual(client.heard(), b"")
+            if by_hand:
+                self.shown.kill(peer=peers("192.0.2.7"))
+            else:
+                client.protocol.abandon()  # type: ignore[attr-defined]
+            replies = client.heard().split(b"\r\n")
+            self.assertEqual([line[:3] for line in replies], [b"250", b"421", b""])
+            client.lose()
+        record.callback(None)
+        self.assertEqual(self.world.reasons(), ["killed", "shutdown"])
+
     def test_one_that_does_not_read(self) -> None:
         """
         Is cut off after a second; and at once, if it is asked for again.
@@ -351,6 +383,22 @@ class OverhearingTests(LiveCase):
         self.assertTrue(secured.startswith("TLSv1.3 TLS_"), secured)
         self.assertTrue(failed.startswith("no TLS: "), failed)
         self.assertIn("EHLO within.example", [each.text for each in told])
+
+    def test_content_is_not_shown(self) -> None:
+        """
+        Neither is what a client sends behind a DATA that was refused, nor what one says whose AUTH was not overheard.
+        """
+        watch = self.watch(peer="192.0.2.7")
+        client = self.world.connect()
+        client.say(b"EHLO c\r\nDATA\r\nDear Bob\r\nhelp yourself\r\n")
+        told = self.texts(watch)
+        self.assertEqual([each for each in told if each[0] == "<"][-2:], ["< [masked]", "< help [masked]"])
+        watch.end()
+        other = self.world.connect()
+        other.say(b"EHLO c\r\nAUTH LOGIN\r\n")
+        watch = self.watch(peer="192.0.2.7")
+        other.say(b"tan!staaf\r\n")
+        self.assertEqual(self.texts(watch)[1], "< [masked]")
 
     def test_passwords_are_not_shown(self) -> None:
         """

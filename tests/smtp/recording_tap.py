@@ -27,11 +27,17 @@ class RecordingTap:
         """
         self.told += [f"> {line}" for line in octets.decode().splitlines()]
 
-    def secret(self) -> None:
+    def secret(self, octets: bytes) -> None:
         """
         As Tap.
         """
         self.told.append("secret")
+
+    def faulty(self, words: str) -> None:
+        """
+        As Tap.
+        """
+        self.told.append(f"< [a line with a fault: {words}]")
 
     def content(self, octets: int) -> None:
         """

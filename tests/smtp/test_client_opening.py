@@ -202,6 +202,16 @@ class AuthTests(SynchronousTestCase):
             over = self.auth(b"PLAIN").say(reply).over()
             self.assertEqual((over.trouble, over.failure.scope), (Trouble.REFUSED, Scope.HOST))
 
+    def test_what_a_server_quotes(self) -> None:
+        """
+        Its words go into logs and to senders: without the password.
+        """
+        for reply in (b"535 5.7.8 what is AHVzZXIAc2VjcmV0?\r\n", b"421 4.7.0-user:secret\r\n"):
+            told = str(self.auth(b"PLAIN").say(reply).over().failure.reply)
+            self.assertIn("[masked]", told)
+            self.assertNotIn("ecret", told)
+            self.assertNotIn("c2Vjc", told)
+
     def test_no_mechanism(self) -> None:
         """
         A server whose mechanisms we do not know cannot be used.
