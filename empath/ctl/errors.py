@@ -59,6 +59,12 @@ class NotThere(CtlError):
     kind = "not-found"
 
 
+class Unread(Exception):
+    """
+    Whoever read us, such as `head`, has enough: no error.
+    """
+
+
 @attrs.frozen
 class Trouble:
     """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from empath.ctl.errors import Exit, Trouble, trouble
+from empath.ctl.errors import Exit, Trouble, Unread, trouble
 from empath.ctl.registry import Root
 from empath.ctl.tool import Surroundings, Tool, open_standard
 from empath.observe.escaping import escaped
@@ -79,17 +79,35 @@ def run(arguments: Sequence[str], around: Surroundings) -> int:
         done: Any = root().main(list(arguments), prog_name="empathctl", standalone_mode=False, obj=tool)
         around.out.flush()
         return done if isinstance(done, int) else Exit.DONE
-    except KeyboardInterrupt:
-        return _told(tool, arguments, Trouble("interrupted", ("interrupted",), Exit.INTERRUPTED))
-    except BrokenPipeError:
-        return _unread(around)
-    except Exception as error:
-        known = trouble(error)
-        if known is None:
+    except (Exception, KeyboardInterrupt) as error:
+        code = _ended(tool, arguments, error)
+        if code is None:
             raise
-        return _told(tool, arguments, known)
+        return code
     finally:
         tool.close()
+
+
+def _ended(tool: Tool, arguments: Sequence[str], error: BaseException) -> int | None:
+    """
+    Tell what ended it, and give the exit code; None for a fault of ours.
+    """
+    match error:
+        case Unread() | BrokenPipeError():
+            _drop(tool.around)
+            return Exit.DONE
+        case OSError():  # the others are told as what they mean
+            _drop(tool.around)
+            why = f"nothing can be written: {error.strerror or error}"
+            return _told(tool, arguments, Trouble("fault", (why,), Exit.REFUSED))
+        case KeyboardInterrupt():
+            return _told(tool, arguments, Trouble("interrupted", ("interrupted",), Exit.INTERRUPTED))
+        case click.exceptions.NoArgsIsHelpError():
+            print(error.format_message(), file=tool.around.err)
+            return Exit.USAGE
+        case Exception() if (known := trouble(error)) is not None:
+            return _told(tool, arguments, known)
+    return None
 
 
 def _told(tool: Tool, arguments: Sequence[str], known: Trouble) -> int:
@@ -105,10 +123,9 @@ def _told(tool: Tool, arguments: Sequence[str], known: Trouble) -> int:
     return known.code
 
 
-def _unread(around: Surroundings) -> int:
+def _drop(around: Surroundings) -> None:
     """
-    End quietly when whoever read us, such as `head`, has enough.
+    Drop what is still to be written, or the interpreter complains at its end.
     """
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), around.out.fileno())  # or the interpreter complains at its end
-    return Exit.DONE
+        os.dup2(nowhere.fileno(), around.out.fileno())

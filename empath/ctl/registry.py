@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from empath.ctl.errors import Unread
 from empath.ctl.verbs import GlobalGroup
 
 _SYSTEM: Final = MappingProxyType(
@@ -162,6 +163,15 @@ class Root(GlobalGroup):
         if cmd_name in GROUPS:
             return LazyGroup(cmd_name, *GROUPS[cmd_name])
         return imported(ALONE[cmd_name][0], cmd_name) if cmd_name in ALONE else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """
+        Run the verb. Unread when nobody reads its output any more: click would make an exit code of it, and not ours.
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as closed:
+            raise Unread from closed
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """

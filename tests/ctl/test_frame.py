@@ -123,6 +123,46 @@ class FrameTests(SynchronousTestCase):
         self.assertEqual(ran("system", "ping", answers={Ping: PONG}).client.closed, 1)
         self.assertEqual(ran("system", "ping", answers={Ping: faults.TimedOut("late")}).client.closed, 1)
 
+    def test_a_group_alone_gives_its_help(self) -> None:
+        """
+        As lines on standard error, as for every line that makes no sense; as JSON it is an error like others.
+        """
+        for words in ((), ("system",)):
+            got = ran(*words)
+            self.assertEqual((got.code, got.out), (Exit.USAGE, ""))
+            self.assertIn("\nCommands:\n", got.err)
+        got = ran("system", "--json")
+        self.assertEqual((got.code, json.decode(got.err)["error"]["kind"]), (Exit.USAGE, "usage"))
+
+    def test_whoever_stops_reading_is_no_error(self) -> None:
+        """
+        Such as head, in the middle of a long document.
+        """
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            done = self.written_to(writer)
+        finally:
+            os.close(writer)
+        self.assertEqual((done.returncode, done.stderr), (Exit.DONE, ""))
+
+    def test_a_full_disk_is_told(self) -> None:
+        """
+        In a line; whoever reads the file that was to be must not take it for whole.
+        """
+        with open("/dev/full", "w") as full:
+            done = self.written_to(full.fileno())
+        self.assertEqual(done.returncode, Exit.REFUSED)
+        [problem] = json.decode(done.stderr)["error"]["problems"]
+        self.assertEqual(problem, "nothing can be written: No space left on device")
+
+    def written_to(self, out: int) -> subprocess.CompletedProcess[str]:
+        """
+        Have a long document written to a file descriptor.
+        """
+        command = [sys.executable, "-m", "empath.ctl", "config", "schema", "--json"]
+        return subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True)
+
     def test_the_version_is_told(self) -> None:
         """
         By --version.
