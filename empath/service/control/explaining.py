@@ -80,7 +80,7 @@ class Explaining:
         if self._find is None:
             raise NotFound(f"{queue_id} is not in the queue, and there is no audit trail")
         records = await self._find(queue_id)
-        if not records:
+        if all(each.get("event") == "control" for each in records):  # that somebody asked for it is not its life
             raise NotFound(f"{queue_id} is not in the queue, and the audit trail does not tell of it")
         return Explanation(queue_id, None, (), (), audit=tuple(records))
 

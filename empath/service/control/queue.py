@@ -4,7 +4,7 @@ What is asked about the queue, and done to it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import attrs
@@ -111,8 +111,9 @@ class QueueControl:
         try:
             stored = await self._viewing.read(queue_id)
         except NotFound as unknown:
-            if self._find is not None and is_queue_id(queue_id) and (records := await self._find(queue_id)):
-                raise NotFound(*unknown.problems, _last_of(queue_id, records)) from unknown
+            records = () if self._find is None or not is_queue_id(queue_id) else await self._find(queue_id)
+            if lived := [each for each in records if each.get("event") != "control"]:  # more than that it was asked for
+                raise NotFound(*unknown.problems, _last_of(queue_id, lived[-1])) from unknown
             raise
         return await self._viewing.show(stored)
 
@@ -277,11 +278,10 @@ def counted(counts: dict[Status, int], entries: Iterable[Entry]) -> dict[str, in
     return found
 
 
-def _last_of(queue_id: str, records: Sequence[dict[str, object]]) -> str:
+def _last_of(queue_id: str, record: dict[str, object]) -> str:
     """
-    Tell the last that the audit trail knows of a message, but for who asked about it.
+    Tell the last that the audit trail knows of a message.
     """
-    record = next((each for each in reversed(records) if each.get("event") != "control"), records[-1])
     told = f'its last record is "{record.get("event", "")}" at {record.get("time", "")}'
     return f"the audit trail knows it, {told}: empathctl queue explain {queue_id} tells all"
 

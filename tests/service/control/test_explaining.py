@@ -211,10 +211,12 @@ class GoneTests(AskingCase):
 
     def test_nobody_knows(self) -> None:
         """
-        It is not found.
+        It is not found; that somebody asked about it before tells nothing of it.
         """
-        self.trail()
-        self.assertIn("the audit trail does not tell of it", self.missing(Explain(self.GONE)))
+        for records in ((), ({"event": "control", "time": "t1"},)):
+            self.trail(*records)
+            self.assertIn("the audit trail does not tell of it", self.missing(Explain(self.GONE)))
+            self.assertNotIn("the audit trail knows", self.missing(ViewMessage(self.GONE)))
         self.assertIn("no queue id", self.missing(Explain("../../etc/passwd")))
 
 
