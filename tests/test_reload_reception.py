@@ -113,6 +113,17 @@ class ReceptionTests(SynchronousTestCase):
         self.assertEqual(len(set(self.mta.world.places) - bound), 1)
         self.assertTrue(self.mta.service.accepts_mail)
 
+    def test_nothing_is_used_once_it_stops(self) -> None:
+        """
+        What is closed would be opened again, and stay open.
+        """
+        places = set(self.mta.world.places)
+        self.mta.stop()
+        smtp = attrs.evolve(self.config.smtp, listeners=(Listener(endpoint=EndpointText("tcp:2599")),))
+        self.assertRaises(ConfigError, self.change, smtp=smtp)
+        self.assertRaises(ConfigError, self.mta.service.reload)
+        self.assertFalse(set(self.mta.world.places) - places)
+
     def test_what_is_only_numbers_and_words(self) -> None:
         """
         Room, readiness, labels, the log.
@@ -152,6 +163,7 @@ class WatchTests(SynchronousTestCase):
         self.file.write_text("1")
         self.used: list[Config] = []
         self.trouble: ConfigError | None = None
+        self.found: Path | None = self.file
         origin = Origin(self.file, self.reread, machine())
         self.configuration = Configuration(origin, self.use, self.clock, lambda call: succeed(call()))
         self.configuration.watch(True)
@@ -160,7 +172,7 @@ class WatchTests(SynchronousTestCase):
     def reread(self) -> Loaded:
         if self.trouble is not None:
             raise self.trouble
-        return Loaded(Config(self.file.read_text()), self.file)
+        return Loaded(Config(self.file.read_text()), self.found)
 
     def use(self, config: Config) -> Outcome:
         self.used.append(config)
@@ -208,6 +220,24 @@ class WatchTests(SynchronousTestCase):
         self.trouble = None
         self.file.write_text("mended")
         self.assertEqual(self.look(), ["mended"])
+
+    def test_permissions_that_are_mended(self) -> None:
+        """
+        Are a change: what could not be read may be readable now.
+        """
+        self.file.chmod(0o600)
+        self.assertEqual(self.look(5), ["1"])
+
+    def test_another_file_does_not_take_its_place(self) -> None:
+        """
+        Least of all the development defaults, which would keep all mail on this machine.
+        """
+        for found in (None, self.file.with_name("other.toml")):
+            with self.assertRaises(ConfigError) as caught:
+                self.found = found
+                self.configuration.reload()
+            self.assertIn(f"{self.file}: ", caught.exception.problems[0])
+        self.assertEqual(self.used, [])
 
     def test_what_was_read_otherwise_is_known(self) -> None:
         """

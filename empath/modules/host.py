@@ -2,7 +2,8 @@
 All modules of a service: built, started, put into the chain and among the listeners, replaced, and stopped.
 
 Fatal at the start: a module that cannot be made (ConfigError), or does not start (ModuleError). When modules are
-replaced the same is logged, and everything stays as it was.
+replaced the same refuses the change (ConfigError) as far as it shows at once; a start that takes its time and then
+fails is logged. Either way the modules stay those that there were.
 """
 
 from __future__ import annotations
@@ -112,10 +113,11 @@ class Modules:
 
     def reconfigure(self, section: object) -> None:
         """
-        Use other sections (as `Sections`). ConfigError, and nothing is changed, if one of them makes no module.
+        Use other sections (as `Sections`). ConfigError, and nothing is changed, if one of them makes no module, or one
+        that does not start.
 
-        The rest takes its time: new modules start, take their places if all did, and then those are stopped that they
-        replace. A module whose section is the same stays as it is.
+        Starts may take their time: the new modules take their places once all have, and then those are stopped that
+        they replace. A module whose section is the same stays as it is.
         """
         if not isinstance(section, (list, tuple)):
             raise TypeError(f"no sections of modules: {section!r}")
@@ -126,6 +128,7 @@ class Modules:
             return
         loaded = load_modules(section, [hosted.loaded for hosted in self._hosted])
         replacing = Deferred.fromCoroutine(self._replace(loaded))
+        _refuse(replacing, {each.name: place for (place, _), each in zip(section, loaded, strict=True)})
         self._replacing = replacing
         replacing.addErrback(self._not_replaced).addCallback(self._replaced)
 
@@ -247,3 +250,15 @@ class Modules:
         self._retiring.add(ending)
         ending.addErrback(lambda failure: log.failure("modules did not stop as they should", failure))
         ending.addCallback(lambda _: self._retiring.discard(ending))
+
+
+def _refuse(replacing: Deferred[None], places: dict[str, str]) -> None:
+    """
+    Raise as ConfigError what a module has failed to start with already; `places` are those in the file, by name.
+    """
+    failure = replacing.result if replacing.called else None
+    if isinstance(failure, Failure) and isinstance(failure.value, ModuleError):
+        replacing.addErrback(lambda _: None)
+        said = str(failure.value)
+        place = next((place for name, place in places.items() if said.startswith(f"module {name}: ")), "modules")
+        raise ConfigError([f"{place}: {said}"]) from failure.value

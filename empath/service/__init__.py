@@ -8,20 +8,19 @@ sessions, deliveries, modules, spool.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogPublisher
-from twisted.python.failure import Failure
 
 from empath.auth.senders import senders_of
 from empath.census import Census
 from empath.config.again import Outcome
 from empath.config.recipients import relay_of
 from empath.config.schema import Config, Delivery
+from empath.errors import ConfigError
 from empath.interfaces import ISpool
 from empath.mail.life import AttemptEnded
 from empath.modules.builtin.core import CoreChecks
@@ -43,6 +42,7 @@ from empath.service.control import make_control
 from empath.service.live import Live
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
+from empath.service.order import Order
 from empath.service.outgoing import Outgoing, Stores
 from empath.service.pages import MonitoringPages, checks_of, gauges_of
 from empath.service.receiving import Receiving, make_authenticates
@@ -129,45 +129,15 @@ class EmpathService(MultiService):
         Open the spool and begin; the reactor does not accept anything before this has returned. Tells `starting`.
         """
         super().startService()
-        self.control.bind()
-        self._threads.start()
-        try:
-            self.auditing.start()
-            self.spool.open()
-            self.storages.open()
-            self.resolver.start()
-            self.starting = _under_way(Deferred.fromCoroutine(self._begin_after(self.modules.start())))
-        except BaseException:
-            self.control.abandon()
-            self.auditing.abandon()
-            self._threads.stop()  # they would keep the process from ending
-            raise
+        self.starting = self._order.start()
         return self.starting
-
-    async def _begin_after(self, modules: Awaitable[None] | None) -> None:
-        """
-        Begin once all that was stored is known again, and the modules have started.
-        """
-        for restore in (self.verbosity.restore, *self.outgoing.restores, self.safety.senders.restore):
-            await restore()
-        if modules is not None:
-            await modules
-        if not self.shutting_down:
-            self._begin()
-
-    def _begin(self) -> None:
-        self.queue.start()
-        self.reception.start()
-        for periodic in self._periodic:
-            periodic.start(now=True)
-        self.configuration.watch(self.config.watch_config)
-        self.running = True
 
     def reconfigure(self, config: Config) -> Outcome:
         """
         Use another configuration as far as that goes while we run, and tell what waits for a restart. ConfigError, and
-        nothing is changed, if it cannot be used.
+        nothing is changed, if it cannot be used, or we stop already.
         """
+        self._refuse_at_the_end()
         self.config, outcome = self._reload.use(self.config, config)
         return outcome
 
@@ -175,49 +145,23 @@ class EmpathService(MultiService):
         """
         Read the configuration again, and use it as `reconfigure` does.
         """
+        self._refuse_at_the_end()
         return self.configuration.reload()
+
+    def _refuse_at_the_end(self) -> None:
+        """
+        Refuse what would open again what is being closed.
+        """
+        if self.shutting_down:
+            raise ConfigError(["empath is stopping, and reads no other configuration"])
 
     def stopService(self) -> Deferred[None]:
         """
         Stop accepting, let sessions and deliveries in flight come to their end, then close the spool.
         """
         self.shutting_down = True
-        stopped: Deferred[None] = Deferred.fromCoroutine(self._drain())
+        stopped: Deferred[None] = Deferred.fromCoroutine(self._order.stop(super().stopService))
         return stopped
-
-    async def _drain(self) -> None:
-        """
-        Stop part after part; trouble with one must not keep the spool from being closed.
-        """
-        parts: tuple[Callable[[], object], ...] = (
-            self.configuration.stop,
-            *[periodic.stop for periodic in self._periodic],
-            self.reception.stop,
-            self.safety.senders.close,
-            self.queue.stop,
-            self.modules.stop,
-            self.agent.stop,
-            self.outgoing.sts.stop,
-            self.outgoing.put_away,
-            self.resolver.stop,
-            self.control.stop,
-            self.live.stop,
-            self.readiness.stop,
-            self.storages.close,
-            self.spool.close,
-            self.auditing.stop,
-            self.pages.stop,
-            self._threads.stop,
-            super().stopService,
-        )
-        for stop in parts:
-            try:
-                stopping = stop()
-                if isinstance(stopping, Awaitable):
-                    await stopping
-            except Exception:
-                log.failure("{part} did not stop as it should", part=getattr(stop, "__qualname__", stop))
-        log.info("stopped: {received} received", received=self.metrics.messages_received)
 
     def _make_events(self) -> LifeEvents:
         events = LifeEvents()
@@ -231,7 +175,7 @@ class EmpathService(MultiService):
         """
         counting = Periodic("the census", self.census.take, section.process_interval, self._reactor)
         eviction, *others = self.outgoing.periodic(section)
-        self._periodic = (counting, eviction, *others)
+        self._order = Order(self, self._threads, (counting, eviction, *others))
         receiving = Receiving(self._core, self.reception, self._authenticates)
         self._reload = Reload(self, receiving, counting, eviction)
 
@@ -290,19 +234,6 @@ class EmpathService(MultiService):
             record=self.auditing.record,
         )
         return Reception(reactor, config.smtp, around, config.delivery.shutdown_timeout)
-
-
-def _under_way(starting: Deferred[None]) -> Deferred[None] | None:
-    """
-    Give back what is not done yet, None for what is; raise what it failed with.
-    """
-    failures: list[Failure] = []
-    if not starting.called:
-        return starting
-    starting.addErrback(failures.append)
-    for failure in failures:
-        failure.raiseException()
-    return None
 
 
 def build(

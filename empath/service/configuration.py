@@ -2,7 +2,8 @@
 Where the configuration is from, and how it is read again: by signal, by an operator, or because its file changed.
 
 Retried, once the file changes again: one that cannot be used. Ignored: a file that is away for a moment, as editors
-have it that write another one in its place.
+have it that write another one in its place. Refused: any other file than the one that was read before, and the
+development defaults in its place.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from empath.interfaces import InThread
 LOOK_INTERVAL: Final = 1.0  # seconds between two looks at the file
 WATCH: Final = "the file changed"
 
-Stamp = tuple[int, int, int, int]
+Stamp = tuple[int, int, int, int, int]
 Use = Callable[[Config], Outcome]
 
 
@@ -80,12 +81,22 @@ class Configuration:
             raise ConfigError(["there is no file that could be read again"])
         self._known = self._seen = self._stamp()  # before it is read: a later change is another one
         loaded = self.origin.reread()
+        self._refuse_another(self.origin.path, loaded.path)
         try:
             outcome = self._use(loaded.config)
         except ConfigError as trouble:
             raise ConfigError(loaded.named(trouble.problems)) from trouble
         self.origin = attrs.evolve(self.origin, path=loaded.path)
         return attrs.evolve(outcome, path=self.path)
+
+    def _refuse_another(self, before: Path | None, found: Path | None) -> None:
+        """
+        Refuse what is only found because the file that we run by is gone, or because one is looked for before it.
+        """
+        if before is not None and found != before:
+            other = "the built-in development defaults" if found is None else found
+            said = f"empath runs by this file, and would now find {other}; give it back, or restart to use the other"
+            raise ConfigError([f"{before}: {said}"])
 
     def watch(self, watched: bool) -> None:
         """
@@ -131,7 +142,10 @@ class Configuration:
             status = os.stat(path) if path else None
         except OSError:
             return None
-        return None if status is None else (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if status is None:
+            return None
+        changed = status.st_ctime_ns  # permissions, too: what could not be read may be mended so
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed
 
 
 def _cancelled(failure: Any) -> None:

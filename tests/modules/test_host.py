@@ -402,7 +402,7 @@ class ReplacingTests(HostCase):
 
     def test_what_does_not_start_changes_nothing(self) -> None:
         """
-        At once or later: one line says why, and those that did start are stopped.
+        At once, which refuses it, or later, which one line tells; those that did start are stopped.
         """
         for starting in (ValueError("no"), Deferred[None]()):
             self.setUp()
@@ -410,13 +410,19 @@ class ReplacingTests(HostCase):
             modules = self.host()
             modules.start()
             made = [Recording("b", self.told), Recording("c", self.told, starting)]
+            use = self.adding(modules, *made)
             with capturedLogs() as events:
-                self.adding(modules, *made)([self.section("b"), self.section("c")])
                 if isinstance(starting, Deferred):
+                    use([self.section("b"), self.section("c")])
                     starting.errback(ValueError("no"))
-            self.assertEqual([event["log_level"] for event in events], [LogLevel.error])
-            self.assertIn("module c: start: no", formatEvent(events[0]))
+                    told = formatEvent(events[0])
+                else:
+                    told = str(self.assertRaises(ConfigError, use, [self.section("b"), self.section("c")]))
+            self.assertEqual(len(events), int(isinstance(starting, Deferred)))
+            self.assertIn("module c: start: no", told)
             self.assertEqual((self.asked(modules), self.told[1:]), (["a"], ["b starts", "c starts", "b stops"]))
+            modules.reconfigure([self.section("a")])  # nothing is under way any more
+            self.assertEqual(modules.names, ("a",))
 
     def test_a_fault_of_ours_is_logged_as_one(self) -> None:
         """

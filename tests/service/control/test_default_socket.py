@@ -64,5 +64,6 @@ class DefaultSocketTests(SynchronousTestCase):
         mta.service.control.trouble = "no right. Write something"
         answer: Any = SystemControl(mta.service).answers()[GetStatus]
         waiting = Deferred.fromCoroutine(answer(GetStatus(), Call(Caller(0, 1), lambda piece: None)))
+        mta.settle()
         status = self.successResultOf(waiting)
         self.assertIn("no right. Write something", status.troubles)
