@@ -42,8 +42,9 @@ class Unprivileged(Empath):
         """
         if os.geteuid():
             return super().command()
-        user = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"]
-        return [require_program("setpriv"), *user, *super().command()]
+        user = ["--reuid=65534", "--regid=65534", "--clear-groups"]
+        reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]  # Python may be in root's home
+        return [require_program("setpriv"), *user, *reading, "--", *super().command()]
 
 
 class DefaultsTests(EndToEndTestCase):
