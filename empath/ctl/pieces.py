@@ -93,7 +93,7 @@ def recipients(rows: Sequence[RecipientRow]) -> RenderableType:
         told = joined(
             reply(row.reply),
             plain(f"said {row.host}" if row.host and row.reply else "", "dim"),
-            plain(row.category, "dim"),
+            plain("" if row.category == "other" else row.category, "dim"),
             plain("it may have been taken without an answer" if row.doubtful else "", "yellow"),
         )
         grid.add_row(address(row.address), state(row.status), told)
@@ -135,7 +135,12 @@ def _attempt(run: Sequence[AttemptRow], times: Times) -> RenderableType:
         whens = f"{len(run)} times alike, {times.clock(run[0].started)} to {whens}"
     peer = f"{row.host} [{row.address}]:{row.port}" if row.address else row.host
     lines = [
-        joined(state(row.result), whens, plain(peer or "no host was reached"), _security(row)),
+        joined(
+            state(row.result),
+            whens,
+            plain(peer or ("" if row.result == "completed" else "no host was reached")),
+            _security(row),
+        ),
         reply(row.reply),
         _duration(row),
     ]

@@ -8,6 +8,8 @@ attempts so far, what holds it, and where it goes next. Of a message that is gon
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -19,6 +21,18 @@ from empath.ctl.auditing import told
 from empath.ctl.colours import joined, plain, reply, state
 from empath.ctl.pieces import indented, labelled
 from empath.ctl.wording import Times, some
+
+_ENDS: Final = MappingProxyType(
+    {
+        "slots": "until one of them ends",
+        "connections": "until one of them ends",
+        "shaped": "until one of them ends",
+        "breaker": "until one of them ends",
+        "frozen": "until queue unfreeze",
+        "held": "until queue release",
+        "spool": "until it does",
+    }
+)
 
 
 def explained(explanation: Explanation, times: Times) -> RenderableType:
@@ -93,15 +107,19 @@ def _future(step: NextStep, times: Times) -> Iterator[tuple[str, RenderableType]
         yield "Waits", _held(step.hold, times)
     if step.state == "ended":
         return
-    if step.next_attempt is not None:
-        yield "Next", Text(f"attempt {times.both(step.next_attempt)}")
+    if step.next_attempt is not None and step.state == "waiting":
+        due = step.next_attempt <= times.now
+        yield (
+            "Next",
+            Text(f"due since {times.both(step.next_attempt)}" if due else f"due {times.both(step.next_attempt)}"),
+        )
     by = joined(plain(f"site {step.site}" if step.site else ""), plain(f"by {step.strategy}" if step.strategy else ""))
     yield "Goes to", Group(by, *_hosts(step.hosts)) if len(by) else Group(*_hosts(step.hosts))
     yield "Expires", Text(times.both(step.expires) if step.expires is not None else "not as long as this lasts")
 
 
 def _held(hold: HoldRow, times: Times) -> Text:
-    until = "nobody knows until when" if hold.until is None else f"until {times.both(hold.until)}"
+    until = _ENDS.get(hold.why, "") if hold.until is None else f"not before {times.both(hold.until)}"
     return joined(Text.assemble(plain(hold.why, "bold yellow"), ": ", plain(hold.detail)), until)
 
 

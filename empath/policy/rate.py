@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from empath.policy.quantity import written_rate
+
 INSTANT: Final = 1e-6  # seconds: a shorter wait is none, as no clock that counts from 1970 is finer
 
 
@@ -16,10 +18,11 @@ class Bucket:
     It begins full. Who finds no token waits and asks again; what was taken in advance is paid back first.
     """
 
-    __slots__ = ("_burst", "_level", "_rate", "_then")
+    __slots__ = ("_burst", "_level", "_rate", "_terms", "_then")
 
     def __init__(self, count: int, seconds: float, burst: int) -> None:
         self._rate = count / seconds
+        self._terms = count, seconds
         self._burst = self._level = float(max(1, burst))
         self._then = 0.0
 
@@ -30,13 +33,20 @@ class Bucket:
         """
         return self._rate > 0.0
 
-    def wait(self, now: float) -> float:
+    @property
+    def written(self) -> str:
         """
-        Tell in how many seconds there is a token, 0.0 if there is one now.
+        Tell the limit as an operator writes it.
+        """
+        return written_rate(*self._terms)
+
+    def wait(self, now: float, before: int = 0) -> float:
+        """
+        Tell in how many seconds there is a token that is none of the first `before`, 0.0 if there is one now.
         """
         if not self._rate:
             return 0.0
-        wait = (1.0 - self._filled(now)) / self._rate
+        wait = (1.0 + before - self._filled(now)) / self._rate
         return wait if wait > INSTANT else 0.0
 
     def take(self, now: float) -> None:
@@ -55,6 +65,7 @@ class Bucket:
         full = float(max(1, burst))
         self._level = min(full, self._filled(now)) if self._rate else full
         self._rate, self._burst, self._then = count / seconds, full, now
+        self._terms = count, seconds
 
     def _filled(self, now: float) -> float:
         """

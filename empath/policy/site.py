@@ -117,6 +117,12 @@ class Site:
             return self._full()
         return self._shaped(now) or self._limited(now)
 
+    def rate_wait(self, now: float, before: int) -> float:
+        """
+        Tell for how many seconds the rate limit alone keeps an attempt that has so many before it.
+        """
+        return self._bucket.wait(now, before)
+
     def begin(self, now: float) -> tuple[Change, ...]:
         """
         Count an attempt that begins; tell what changes by it.
@@ -234,7 +240,7 @@ class Site:
 
     def _broken(self, until: float) -> Hold:
         if isinf(until):
-            detail = f"{self.name} failed, and is tried with {self.in_flight} at a time"
+            detail = f"{self.name} failed, and is tried with {self.in_flight} at a time until it works"
             return Hold(Why.BREAKER, None, detail)
         return Hold(Why.BREAKER, until, f"{self.name} failed again and again, its circuit breaker is open")
 
@@ -249,4 +255,8 @@ class Site:
 
     def _limited(self, now: float) -> Hold | None:
         wait = self._bucket.wait(now)
-        return Hold(Why.RATE, now + wait, f"the rate_limit of {self.name} is used up") if wait else None
+        return (
+            Hold(Why.RATE, now + wait, f"the rate limit of {self.name}, {self._bucket.written}, is used up")
+            if wait
+            else None
+        )

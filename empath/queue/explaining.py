@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MANY: Final = 100_000  # more than a window holds
 
+_RATES: Final = frozenset({Why.RATE, Why.GLOBAL_RATE})
+
 
 @attrs.frozen(slots=True)
 class Circuit:
@@ -67,7 +69,8 @@ def why_it_waits(entry: Entry, lines: Lines, now: float, most: int = MANY) -> Ho
         return Hold(Why.SPOOL, None, "the attempt has ended, but the spool does not take what became of it")
     if not line.gate.known:
         return Hold(Why.ROUTING, None, f"the hosts of {line.domain} are being looked up")
-    return why_none_begins(line.domain, line.gate, line.bucket, lines, now) or _turn(entry, most)
+    hold = why_none_begins(line.domain, line.gate, line.bucket, lines, now)
+    return _turn(entry, most) if hold is None else _behind(hold, entry, lines, now, most)
 
 
 def why_none_begins(domain: str, gate: Gate | None, bucket: Bucket | None, lines: Lines, now: float) -> Hold | None:
@@ -77,9 +80,10 @@ def why_none_begins(domain: str, gate: Gate | None, bucket: Bucket | None, lines
     if gate is not None and (hold := gate.site.hold(now)) is not None:
         return hold
     if bucket is not None and (wait := bucket.wait(now)):
-        return Hold(Why.RATE, now + wait, f"the rate limit of {domain} is used up")
+        return Hold(Why.RATE, now + wait, f"the rate limit of {domain}, {bucket.written}, is used up")
     if lines.total is not None and (wait := lines.total.wait(now)):
-        return Hold(Why.GLOBAL_RATE, now + wait, "the rate limit of all deliveries is used up")
+        detail = f"the rate limit of all deliveries together, {lines.total.written}, is used up"
+        return Hold(Why.GLOBAL_RATE, now + wait, detail)
     return _slots(gate, lines)
 
 
@@ -106,11 +110,33 @@ def _slots(gate: Gate | None, lines: Lines) -> Hold | None:
     return None
 
 
+def _behind(hold: Hold, entry: Entry, lines: Lines, now: float, most: int) -> Hold:
+    """
+    Reckon with those before an entry, which have to go before a limit lets it.
+    """
+    before = _before(entry, most)
+    if not before:
+        return hold
+    line, until = entry.line, hold.until
+    if until is not None and hold.why in _RATES:
+        waits = [each.wait(now, before) for each in (line.bucket, lines.total) if each is not None]
+        until = max(until, *(now + wait for wait in (line.gate.site.rate_wait(now, before), *waits)))
+    return Hold(hold.why, until, f"{hold.detail}, and {_told(before, most, line.domain)}")
+
+
 def _turn(entry: Entry, most: int) -> Hold:
+    return Hold(Why.TURN, None, _told(_before(entry, most), most, entry.line.domain))
+
+
+def _before(entry: Entry, most: int) -> int:
     before = 0
     for other in entry.line.waiting:
         if other is entry or before >= most:
             break
         before += 1
+    return before
+
+
+def _told(before: int, most: int, domain: str) -> str:
     count = f"{before} or more" if before >= most else str(before)
-    return Hold(Why.TURN, None, f"{count} deliveries to {entry.line.domain} are before it")
+    return f"{count} deliveries to {domain} are before it" if before != 1 else f"1 delivery to {domain} is before it"

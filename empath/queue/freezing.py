@@ -23,6 +23,7 @@ from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.policy.frozen import Interval, Intervals, age, begin_of, merged, recent
 from empath.policy.hold import Hold, Why
+from empath.policy.quantity import span
 from empath.queue.entry import Entry
 from empath.queue.notes import Notes
 from empath.queue.settle import Decided
@@ -122,8 +123,7 @@ class Freezing:
         if not self._intervals or (since := self.since(domain)) is None:
             return None
         what = domain if self._is_frozen(domain) else "all mail"
-        seconds = self._clock.seconds() - since
-        return Hold(Why.FROZEN, None, f"delivery of {what} was frozen {seconds:.0f} s ago")
+        return Hold(Why.FROZEN, None, f"delivery of {what} was frozen {span(self._clock.seconds() - since)} ago")
 
     async def freeze(self, domain: str = ALL) -> bool:
         """

@@ -106,6 +106,13 @@ class Senders:
         self._under_way.add(message.queue_id)
         return HELD_FOR
 
+    def stopping(self, message: Message) -> StoppedSender | None:
+        """
+        Tell that the sender of a message is stopped, None if it is not.
+        """
+        sender = sender_of(message.origin, message.envelope.reverse_path)
+        return self._stopped.get(sender) if self._stands(sender) else None
+
     # -- what operators do
 
     def stopped(self) -> tuple[StoppedSender, ...]:

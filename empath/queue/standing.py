@@ -17,12 +17,14 @@ from empath.mail.deliver_by import deliver_by
 from empath.mail.life import Attempt
 from empath.mail.message import LIVE, Delivery, Message, Status
 from empath.policy.hold import Hold, Why
+from empath.policy.quantity import span
 from empath.policy.site import Limits
-from empath.queue.entry import Place
+from empath.queue.entry import Order, Place
 from empath.queue.explaining import MANY, why_it_waits, why_none_begins, why_the_site_waits
 from empath.queue.freezing import Freezing
 from empath.queue.gates import Gates
 from empath.queue.line import Gate
+from empath.queue.under_way import HELD_FOR
 from empath.queue.window import Window
 
 FEW: Final = 20  # of those before a delivery are counted where many are told of
@@ -34,7 +36,8 @@ class Standing:
     `hold` is why it is not attempted now, or where it is in the window; None: it is at its end, or nothing keeps it.
     `attempt` is the record of the one that is under way. `expires` is when it is given up at the latest (seconds since
     the epoch), None where that is not known: at its end, or while its clock stands still with `left` seconds to go.
-    `attempts_left` are those that it may still have.
+    `attempts_left` are those that it may still have. `deadline` is until when its sender wants it back otherwise
+    (RFC 2852), which no clock of ours stops; `order` is what an operator wants done once its attempt has ended.
     """
 
     hold: Hold | Place | None
@@ -42,6 +45,8 @@ class Standing:
     expires: float | None
     left: float | None
     attempts_left: int
+    deadline: float | None = None
+    order: Order | None = None
 
 
 @attrs.frozen(slots=True)
@@ -80,11 +85,13 @@ class Standings:
         entry = self._window.active.get((delivery.queue_id, delivery.domain))
         attempt = None if entry is None or entry.place is Place.READY else entry.attempt
         expires, left = self._time_of(delivery)
-        by = deliver_by(message)
-        if by is not None and by.returned and delivery.status in LIVE:
-            expires = by.deadline if expires is None else min(expires, by.deadline)
+        by = deliver_by(message) if delivery.status in LIVE else None
+        deadline = by.deadline if by is not None and by.returned else None
+        if deadline is not None and expires is not None:
+            expires = min(expires, deadline)
         attempts_left = max(0, self.section.max_attempts - delivery.attempts) if delivery.status in LIVE else 0
-        return Standing(self.why(delivery), attempt, expires, left, attempts_left)
+        order = None if entry is None else entry.order
+        return Standing(self.why(delivery), attempt, expires, left, attempts_left, deadline, order)
 
     def why(self, delivery: Delivery, most: int = MANY) -> Hold | Place | None:
         """
@@ -95,14 +102,12 @@ class Standings:
         if entry is not None and entry.place is not Place.READY:
             return self.explain(delivery.queue_id, delivery.domain)
         if delivery.status is Status.HELD:
-            since = delivery.received if delivery.held_since is None else delivery.held_since
-            by = f"by a module ({delivery.last_error})" if delivery.held_since is None else "by an operator"
-            return Hold(Why.HELD, None, f"it was held {by} {max(0.0, now - since):.0f} s ago")
+            return Hold(Why.HELD, None, _held(delivery, now))
         if delivery.next_attempt is None:
             return None
         hold = self.explain(delivery.queue_id, delivery.domain, most)
         if delivery.next_attempt > now and not (isinstance(hold, Hold) and hold.why is Why.FROZEN):
-            return Hold(Why.TIME, delivery.next_attempt, "its next attempt is not due yet")
+            return Hold(Why.TIME, delivery.next_attempt, _not_due(delivery))
         return hold
 
     def explain(self, queue_id: str, domain: str, most: int = MANY) -> Hold | Place | None:
@@ -158,6 +163,27 @@ class Standings:
         if self._freezing.since(delivery.domain) is not None:
             return None, max(0.0, expires - self._clock.seconds())
         return expires, None
+
+
+def _held(delivery: Delivery, now: float) -> str:
+    """
+    Tell who held it: an operator, who may have stopped its sender, or what stood in its way when it came.
+    """
+    if delivery.held_since is not None:
+        return f"it was held {span(now - delivery.held_since)} ago"
+    since = span(now - delivery.received)
+    if delivery.last_error == HELD_FOR:
+        return f"it was held when it came, {since} ago, as its sender was stopped"
+    return f"it was held when it came, {since} ago, by a module ({delivery.last_error})"
+
+
+def _not_due(delivery: Delivery) -> str:
+    """
+    Tell what it waits for: mail whose clocks begin with its first attempt is to be released then (RFC 4865).
+    """
+    if not delivery.attempts and delivery.next_attempt == delivery.received:
+        return "its sender wants it released then"
+    return "its next attempt is not due yet"
 
 
 def _until(gate: Gate) -> float | None:

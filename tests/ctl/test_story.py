@@ -43,8 +43,8 @@ To example.com: retry after 7 attempts
               #7  retry, 02:14:05, 50m ago, mx2.example.com [198.51.100.7]:25, TLSv1.3 (dane)
                   connection lost after DATA
                   took 420ms: dns 12ms, connect 30ms, tls 44ms, transaction 334ms
-  Waits     connections: 3 of 3 connections to mx.example.com are in use, until 03:05:05, in 1m
-  Next      attempt 03:16:05, in 12m
+  Waits     connections: 3 of 3 connections to mx.example.com are in use, not before 03:05:05, in 1m
+  Next      due 03:16:05, in 12m
   Goes to   site mx1.example.com,mx2.example.com, by smtp
             1. mx1.example.com:25, preference 10, TLS verified (dane), 198.51.100.7 2001:db8::7
             2. mx2.example.com:25, preference 20, TLS opportunistic (config), SERVFAIL for its addresses
@@ -106,7 +106,7 @@ class StoryTests(SynchronousTestCase):
         delivery = attrs.evolve(waiting(), status="held", held_since=ago(hours=2))
         lines = told(attrs.evolve(explanation(), message=message(delivery), steps=(held,)))
         self.assertIn("Held      since 01:04:05, 2h ago", lines)
-        self.assertIn("Waits     held: held by hand, nobody knows until when", lines)
+        self.assertIn("Waits     held: held by hand, until queue release", lines)
         self.assertIn("Expires   not as long as this lasts", lines)
 
     def test_an_ended_delivery_goes_nowhere(self) -> None:

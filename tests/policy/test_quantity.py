@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.policy.quantity import DURATION_UNITS, SIZE_UNITS, read_amount, read_rate
+from empath.policy.quantity import DURATION_UNITS, SIZE_UNITS, read_amount, read_rate, span, written_rate
 
 
 class QuantityTests(SynchronousTestCase):
@@ -37,3 +37,24 @@ class QuantityTests(SynchronousTestCase):
             self.assertEqual(read_rate(written), found)
         for wrong in ("0/s", "10", "10/d", "-1/s", 10, False, None, "1.5/s"):
             self.assertIsNone(read_rate(wrong), wrong)
+
+
+class WrittenTests(SynchronousTestCase):
+    """
+    Quantities as people read them.
+    """
+
+    def test_rates(self) -> None:
+        """
+        As they are written, others in words.
+        """
+        for rate, wanted in (((2, 60.0), "2/min"), ((5, 1.0), "5/s"), ((0, 1.0), "none"), ((3, 7.0), "3 in 7 s")):
+            self.assertEqual(written_rate(*rate), wanted)
+
+    def test_spans(self) -> None:
+        """
+        Two units at the most.
+        """
+        short = ((0, "0s"), (-5, "0s"), (59.6, "1m"), (61, "1m 1s"), (3600, "1h"), (3601, "1h"))
+        for seconds, wanted in (*short, (90_061, "1d 1h"), (432_000, "5d")):
+            self.assertEqual(span(seconds), wanted)

@@ -128,7 +128,7 @@ class BreakerTests(SynchronousTestCase):
         hold = made.hold(NOW + 300.0)
         assert hold is not None
         self.assertEqual((hold.why, hold.until), (Why.BREAKER, None))
-        self.assertEqual(hold.detail, "mx.example.org failed, and is tried with 3 at a time")
+        self.assertEqual(hold.detail, "mx.example.org failed, and is tried with 3 at a time until it works")
         recovered = made.ended(NOW + 301.0, Told.ACCEPTED)
         self.assertEqual(recovered, (BreakerChange(State.CLOSED, "mx.example.org accepts mail again"),))
         self.assertEqual((made.failing, made.hold(NOW + 301.0)), (False, None))

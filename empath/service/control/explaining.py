@@ -4,6 +4,7 @@ A message's whole life and its next step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -18,39 +19,41 @@ from empath.mail.decision import Decision
 from empath.mail.message import LIVE, Delivery, Message, Status
 from empath.mail.queue_id import is_queue_id
 from empath.mail.wish import wishes
-from empath.policy.hold import Hold, Why
+from empath.policy.hold import Hold
 from empath.queue.entry import Place
 from empath.queue.queue import Queue
+from empath.queue.sender_notes import StoppedSender
 from empath.queue.standing import Standing
-from empath.service.control.paging import moment, span
+from empath.service.control.next_steps import keeps_longer, sentence
+from empath.service.control.paging import moment
 from empath.service.control.queue import FindInAudit
 from empath.service.control.viewing import Stored, Viewing
 from empath.service.control.ways import Ways, hold_row, host_rows, trouble_of
 
 MOST_WAYS: Final = 20  # destinations of a message whose hosts are looked up
-KEPT: Final = "it is kept for a while: queue retry takes it up again"
 
 _STATES: Final = {Place.IN_FLIGHT: "in-flight", Place.SETTLING: "in-flight", Place.TIMED: "in-flight"}
-_ENDS: Final = {
-    Status.COMPLETED: "it was delivered",
-    Status.FAILED: f"it failed; {KEPT}",
-    Status.EXPIRED: f"it expired; {KEPT}",
-}
+
+StoppedBy = Callable[[Message], StoppedSender | None]
+"""
+Tell that the sender of a message is stopped, None if it is not.
+"""
 
 
 class Explaining:
     """
-    Answers from the spool, the queue, the ways that mail would go, and `find`, which looks into the audit trail (None
-    without one).
+    Answers from the spool, the queue, the ways that mail would go; `find` looks into the audit trail, `stopped` tells
+    of senders.
     """
 
     def __init__(
-        self, queue: Queue, spool: ISpool, ways: Ways, clock: IReactorTime, find: FindInAudit | None = None
+        self, queue: Queue, spool: ISpool, ways: Ways, clock: IReactorTime, find: FindInAudit, stopped: StoppedBy
     ) -> None:
         self._queue = queue
         self._ways = ways
         self._clock = clock
         self._find = find
+        self._stopped = stopped
         self._viewing = Viewing(spool, queue.listing)
 
     def answers(self) -> Answers:
@@ -77,9 +80,9 @@ class Explaining:
         """
         if not is_queue_id(queue_id):
             raise NotFound(f"{queue_id!r} is no queue id: those have 26 letters and digits")
-        if self._find is None:
-            raise NotFound(f"{queue_id} is not in the queue, and there is no audit trail")
         records = await self._find(queue_id)
+        if records is None:
+            raise NotFound(f"{queue_id} is not in the queue, and there is no audit trail")
         if all(each.get("event") == "control" for each in records):  # that somebody asked for it is not its life
             raise NotFound(f"{queue_id} is not in the queue, and the audit trail does not tell of it")
         return Explanation(queue_id, None, (), (), audit=tuple(records))
@@ -100,54 +103,20 @@ class Explaining:
         standing = self._queue.standings.of(delivery, message)
         way, asked = ways.get(delivery.domain), delivery.domain in ways
         trouble = trouble_of(way) if asked else ""
-        summary = self._summary(delivery, standing)
-        if way is not None and isinstance(standing.hold, Hold) and standing.hold.why is Why.TIME:
-            then = self._queue.standings.at(way.site, delivery.domain)
-            summary = summary if then is None else f"{summary}; now it would be held: {then.detail}"
+        then = None if way is None else self._queue.standings.at(way.site, delivery.domain)
+        hold = then if keeps_longer(standing.hold, then) else standing.hold
+        summary = sentence(delivery, standing, then, self._stopped(message), self._clock.seconds())
         return NextStep(
             delivery.domain,
             state_of(delivery, standing),
             f"{summary}; its hosts: {trouble}" if trouble else summary,
-            hold_row(standing.hold) if isinstance(standing.hold, Hold) else None,
+            hold_row(hold) if isinstance(hold, Hold) else None,
             moment(delivery.next_attempt) if delivery.status in LIVE else None,
             moment(standing.expires),
             "" if way is None else way.site,
             "" if way is None else way.route.strategy,
             () if way is None else host_rows(way),
         )
-
-    def _summary(self, delivery: Delivery, standing: Standing) -> str:
-        """
-        Tell in one sentence what happens next.
-        """
-        number = delivery.attempts + 1
-        match standing.hold:
-            case Place.IN_FLIGHT:
-                return self._under_way(number, standing)
-            case Place.SETTLING | Place.TIMED:
-                return f"attempt {number} has ended, what became of it is being stored"
-            case Hold(why=Why.TIME):
-                return f"attempt {number} of at most {number - 1 + standing.attempts_left} follows{_left(standing)}"
-            case Hold(detail=detail):
-                return f"{detail}; then attempt {number} follows{_left(standing)}"
-        if delivery.status in LIVE:
-            return f"it waits in the spool for room in memory; then attempt {number} follows"
-        return _ENDS[delivery.status]
-
-    def _under_way(self, number: int, standing: Standing) -> str:
-        """
-        Tell how far the attempt is that is being made.
-        """
-        attempt = standing.attempt
-        if attempt is None:
-            return f"attempt {number} begins"
-        now = self._clock.seconds()
-        told = f"attempt {number} has been under way for {max(0.0, now - attempt.started):.0f} s"
-        if attempt.host:
-            where = f"{attempt.host} [{attempt.address}]:{attempt.port}" if attempt.address else attempt.host
-            step = "in a session with" if attempt.connected or attempt.reused else "connecting to"
-            return f"{told}, {step} {where}"
-        return f"{told}, " + ("getting a connection" if attempt.resolved else "looking up its hosts")
 
 
 def state_of(delivery: Delivery, standing: Standing) -> str:
@@ -159,10 +128,6 @@ def state_of(delivery: Delivery, standing: Standing) -> str:
     if delivery.status not in LIVE:
         return "ended"
     return "held" if delivery.status is Status.HELD else "waiting"
-
-
-def _left(standing: Standing) -> str:
-    return "" if standing.left is None else f"; its clock stands still, with {span(standing.left)} left"
 
 
 def _decision(decision: Decision) -> DecisionRow:

@@ -64,19 +64,5 @@ def at(seconds: float) -> datetime:
     return datetime.fromtimestamp(min(max(0.0, seconds), _LAST), UTC)
 
 
-def span(seconds: float) -> str:
-    """
-    Word a span of time in its two greatest units: "4d 23h", "12m", "3s".
-    """
-    left, words = max(0, round(seconds)), list[str]()
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count:
-            words.append(f"{count}{unit}")
-        if words and (len(words) == 2 or not count):
-            break
-    return " ".join(words) or "0s"
-
-
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and (value.isascii() or value == value.encode("utf-8", "replace").decode())

@@ -39,18 +39,18 @@ _WORDS: Final = {
     Place.TIMED: "what became of the attempt could not be stored yet",
 }
 
-FindInAudit = Callable[[str], Awaitable[tuple[dict[str, object], ...]]]
+FindInAudit = Callable[[str], Awaitable[tuple[dict[str, object], ...] | None]]
 """
-Find the records of the audit trail that tell of a queue id, in their order.
+Find the records of the audit trail that tell of a queue id, in their order; None where there is no trail.
 """
 
 
 class QueueControl:
     """
-    Answers for the queue and its spool; `find` looks into the audit trail, None without one.
+    Answers for the queue and its spool; `find` looks into the audit trail.
     """
 
-    def __init__(self, queue: Queue, spool: ISpool, clock: IReactorTime, find: FindInAudit | None = None) -> None:
+    def __init__(self, queue: Queue, spool: ISpool, clock: IReactorTime, find: FindInAudit) -> None:
         self._queue = queue
         self._find = find
         self._controls = queue.controls
@@ -111,7 +111,7 @@ class QueueControl:
         try:
             stored = await self._viewing.read(queue_id)
         except NotFound as unknown:
-            records = () if self._find is None or not is_queue_id(queue_id) else await self._find(queue_id)
+            records = await self._find(queue_id) or () if is_queue_id(queue_id) else ()
             if lived := [each for each in records if each.get("event") != "control"]:  # more than that it was asked for
                 raise NotFound(*unknown.problems, _last_of(queue_id, lived[-1])) from unknown
             raise

@@ -7,28 +7,16 @@ from __future__ import annotations
 from typing import Final
 
 from empath.config.units import NO_LIMIT, Rate
-from empath.policy.quantity import read_rate
+from empath.policy.quantity import read_rate, written_rate
 
 NONE: Final = "none"
-
-_UNITS: Final = {1.0: "s", 60.0: "min", 3600.0: "h"}
 
 
 def written(rate: Rate) -> str:
     """
     Write a rate: "10/s", "100/min", "5000/h", "none".
     """
-    return written_of(rate.count, rate.seconds)
-
-
-def written_of(count: int, seconds: float) -> str:
-    """
-    The same of its parts.
-    """
-    if not count:
-        return NONE
-    unit = _UNITS.get(seconds)
-    return f"{count}/{unit}" if unit else f"{count} in {seconds:g} s"
+    return written_rate(rate.count, rate.seconds)
 
 
 def read(text: str) -> Rate:

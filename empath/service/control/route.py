@@ -14,6 +14,7 @@ from empath.deliver.routing import Routing
 from empath.errors import StorageError
 from empath.mail.address import Address, parse_address
 from empath.policy.mailbox import key_of
+from empath.policy.quantity import written_rate
 from empath.policy.relay import RelayPolicy
 from empath.policy.return_path import ReturnPaths
 from empath.queue.standing import Standings, Terms
@@ -143,7 +144,7 @@ class RouteControl:
         messages = None if way is None else way.route.max_messages
         found["messages a connection"] = str(messages or section.connection_pool.max_messages)
         if limits.count:
-            found["rate"] = rates.written_of(limits.count, limits.seconds)
+            found["rate"] = written_rate(limits.count, limits.seconds)
         elif terms.rate is not None:
             found["rate"] = f"{rates.written(terms.rate)} (default)"
         if section.rate_limits.global_.count:

@@ -30,8 +30,8 @@ def sending_tables(service: EmpathService, clock: Any) -> tuple[Answers, ...]:
     outgoing, queue, spool = service.outgoing, service.queue, service.spool
     returning, ways = outgoing.returning, Ways(outgoing.looking, clock)
 
-    async def find(queue_id: str) -> tuple[dict[str, Any], ...]:
-        return (await service.auditing.find(queue_id)).records
+    async def find(queue_id: str) -> tuple[dict[str, Any], ...] | None:
+        return (await service.auditing.find(queue_id)).records if service.auditing.readable else None
 
     def relay() -> tuple[RelayPolicy, str]:
         section = service.config.relay
@@ -49,7 +49,7 @@ def sending_tables(service: EmpathService, clock: Any) -> tuple[Answers, ...]:
     parts = (
         QueueControl(queue, spool, clock, find),
         SpoolControl(spool, queue.listing, clock),
-        Explaining(queue, spool, ways, clock, find),
+        Explaining(queue, spool, ways, clock, find, service.safety.senders.stopping),
         route,
         DeliveryControl(queue, outgoing.routing.leads_to),
         DnsControl(service.resolver, outgoing.overrides, clock),

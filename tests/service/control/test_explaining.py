@@ -5,15 +5,19 @@ A message's whole life and its next step, in one answer.
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import succeed
 
 from empath.audit.finding import Found
+from empath.config.schema import Audit
 from empath.control.terms.explaining import Explain, Explanation
 from empath.control.terms.managing import Freeze, Hold, Release
 from empath.control.terms.queue import Filter, ViewMessage
-from empath.service.control.paging import at, span
+from empath.control.terms.safety import ReleaseSender, StopSender
+from empath.mail.life import AttemptEnded
+from empath.service.control.paging import at
 from empath.service.control.ways import PATIENCE
 from empath.testing import MockSmtpServer
 from tests.service.control.asking import CONFIG, AskingCase
@@ -73,11 +77,11 @@ class ExplainingTests(AskingCase):
         self.asked.advance(5)
         [step] = self.explain(queue_id).steps
         self.assertEqual(step.state, "in-flight")
-        self.assertIn("attempt 1 has been under way for 5 s, getting a connection", step.summary)
+        self.assertIn("attempt 1 has been under way for 5s, getting a connection", step.summary)
         queue_id = self.send("a@silent.example")
         self.asked.advance(7)
         [step] = self.explain(queue_id).steps
-        self.assertIn("attempt 1 has been under way for 7 s, in a session with mx.silent.example [", step.summary)
+        self.assertIn("attempt 1 has been under way for 7s, in a session with mx.silent.example [", step.summary)
 
     def test_what_is_held(self) -> None:
         """
@@ -186,6 +190,128 @@ class ExplainingTests(AskingCase):
         )
 
 
+class TruthTests(AskingCase):
+    """
+    What is told is what happens then.
+    """
+
+    config = (
+        CONFIG
+        + """
+message_expiration = "1h"
+max_attempts = 3
+[delivery.rate_limits]
+default = "2/min"
+burst = 1
+[delivery.domains."own.example"]
+rate_limit = "1/min"
+[delivery.domains."fast.example"]
+rate_limit = "1000/s"
+"""
+    )
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.asked.peer("sender.example")
+        self.asked.peer("late.example", GREYLISTING)
+
+    def step(self, queue_id: str) -> Any:
+        [step] = self.ask(Explain(queue_id)).steps
+        return step
+
+    def test_rates(self) -> None:
+        """
+        A limit tells its number, and the earliest time for whoever has others before it: then it goes.
+        """
+        for domain, rate in (("a.example", "2/min"), ("own.example", "1/min")):
+            self.asked.peer(domain)
+            ids = [self.send(f"{number}@{domain}") for number in range(4)][1:]
+            steps = [self.step(queue_id) for queue_id in ids]
+            for number, (queue_id, step) in enumerate(zip(ids, steps, strict=True)):
+                self.assertIn(f", {rate}, is used up", step.hold.detail)
+                self.assertEqual("before it" in step.hold.detail, number > 0)
+                self.asked.advance(step.hold.until.timestamp() - self.asked.seconds() - 0.1)
+                self.assertEqual(self.step(queue_id).state, "waiting")
+                self.asked.advance(0.2)
+                self.assertIn(queue_id, [each.queue_id for each in self.delivered()])
+
+    def delivered(self) -> list[Any]:
+        return [each.message for each in self.asked.events if isinstance(each, AttemptEnded)]
+
+    def test_the_last_attempt(self) -> None:
+        """
+        Is told to be the last one.
+        """
+        queue_id = self.send("a@late.example")
+        self.asked.advance(61)
+        self.assertIn("attempt 3 follows, the last one", self.step(queue_id).summary)
+
+    def test_an_open_circuit_that_outlasts_the_wait(self) -> None:
+        """
+        Is what holds the mail, though it waits for its time now.
+        """
+        self.asked.peer("fast.example")
+        self.asked.down("fast.example")
+        first, *_ = [self.send(f"{number}@fast.example") for number in range(6)]
+        self.asked.advance(1)
+        step = self.step(first)
+        self.assertEqual(step.hold.why, "breaker")
+        self.assertGreater(step.hold.until, step.next_attempt)
+        self.assertIn("then a few are tried, and when one works, attempt 2 follows", step.summary)
+
+    def test_orders_after_the_attempt(self) -> None:
+        """
+        What an operator wants done is told while the attempt goes on.
+        """
+        self.asked.peer("silent.example", MockSmtpServer().with_silence("RCPT"))
+        queue_id = self.send("a@silent.example")
+        self.ask(Hold(Filter(queue_id=queue_id)))
+        self.assertIn("what is left of it then is to be held", self.step(queue_id).summary)
+        self.asked.advance(minutes=6)
+        self.assertEqual(self.step(queue_id).state, "held")
+
+    def test_a_stopped_sender(self) -> None:
+        """
+        Is named, with what lets the mail go on.
+        """
+        queue_id = self.send("a@late.example")
+        self.ask(StopSender("ann@sender.example", "too much"))
+        summary = self.step(queue_id).summary
+        self.assertIn("it was held 0s ago; ann@sender.example is stopped (too much", summary)
+        self.assertIn("senders release", summary)
+        self.ask(ReleaseSender("ann@sender.example"))
+        self.assertNotIn("held", self.step(queue_id).summary)
+
+    def test_deadlines(self) -> None:
+        """
+        The time in which a sender wants mail delivered (RFC 2852) goes on while it is held.
+        """
+        behaviour = MockSmtpServer().with_ehlo_response(250, "mx.by.example", "DELIVERBY")
+        self.asked.peer("by.example", behaviour.with_rcpt_to_response(450, "4.2.0 later"))
+        queue_id = self.send_by("a@by.example", "BY=600;R")
+        self.assertEqual(self.step(queue_id).expires.timestamp(), self.asked.seconds() + 600)
+        self.ask(Hold(Filter(queue_id=queue_id)))
+        step = self.step(queue_id)
+        self.assertIsNone(step.expires)
+        self.assertIn("its sender wants it back if it is not delivered in 10m", step.summary)
+        self.asked.advance(601)
+        self.assertIn("let go, it goes back to him", self.step(queue_id).summary)
+        self.ask(Release(Filter(queue_id=queue_id)))
+        self.assertIn("it expired", self.step(queue_id).summary)
+
+    def send_by(self, recipient: str, parameter: str) -> str:
+        client = self.asked.client()
+        client.connect()
+        client.ehlo()
+        client.command(f"MAIL FROM:<ann@sender.example> {parameter}")
+        client.command(f"RCPT TO:<{recipient}>")
+        client.command("DATA")
+        client.write(b"Subject: x\r\n\r\nhi\r\n.\r\n")
+        reply = client.reply()
+        self.asked.settle()
+        return reply.split()[-1]
+
+
 class GoneTests(AskingCase):
     """
     What is told once it is gone.
@@ -197,7 +323,9 @@ class GoneTests(AskingCase):
         """
         Have an audit trail with these records.
         """
-        self.asked.service.auditing.find = lambda queue_id: succeed(Found(records))  # type: ignore[method-assign,assignment,return-value]  # as told
+        auditing = self.asked.service.auditing
+        auditing.section, auditing.file.path = Audit(), Path("audit.jsonl")
+        auditing.find = lambda queue_id: succeed(Found(records))  # type: ignore[method-assign,assignment,return-value]  # as told
 
     def test_the_audit_trail(self) -> None:
         """
@@ -208,6 +336,12 @@ class GoneTests(AskingCase):
         told = self.ask(Explain(self.GONE.lower()))
         self.assertEqual((told.message, told.steps, told.audit), (None, (), records))
         self.assertIn('its last record is "delivered" at t2', self.missing(ViewMessage(self.GONE)))
+
+    def test_no_trail(self) -> None:
+        """
+        Where there is none, none is said to have been read.
+        """
+        self.assertIn("there is no audit trail", self.missing(Explain(self.GONE)))
 
     def test_nobody_knows(self) -> None:
         """
@@ -224,14 +358,6 @@ class WordTests(AskingCase):
     """
     Words of times.
     """
-
-    def test_spans(self) -> None:
-        """
-        Two units at the most.
-        """
-        short = ((0, "0s"), (-5, "0s"), (59.6, "1m"), (61, "1m 1s"), (3600, "1h"), (3601, "1h"))
-        for seconds, wanted in (*short, (90_061, "1d 1h"), (432_000, "5d")):
-            self.assertEqual(span(seconds), wanted)
 
     def test_times_of_any_year(self) -> None:
         """
