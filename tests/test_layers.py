@@ -53,7 +53,9 @@ PURE_LIBRARIES: Final = frozenset(
         "unicodedata",
     }
 )
-PURE_FUNCTIONS: Final = frozenset({"email.utils.format_datetime"})  # of modules that are not pure throughout
+PURE_FUNCTIONS: Final = frozenset(  # of modules that are not pure throughout
+    {"email.utils.format_datetime", "urllib.parse.quote", "urllib.parse.quote_plus"}
+)
 TYPES_ONLY: Final = frozenset({"random"})  # chance is an argument: a pure room may name its type, not use it
 EDGES: Final = frozenset(
     {
