@@ -29,6 +29,17 @@ from empath.ctl.verbs import verb
 from empath.ctl.wording import number, some
 
 M = TypeVar("M", Retry, Delete, Bounce, Hold, Release)
+
+
+def _named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """
+    Give the domain, "" where none was named; an empty one is a slip, such as a variable that was never set.
+    """
+    if value is not None and not value.strip():
+        raise click.BadParameter("an empty name is no destination", ctx, parameter)
+    return value or ""
+
+
 _YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _REASON = click.option("--reason", default="", metavar="TEXT", help="Why: kept in the audit trail.")
 
@@ -124,7 +135,7 @@ def release(tool: Tool, reason: str, **fields: Any) -> None:
     empathctl queue freeze    # begin no attempt at all
     """
 )
-@click.option("--domain", metavar="D", default="", help="This destination; all without it.")
+@click.option("--domain", metavar="D", callback=_named, help="This destination; all without it.")
 def freeze(tool: Tool, domain: str) -> None:
     """
     Begin no attempt to a destination, or to any, until unfrozen. What is under way goes on.
@@ -138,7 +149,7 @@ def freeze(tool: Tool, domain: str) -> None:
     empathctl queue unfreeze    # ends a freeze of everything; those of single destinations stay
     """
 )
-@click.option("--domain", metavar="D", default="", help="This destination.")
+@click.option("--domain", metavar="D", callback=_named, help="This destination.")
 def unfreeze(tool: Tool, domain: str) -> None:
     """
     Let mail to what was frozen go on.

@@ -17,7 +17,7 @@ from empath.control.terms.queue import ArrivalRow, AttemptRow, DecisionRow, Mess
 from empath.ctl.colours import address, joined, plain, reply, state
 from empath.ctl.wording import Times, octets, some, span
 
-_OURS: Final = frozenset({"own", "report", ""})  # origins
+_OWN: Final = "own"  # the origin of what we wrote
 
 
 def labelled(rows: Iterable[tuple[str, RenderableType]], width: int = 8) -> Table:
@@ -54,7 +54,7 @@ def arrival(row: ArrivalRow) -> Text:
     """
     if not row.session:
         login = f" under the login {row.login}" if row.login else ""
-        known = "empath wrote it: a report" if row.origin in _OURS else f"nobody remembers from where{login}"
+        known = "empath wrote it: a report" if row.origin == _OWN else f"nobody remembers from where{login}"
         return plain(known)
     peer = f"[{row.peer}]:{row.port}" if row.port else f"[{row.peer}]"
     return joined(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from empath.control.terms.asking import Ask, Follow
 from empath.ctl.errors import Exit, Trouble, trouble
-from empath.ctl.wording import Times
+from empath.ctl.wording import Times, number
 from empath.observe.escaping import escaped
 
 if TYPE_CHECKING:
@@ -24,6 +24,18 @@ A = TypeVar("A")
 P = TypeVar("P")
 
 
+class Counted(ProgressColumn):
+    """
+    How many are done, and of how many, as far as that is known.
+    """
+
+    def render(self, task: Task) -> Text:
+        """
+        Tell it.
+        """
+        return Text(number(task.completed) + ("" if task.total is None else f" of {number(task.total)}"))
+
+
 def bar(tool: Tool) -> Progress:
     """
     Make a progress bar on standard error, which is gone at the end.
@@ -31,7 +43,7 @@ def bar(tool: Tool) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        Counted(),
         TimeElapsedColumn(),
         console=tool.errors,
         transient=True,

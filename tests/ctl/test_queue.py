@@ -213,6 +213,20 @@ class LookTests(SynchronousTestCase):
         self.assertEqual(done.out.splitlines(), ["The queue is empty.", "no deliveries due"])
 
 
+class SlipTests(SynchronousTestCase):
+    """
+    What was typed by mistake.
+    """
+
+    def test_an_empty_name_does_not_mean_everything(self) -> None:
+        """
+        As that of a variable which was never set.
+        """
+        for verb in ("freeze", "unfreeze"):
+            done = ran("queue", verb, "--domain", "")
+            self.assertEqual((done.code, done.asked), (2, []))
+
+
 class MoveTests(SynchronousTestCase):
     """
     Requirements on the verbs that move mail.
@@ -288,7 +302,7 @@ class MoveTests(SynchronousTestCase):
         answers = {CountQueue: Count(4, False), Delete: Tally(4)}
         done = ran(*("queue", "delete", "--all", "--yes"), answers=answers, pieces=[Tally(1), Tally(3)], columns=100)
         self.assertIn("Deleting", done.err)
-        self.assertIn("3/4", done.err)
+        self.assertIn("3 of 4", done.err)
         self.assertEqual(done.out, "4 deliveries deleted.\n")
 
     def test_as_json_the_tally_is_told(self) -> None:

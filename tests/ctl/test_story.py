@@ -90,10 +90,10 @@ class StoryTests(SynchronousTestCase):
         """
         A report has no session.
         """
-        own = attrs.evolve(
-            explanation(), message=attrs.evolve(message(), arrival=ArrivalRow(origin="report"), sender="")
-        )
+        own = attrs.evolve(explanation(), message=attrs.evolve(message(), arrival=ArrivalRow(origin="own"), sender=""))
         self.assertIn("Came        empath wrote it: a report", told(own))
+        others = attrs.evolve(own, message=attrs.evolve(message(), arrival=ArrivalRow(origin="outside")))
+        self.assertIn("Came        nobody remembers from where", told(others))
         self.assertIn("from <>", told(own))
 
     def test_a_held_delivery_says_since_when(self) -> None:

@@ -19,12 +19,12 @@ from empath.control.terms.delivery import (
     SetRateLimit,
 )
 from empath.errors import StorageError
-from empath.mail.address import canonical_domain
 from empath.policy.selection import destination
 from empath.queue.controls import RateLimit
 from empath.queue.explaining import Circuit
 from empath.queue.queue import Queue
 from empath.service.control import rates
+from empath.service.control.naming import destination_of
 from empath.service.control.paging import bounded, cursor, moment, place_of
 
 
@@ -53,9 +53,7 @@ class DeliveryControl:
         return self._limits()
 
     async def _set_rate_limit(self, request: SetRateLimit, call: Call) -> RateLimits:
-        domain = destination(request.domain)
-        if not (_is_domain(domain) or self._has_route(domain)):
-            raise Refused(f"domain: {request.domain!r} is neither a domain nor the name of a route")
+        domain = destination_of(request.domain, self._has_route)
         try:
             rate = None if request.rate is None else rates.read(request.rate)
         except ValueError as error:
@@ -104,10 +102,3 @@ def _row(circuit: Circuit) -> CircuitRow:
         circuit.connections,
         circuit.rate,
     )
-
-
-def _is_domain(name: str) -> bool:
-    try:
-        return canonical_domain(name) == name and not name.startswith("*.")
-    except ValueError:
-        return False

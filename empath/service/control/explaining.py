@@ -24,6 +24,7 @@ from empath.queue.entry import Place
 from empath.queue.queue import Queue
 from empath.queue.sender_notes import StoppedSender
 from empath.queue.standing import Standing
+from empath.service.control.naming import queue_id_of
 from empath.service.control.next_steps import keeps_longer, sentence
 from empath.service.control.paging import moment
 from empath.service.control.queue import FindInAudit
@@ -63,7 +64,7 @@ class Explaining:
         return {Explain: self._explain}
 
     async def _explain(self, request: Explain, call: Call) -> Explanation:
-        queue_id = request.queue_id.upper()
+        queue_id = queue_id_of(request.queue_id)
         try:
             stored = await self._viewing.read(queue_id)
         except NotFound:

@@ -22,10 +22,12 @@ from empath.mail.stored import Head
 from empath.policy.hold import Hold
 from empath.policy.selection import Selection
 from empath.queue.entry import Entry, Place
+from empath.queue.freezing import ALL
 from empath.queue.queue import Queue
 from empath.queue.slices import Progress, Tally
 from empath.queue.standing import FEW
 from empath.queue.yielding import in_turns
+from empath.service.control.naming import destination_of, queue_id_of
 from empath.service.control.paging import at, bounded, cursor, moment, place_of
 from empath.service.control.viewing import Viewing, status_of
 
@@ -47,12 +49,16 @@ Find the records of the audit trail that tell of a queue id, in their order; Non
 
 class QueueControl:
     """
-    Answers for the queue and its spool; `find` looks into the audit trail.
+    Answers for the queue and its spool; `find` looks into the audit trail, `has_route` tells whether mail can go by a
+    name that is no domain.
     """
 
-    def __init__(self, queue: Queue, spool: ISpool, clock: IReactorTime, find: FindInAudit) -> None:
+    def __init__(
+        self, queue: Queue, spool: ISpool, clock: IReactorTime, find: FindInAudit, has_route: Callable[[str], bool]
+    ) -> None:
         self._queue = queue
         self._find = find
+        self._has_route = has_route
         self._controls = queue.controls
         self._spool = spool
         self._clock = clock
@@ -107,7 +113,7 @@ class QueueControl:
         )
 
     async def _view(self, request: ViewMessage, call: Call) -> MessageView:
-        queue_id = request.queue_id.upper()
+        queue_id = queue_id_of(request.queue_id)
         try:
             stored = await self._viewing.read(queue_id)
         except NotFound as unknown:
@@ -193,7 +199,8 @@ class QueueControl:
         return _tally(tally)
 
     async def _freeze(self, request: terms.Freeze, call: Call) -> terms.Frozen:
-        return await self._frozen(self._controls.freeze, request.domain)
+        domain = destination_of(request.domain, self._has_route) if request.domain else ALL
+        return await self._frozen(self._controls.freeze, domain)
 
     async def _unfreeze(self, request: terms.Unfreeze, call: Call) -> terms.Frozen:
         return await self._frozen(self._controls.unfreeze, request.domain)
@@ -251,7 +258,7 @@ def selection_of(filter_: Filter, now: float) -> Selection:
         raise Refused(f"older_than: {older_than:g}, allowed are seconds of an age")
     try:
         return Selection(
-            queue_id=None if filter_.queue_id is None else filter_.queue_id.upper(),
+            queue_id=None if filter_.queue_id is None else queue_id_of(filter_.queue_id),
             domain=filter_.domain,
             site=filter_.site,
             status=None if filter_.status is None else STATUSES[filter_.status],

@@ -47,7 +47,7 @@ def sending_tables(service: EmpathService, clock: Any) -> tuple[Answers, ...]:
         lambda: returning.paths.paths,
     )
     parts = (
-        QueueControl(queue, spool, clock, find),
+        QueueControl(queue, spool, clock, find, outgoing.routing.leads_to),
         SpoolControl(spool, queue.listing, clock),
         Explaining(queue, spool, ways, clock, find, service.safety.senders.stopping),
         route,

@@ -301,6 +301,26 @@ class VerbTests(QueueCase):
         self.assertTrue(self.ask(Unfreeze()).changed)
         self.assertIn("domain", self.refusal(Freeze("x" * 300)))
 
+    def test_what_is_no_destination(self) -> None:
+        """
+        Is not frozen, and changes nothing; U-labels are read.
+        """
+        for name in ("bad domain!", "bad.domain!", "a..b", "*.example.org", "x" * 300, "\u202eexample.org"):
+            self.assertIn("is neither a domain nor the name of a route", self.refusal(Freeze(name)))
+        self.assertEqual(
+            [each.domain for each in self.ask(Freeze(" München.example. ")).frozen], ["xn--mnchen-3ya.example"]
+        )
+        self.assertEqual(self.ask(Unfreeze("münchen.example")).frozen, ())
+
+    def test_ids_as_they_are_copied(self) -> None:
+        """
+        In any case, with blanks or a colon.
+        """
+        queue_id = self.send("a@late.example")
+        for text in (queue_id.lower(), f" {queue_id} ", f"{queue_id}:", f"{queue_id}\n"):
+            self.assertEqual(self.ask(ViewMessage(text)).queue_id, queue_id)
+            self.assertEqual(self.ask(CountQueue(Filter(queue_id=text))).count, 1)
+
     def test_a_freeze_that_cannot_be_stored(self) -> None:
         """
         It holds, and the answer says that a restart might undo it.
