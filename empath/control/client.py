@@ -16,6 +16,8 @@ import errno
 import os
 import select
 import socket
+import stat
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -39,6 +41,7 @@ A = TypeVar("A")
 P = TypeVar("P")
 
 CHUNK: Final = 262_144
+CONNECT_PAUSE: Final = 0.02  # seconds
 MAX_PATH: Final = 107  # octets of a UNIX socket's path
 
 
@@ -144,7 +147,7 @@ class ControlClient:
         """
         Send a request; over a new connection, where the old one was closed since the last answer.
         """
-        if self._socket is not None and (self._boxes or select.select([self._socket], [], [], 0)[0]):
+        if self._socket is not None and (self._boxes or _readable(self._socket)):
             self.close()
         if self._socket is None:
             self._connect()
@@ -155,7 +158,7 @@ class ControlClient:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(self.timeout)
-            connection.connect(self.path)
+            _dial(connection, self.path, time.monotonic() + self.timeout)
         except OSError as trouble:
             connection.close()
             raise unreachable(self.path, trouble) from trouble
@@ -204,6 +207,33 @@ class ControlClient:
         )
 
 
+def _dial(connection: socket.socket, path: str, until: float) -> None:
+    """
+    Connect; while too many wait there already, which the kernel says at once, try again.
+    """
+    while True:
+        try:
+            connection.connect(path)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(CONNECT_PAUSE)
+
+
+def _readable(connection: socket.socket) -> bool:
+    poll = select.poll()  # select() knows no descriptor above 1,023
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return True  # gone meanwhile
+
+
 def unreachable(path: str, trouble: OSError) -> Unreachable | NotPermitted:
     """
     Say why nobody could be asked at a socket, and what to do.
@@ -215,7 +245,9 @@ def unreachable(path: str, trouble: OSError) -> Unreachable | NotPermitted:
     reasons = {
         errno.ENOENT: "it does not exist: empath does not run, or has another control_socket",
         errno.ENOTDIR: "its folder is no folder",
-        errno.ECONNREFUSED: "nobody answers: empath does not run (it left this socket behind when it was killed)",
+        errno.ECONNREFUSED: "nobody answers: empath does not run (it left this socket behind when it was killed)"
+        if _is_socket(path)
+        else "it is no socket",
         errno.EAGAIN: "too many connections wait there: empath may be overloaded, see its log",
         errno.EPROTOTYPE: "it is not empath's",
     }

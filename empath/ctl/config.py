@@ -100,7 +100,7 @@ def written(answer: ShownConfig) -> RenderableType:
     from empath.config.written import toml_text
     from empath.ctl.colours import plain
 
-    pieces: list[RenderableType] = [plain(f"# {answer.path}", "dim")]
+    pieces: list[RenderableType] = [plain(f"# {answer.path or 'no file: the defaults for development'}", "dim")]
     for each in answer.overrides:
         pieces.append(plain(f"# set by hand: {each.kind} {each.name} = {each.value}".replace("  ", " "), "yellow"))
     text = toml_text(answer.values).rstrip("\n")

@@ -4,6 +4,7 @@ Where the MTA's control socket is, and which token opens it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -42,7 +43,7 @@ def find_socket(given: str | None, environment: Mapping[str, str], folder: Path)
         return Found(folder / named, f"${SOCKET_VARIABLE}")
     if (config := _configuration(environment, folder)) is not None and (found := _configured(config)) is not None:
         return found
-    if (folder / LOCAL_SOCKET).exists():
+    if os.path.exists(folder / LOCAL_SOCKET):
         return Found(folder / LOCAL_SOCKET, "it is in this folder")
     return Found(SYSTEM_SOCKET, "the usual place")
 
@@ -53,7 +54,9 @@ def _configuration(environment: Mapping[str, str], folder: Path) -> Path | None:
     """
     if named := environment.get(CONFIG_VARIABLE):
         return folder / named
-    return next((path for path in (folder / LOCAL_CONFIG, SYSTEM_CONFIG) if path.exists()), None)
+    return next(
+        (path for path in (folder / LOCAL_CONFIG, SYSTEM_CONFIG) if os.path.exists(path)), None
+    )  # False where we may not look
 
 
 def _configured(config: Path) -> Found | None:

@@ -4,12 +4,13 @@ The program `empathctl`.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,6 +22,7 @@ from empath.observe.escaping import escaped
 if TYPE_CHECKING:
     from empath.control.client import ControlClient
 
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 HELP = """
 Ask a running empath how it is, what it holds and why, and tell it what to do.
 
@@ -96,9 +98,9 @@ def _ended(tool: Tool, arguments: Sequence[str], error: BaseException) -> int | 
         case Unread() | BrokenPipeError():
             _drop(tool.around)
             return Exit.DONE
-        case OSError():  # the others are told as what they mean
+        case OSError(errno=number) if number in FULL:
             _drop(tool.around)
-            why = f"nothing can be written: {error.strerror or error}"
+            why = f"nothing can be written: {error.strerror}"
             return _told(tool, arguments, Trouble("fault", (why,), Exit.REFUSED))
         case KeyboardInterrupt():
             return _told(tool, arguments, Trouble("interrupted", ("interrupted",), Exit.INTERRUPTED))

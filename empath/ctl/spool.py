@@ -139,8 +139,9 @@ def figures(answer: SpoolStats) -> RenderableType:
         (
             ("backend", f"{answer.backend}, version {answer.version}"),
             ("path", answer.path),
-            ("messages", f"{number(answer.messages)} with {octets(answer.octets)}"),
+            ("messages", number(answer.messages)),
             ("deliveries", joined(*deliveries) if deliveries else "none"),
+            ("taken up", f"{octets(answer.octets)}: pages of the database that are in use, and content files"),
             ("files", f"{number(answer.files)} with {octets(answer.file_octets)}"),
             ("database", f"{octets(answer.database_octets)}, and {octets(answer.wal_octets)} in its log"),
             ("free", room),

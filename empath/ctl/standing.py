@@ -31,7 +31,10 @@ def stands(status: Status, times: Times) -> RenderableType:
 def _rows(status: Status, times: Times) -> Iterator[tuple[str, RenderableType]]:
     up = f"up {span(status.uptime)}, since {times.stamp(status.started)}"
     yield "empath", plain(f"{status.version} on {status.hostname}, process {status.pid}, {up}")
-    yield "configuration", plain(status.config)
+    yield (
+        "configuration",
+        plain(status.config) if status.config else plain("none: the defaults for development", "yellow"),
+    )
     yield "mail", Text("is accepted", "green") if status.accepting else Text("is not accepted now", "bold red")
     yield "ready", _ready(status.ready)
     yield "queue", _queue(status, times)

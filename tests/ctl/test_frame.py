@@ -306,6 +306,17 @@ class SocketTests(SynchronousTestCase):
         (self.folder / "empath.toml").write_text("control_socket = ")
         self.assertEqual(self.found(), "/run/empath/control.sock")
 
+    def test_folders_that_we_may_not_look_into_are_passed_over(self) -> None:
+        """
+        Such as /etc/empath for whoever is not root.
+        """
+        self.folder.chmod(0)
+        self.addCleanup(self.folder.chmod, 0o700)
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+            self.addCleanup(os.seteuid, 0)
+        self.assertEqual(self.found(), "/run/empath/control.sock")
+
     def test_a_socket_that_is_turned_off_is_said_to_be(self) -> None:
         """
         Nobody looks for it elsewhere.

@@ -97,7 +97,8 @@ class ReadContent(Follow[ContentEnd, Content]):
 @attrs.frozen
 class SpoolStats:
     """
-    The spool in numbers; sizes and room in bytes. `octets` is what mail takes up, in the database and in content files.
+    The spool in numbers; sizes and room in bytes. `octets` is what is taken up: content files, and the pages of the
+    database that are in use, its indexes and what it needs while empty among them.
     """
 
     backend: str
