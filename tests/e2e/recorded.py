@@ -7,12 +7,13 @@ so is how far columns stand apart. With EMPATH_RECORD=1 in the environment a ses
 
 from __future__ import annotations
 
+import ctypes
 import difflib
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +60,13 @@ def masked(text: str) -> str:
     return text
 
 
+def _without_power() -> None:
+    """
+    Have the program that is about to run be held to permissions, even if it is root's (capabilities(7), prctl(2)).
+    """
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+
+
 class Session:
     """
     One recorded session. `names` are put in for parts of what is printed that differ by machine; `environment` and
@@ -73,15 +81,31 @@ class Session:
         self._lines: list[str] = []
         self.codes: list[int] = []
 
-    def run(self, line: str, arguments: Sequence[str]) -> str:
+    def remark(self, words: str) -> None:
         """
-        Run a command that is told as `line`; gives what it printed.
+        Say what is so below.
+        """
+        self._lines.append(f"# {words}")
+
+    def run(
+        self, line: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None, powerless: bool = False
+    ) -> str:
+        """
+        Run a command that is told as `line`, `powerless`: held to permissions even as root; gives what it printed.
         """
         command = [sys.executable, "-m", "empath.ctl", *arguments]
+        around = self._environment | dict(environment or {})
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd=self._folder, env=self._environment, timeout=60
+            command,
+            capture_output=True,
+            text=True,
+            cwd=self._folder,
+            env=around,
+            timeout=60,
+            preexec_fn=_without_power if powerless else None,
         )
-        printed = done.stdout + done.stderr
+        broken_off = done.stdout != "" and not done.stdout.endswith("\n")
+        printed = done.stdout + ("\n" if broken_off else "") + done.stderr
         if "Traceback" in printed:
             raise AssertionError(f"{line}\n{printed}")
         self.codes.append(done.returncode)

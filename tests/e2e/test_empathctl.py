@@ -4,13 +4,19 @@ Every verb of empathctl against a real MTA with mail in every state, in text and
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
+from typing import Final
+
+import jsonschema
 
 from empath.ctl.registry import ALONE, GROUPS
 from tests.e2e.every_state import EveryStateCase
-from tests.e2e.recorded import Session
+from tests.e2e.recorded import ROOT, Session
 from tests.e2e.verbs_recorded import ELSEWHERE, SESSIONS
+
+SCHEMA: Final = json.loads((ROOT / "docs" / "control.schema.json").read_text())
 
 
 class RecordedTests(EveryStateCase):
@@ -32,10 +38,25 @@ class RecordedTests(EveryStateCase):
         for name, lines in SESSIONS.items():
             session = self.session(empath.folder, name)
             for line in lines:
-                session.run(line.format(**names), shlex.split(line.format(**names))[1:])
+                told = session.run(line.format(**names), shlex.split(line.format(**names))[1:])
+                self.hold_to_schema(line, told)
             differences.append(session.difference())
         if any(differences):
             self.fail("".join(differences))
+
+    def hold_to_schema(self, line: str, told: str) -> None:
+        """
+        Check that a JSON answer is of the class that docs/control.schema.json has for the verb.
+        """
+        words = shlex.split(line)[1:]
+        verb = ".".join(words[:2] if words[0] in GROUPS else words[:1])
+        if "--json" not in words or not told or verb not in SCHEMA["verbs"]:
+            return
+        answer = SCHEMA["verbs"][verb]["answer"]
+        whole = {"$schema": SCHEMA["$schema"], "$defs": SCHEMA["$defs"], **answer}
+        checker = jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker())
+        wrong = [f"{error.json_path}: {error.message}" for error in checker.iter_errors(json.loads(told))]
+        self.assertEqual(wrong, [], line)
 
     def session(self, folder: Path, name: str) -> Session:
         """

@@ -141,6 +141,7 @@ SESSIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "empathctl config diff new.toml",
             "empathctl config diff empath.toml new.toml",
             "empathctl config diff new.toml --json",
+            "empathctl config diff empath.toml new.toml --json",
             "empathctl config show",
             "empathctl config show --json",
         ),
