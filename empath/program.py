@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 from twisted.internet.endpoints import serverFromString
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
@@ -162,13 +163,14 @@ def makeService(options: Options) -> Program:
 
     from empath.process import Program
     from empath.service import build
-    from empath.service.configuration import Origin
+    from empath.service.configuration import Origin, held_by
 
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(*GC_THRESHOLDS)
     around = surroundings(reactor)
     loaded = read_configuration(options["config"], around)
-    origin = Origin(loaded.path, partial(find_and_load, options["config"], around), around, loaded.written)
+    again = attrs.evolve(around, held=held_by(loaded.config))
+    origin = Origin(loaded.path, partial(find_and_load, options["config"], again), again, loaded.written)
     try:
         service = build(loaded.config, reactor, folder=folder_of(loaded), origin=origin)
     except ConfigError as trouble:

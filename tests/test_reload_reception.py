@@ -4,6 +4,7 @@ Requirements on reception, relay control, logins and limits that change while th
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.again import Outcome
-from empath.config.load import Loaded
+from empath.config.load import Loaded, parse_config
 from empath.config.schema import Auth, Config, Health, Listener, Log, Metrics, Module, Relay
 from empath.config.units import EndpointText, File, Size
 from empath.errors import ConfigError
-from empath.service.configuration import LOOK_INTERVAL, Configuration, Origin
+from empath.service.configuration import LOOK_INTERVAL, Configuration, Origin, held_by
 from empath.testing import Mta
 from tests.config.fakes import machine
 
@@ -257,3 +258,32 @@ class WatchTests(SynchronousTestCase):
         Which is told.
         """
         self.assertRaises(ConfigError, Configuration(None, self.use, self.clock, succeed).reload)
+
+
+class HeldTests(SynchronousTestCase):
+    """
+    Files of listeners that only root may read, after the user was changed.
+    """
+
+    def test_need_not_be_readable_any_more(self) -> None:
+        """
+        As they were read when the ports were bound; any other file that cannot be read is a fault.
+        """
+        folder = Path(os.path.abspath(self.mktemp()))
+        folder.mkdir()
+        for name in ("a.crt", "a.key"):
+            (folder / name).write_text("")
+        tls = 'tls = "starttls"\ncertificate = "a.crt"\nprivate_key = "a.key"'
+        text, around = f"[[smtp.listeners]]\n{tls}\n", machine(str(folder))
+        held = held_by(parse_config(text, "empath.toml", around))
+        self.assertEqual(held, {str(folder / "a.crt"), str(folder / "a.key")})
+
+        def denied(*_: object) -> int:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        self.patch(os, "open", denied)
+        self.assertRaises(ConfigError, parse_config, text, "empath.toml", around)
+        later = attrs.evolve(around, held=held)
+        self.assertEqual(held_by(parse_config(text, "empath.toml", later)), held)
+        other = text.replace("a.key", "b.key")
+        self.assertRaises(ConfigError, parse_config, other, "empath.toml", later)

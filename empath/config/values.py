@@ -38,13 +38,15 @@ class Surroundings:
     What the machine adds to the text of a file.
 
     `folder` resolves relative paths. `environ` answers { env = "NAME" }. `hostname` tells the machine's FQDN.
-    `parse_endpoint` raises for a text that is no Twisted server endpoint.
+    `parse_endpoint` raises for a text that is no Twisted server endpoint. `held` are paths of files that were read with
+    rights which we have no more: they need not be readable now.
     """
 
     folder: Path
     environ: Mapping[str, str]
     hostname: Callable[[], str]
     parse_endpoint: Callable[[str], object]
+    held: frozenset[str] = frozenset()
 
 
 Reader = Callable[[object, Surroundings], object]
@@ -192,7 +194,8 @@ def file(value: object, around: Surroundings) -> File:
         if path.is_dir():
             raise Refused(f"{allowed}: it is a folder")
     except OSError as trouble:
-        raise Refused(f"{allowed}: {_one_line(trouble)}") from trouble
+        if not (isinstance(trouble, PermissionError) and str(path) in around.held):
+            raise Refused(f"{allowed}: {_one_line(trouble)}") from trouble
     return File(str(path))
 
 

@@ -27,12 +27,13 @@ Stamp = tuple[int, int, int, int, int]
 
 class TlsUnusable(EmpathError):
     """
-    TLS cannot be had with these files; `key` is the configuration's key of the one that is to blame.
+    TLS cannot be had with these files; `key` is the configuration's key of the one that is to blame. `denied`: what is
+    missing is a right, which whoever starts empath may have.
     """
 
-    def __init__(self, key: str, path: str, reason: str) -> None:
+    def __init__(self, key: str, path: str, reason: str, denied: bool = False) -> None:
         super().__init__(f'{key}: found "{path}": {reason}')
-        self.key = key
+        self.key, self.reason, self.denied = key, reason, denied
 
 
 @attrs.frozen(slots=True)
@@ -102,7 +103,7 @@ class PemFiles:
             found = self._read[path] = _read(path)
         except PermissionError as trouble:
             reason = f"{trouble.strerror} for user id {os.geteuid()}, as which empath runs now"
-            raise TlsUnusable(key, path, reason) from trouble
+            raise TlsUnusable(key, path, reason, denied=True) from trouble
         except OSError as trouble:
             raise TlsUnusable(key, path, trouble.strerror or str(trouble)) from trouble
         return found[1]

@@ -2,7 +2,8 @@
 What becomes of the listeners when [smtp] is another one: those that stay, those that are new, those that go.
 
 Fatal to the change, which is dropped as a whole (ConfigError): TLS that cannot be had, a port that somebody else has.
-What only a restart can do (a port below 1024 once the user was changed, another endpoint for the same port) is told.
+What only a restart can do (a port below 1024, or a key that only root may read, once the user was changed; another
+endpoint for the same port) is told.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -18,7 +20,7 @@ from empath.config.schema import Listener, Smtp
 from empath.errors import ConfigError
 from empath.receive.gates import Gate, place_of, tls_keys
 from empath.receive.terms import Surroundings
-from empath.receive.tls import ServerTls
+from empath.receive.tls import RightsGone, ServerTls
 
 Make = Callable[[Listener, int, Smtp, Surroundings], Gate]
 
@@ -46,6 +48,7 @@ class Change:
         self._smtp, self._around, self._make = smtp, around, make
         self._gone = list(gates)
         self._rows: list[_Kept | Gate] = []
+        self._changed_user = False
         self.restart: dict[str, str] = {}
 
     @property
@@ -59,13 +62,14 @@ class Change:
         """
         Read and bind what is new. `changed_user`: whoever bound the others was somebody else.
         """
+        self._changed_user = changed_user
         wanted = self._smtp.listeners
         staying = [self._claim(listener.endpoint) for listener in wanted]
         missing = False
         for at, (listener, gate) in enumerate(zip(wanted, staying, strict=True)):
             if gate is not None:
                 self._keep(gate, listener, at)
-            elif not self._add(listener, at, reactor, changed_user):
+            elif not self._add(listener, at, reactor):
                 missing = True
         if missing:
             self._keep_gone()
@@ -109,12 +113,25 @@ class Change:
         fresh = self._make(listener, at, self._smtp, self._around)
         tls, use_tls = fresh.tls, _nothing
         if gate.tls is not None and tls_keys(listener) == tls_keys(gate.listener):
-            tls, use_tls = gate.tls, gate.tls.prepare(fresh.path)
+            tls, use_tls = gate.tls, self._read_again(gate.tls, fresh.path)
         elif tls is not None:
             tls.load()
         self._rows.append(_Kept(gate, listener, fresh.path, tls, use_tls))
 
-    def _add(self, listener: Listener, at: int, reactor: Any, changed_user: bool) -> bool:
+    def _read_again(self, tls: ServerTls, path: str) -> Callable[[], None]:
+        """
+        Read the files of a listener as they are now; give what has them used. Those that only root may read stay in use
+        as they were read at the start.
+        """
+        try:
+            return tls.prepare(path)
+        except RightsGone as trouble:
+            if not self._changed_user:
+                raise
+            self.restart[trouble.key] = f"{trouble.why}; what was read before stays in use"
+            return partial(tls.call, path)
+
+    def _add(self, listener: Listener, at: int, reactor: Any) -> bool:
         """
         Bind a new listener; tells whether there is something in its place.
         """
@@ -126,11 +143,11 @@ class Change:
         except ConfigError:
             raise
         except Exception as trouble:  # endpoints are plugins: what theirs may raise is not ours to list
-            return self._postpone(gate, at, trouble, changed_user)
+            return self._postpone(gate, at, trouble)
         self._rows.append(gate)
         return True
 
-    def _postpone(self, gate: Gate, at: int, trouble: Exception, changed_user: bool) -> bool:
+    def _postpone(self, gate: Gate, at: int, trouble: Exception) -> bool:
         """
         Leave to the restart what it can do and we cannot; ConfigError for all else. The same place with another
         endpoint stays as it is bound, and all else of it changes.
@@ -144,7 +161,7 @@ class Change:
             self._keep(same[0], attrs.evolve(gate.listener, endpoint=same[0].listener.endpoint), at)
             self.restart[key] = f'"{same[0].listener.endpoint}" stays bound until then'
             return True
-        if number in (errno.EACCES, errno.EPERM) and changed_user:
+        if number in (errno.EACCES, errno.EPERM) and self._changed_user:
             self.restart[key] = f"user id {os.geteuid()}, as which empath runs now, may not bind it"
             return False
         reason = getattr(fault, "strerror", None) or str(trouble)

@@ -29,6 +29,16 @@ LOOK_AGAIN: Final = 1.0  # seconds between two looks at the files
 log = Logger()
 
 
+class RightsGone(ConfigError):
+    """
+    A listener's files changed into such that only somebody else may read; `key` is that of the file, `why` the reason.
+    """
+
+    def __init__(self, key: str, trouble: TlsUnusable) -> None:
+        super().__init__([f"{key.removesuffix(trouble.key)}{trouble}"])
+        self.key, self.why = key, trouble.reason
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTls:
     """
@@ -66,24 +76,29 @@ class ServerTls:
     def prepare(self, name: str) -> Callable[[], None]:
         """
         Read the files as they are now, and give what has them used, and the listener called so, which does not fail.
-        ConfigError if they cannot be.
+        ConfigError if they cannot be, RightsGone if only somebody else may read them.
         """
         seen = tuple(map(stamp, self._paths))
         if self._sound and seen == self._seen:
-            return partial(self._call, name)
+            return partial(self.call, name)
         try:
             read = self._read()
         except TlsUnusable as trouble:
+            if trouble.denied:
+                raise RightsGone(f"{name}.{trouble.key}", trouble) from trouble
             raise ConfigError([f"{name}.{trouble}"]) from trouble
 
         def use() -> None:
-            self._call(name)
+            self.call(name)
             self._seen, self._looked = seen, self._clock.seconds()
             self._take(*read)
 
         return use
 
-    def _call(self, name: str) -> None:
+    def call(self, name: str) -> None:
+        """
+        Have errors call the listener so.
+        """
         self._name = name
 
     def creator(self) -> IOpenSSLServerConnectionCreator:

@@ -44,6 +44,17 @@ class Origin:
     written: frozenset[str] = frozenset()
 
 
+def held_by(config: Config) -> frozenset[str]:
+    """
+    Tell the files of listeners, which are read where the ports are bound: only root may be able to, and later nobody.
+    """
+    listeners = config.smtp.listeners
+    pairs = [pair for each in listeners for pair in each.certificates]
+    more = {path for pair in pairs for path in (pair.certificate, pair.private_key)}
+    own = {path for each in listeners for path in (each.certificate, each.private_key, each.client_ca)}
+    return frozenset((own | more) - {""})
+
+
 class Configuration:
     """
     Reads the configuration again, and has `use` use it; both are done whole or not at all. While it is watched, a

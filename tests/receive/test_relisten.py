@@ -213,6 +213,25 @@ class CertificateTests(SynchronousTestCase):
         other = attrs.evolve(more, certificate=File(str(self.folder / "other.pem")))
         self.assertRaises(ConfigError, self.reception.reconfigure, changed(listeners=(self.listener, other)))
 
+    def test_a_key_that_only_root_may_read_waits_for_a_restart(self) -> None:
+        """
+        Once the user was changed; all else is used. Whoever did not change the user can mend it.
+        """
+        before = self.expiry()
+        Path(self.pair.private_key).write_text("another")
+        self.patch(os, "open", self.denied)
+        wanted = changed(listeners=(self.listener,), banner="new")
+        self.assertRaises(ConfigError, self.reception.reconfigure, wanted)
+        self.patch(self.reception, "_bound_as", os.geteuid() + 1)
+        with ExitStack() as undo:
+            prospect = self.reception.prepare(wanted, self.reception.around, undo)
+            undo.pop_all()
+        prospect.use()
+        ((key, why),) = prospect.restart.items()
+        self.assertEqual(key, "smtp.listeners[0].private_key")
+        self.assertIn("Permission denied for user id", why)
+        self.assertEqual((self.expiry(), prospect.smtp), (before, wanted))
+
     def denied(self, *_: object) -> int:
         """
         Refuse to open anything.
