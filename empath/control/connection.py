@@ -71,6 +71,7 @@ class Connection(Protocol):
         self._serving: dict[bytes, Serving] = {}
         self._pieces: dict[bytes, Running] = {}
         self._piece = 0
+        self.unread = 0  # octets that we sent since the peer read all, at most
         self._seen = Seen()
         self._peer: tuple[int | None, int | None] = (None, None)
         self._paused = self._ending = self._gone = False
@@ -109,6 +110,7 @@ class Connection(Protocol):
         End what is being answered: there is nobody to hear it.
         """
         self._gone = self._ending = True
+        self.unread = 0
         self._server.closed(self)
         self._boxes.clear()
         self._await()
@@ -128,6 +130,7 @@ class Connection(Protocol):
         The peer has read all that we sent.
         """
         self._paused = False
+        self.unread = 0
         self._advance()
         if not self._paused and not self._gone:
             self.transport.resumeProducing()  # type: ignore[attr-defined]  # of IPushProducer, too
@@ -148,6 +151,16 @@ class Connection(Protocol):
         self._await()
         self.transport.unregisterProducer()  # type: ignore[attr-defined]  # of IConsumer, too
         self.transport.loseConnection()
+
+    def give_up(self, why: str) -> None:
+        """
+        End the connection at once, whatever is on its way.
+        """
+        log.warn("control connection of uid {uid} ended: it {why}", uid=self._peer[0], why=why)
+        self._gone = self._ending = True
+        self.unread = 0
+        self._boxes.clear()
+        self._abort()
 
     def _await(self) -> None:
         """
@@ -250,5 +263,10 @@ class Connection(Protocol):
         self._send(protocol.piece(tag, number, content))
 
     def _send(self, box: Box) -> None:
-        if not self._gone:
-            self.transport.write(octets_of(box))
+        if self._gone:
+            return
+        octets = octets_of(box)
+        self.transport.write(octets)
+        if self._paused:
+            self.unread += len(octets)
+            self._server.unread()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -33,6 +33,7 @@ log = Logger()
 MAX_CONNECTIONS: Final = 64
 WRONG_TOKEN_DELAY: Final = 1.0  # seconds between two answers to wrong tokens, whoever sends them
 MAX_WRONG_TOKEN_DELAY: Final = 10.0
+MAX_UNREAD: Final = 64_000_000  # octets of answers, of all connections, that peers have asked for and do not read
 NAME_PATIENCE: Final = 2.0  # seconds in which a user's name has to be found, else there is none
 
 
@@ -133,6 +134,14 @@ class ControlServer(Factory):
         """
         return len(self._connections)
 
+    def unread(self) -> None:
+        """
+        Bound what is kept for peers that do not read: who lets most of it lie is given up.
+        """
+        kept = sum(connection.unread for connection in self._connections)
+        if kept > MAX_UNREAD:
+            max(self._connections, key=lambda connection: connection.unread).give_up("does not read what it asked for")
+
     def stop(self) -> None:
         """
         End all requests and connections.
@@ -176,14 +185,16 @@ class ControlServer(Factory):
         try:
             waiting: Deferred[str] = Deferred.fromCoroutine(_awaited(self._in_thread(lambda: name_of(uid))))
             return await waiting.addTimeout(NAME_PATIENCE, self.clock)
+        except CancelledError:  # who asked is gone
+            raise
         except Exception:
             log.failure("the name of user {uid} could not be looked up", uid=uid)
             return ""
 
     async def admit(self, caller: Caller, token: str) -> Caller:
         """
-        Let somebody in who has the right token. Raises Wrong for a wrong one, after a while: so guessing takes long,
-        over any number of connections, and nobody with the right one has to wait.
+        Let somebody in who has the right token, at once. Raises Wrong for a wrong one, after a while, and one after the
+        other: what hammers on us by mistake costs little. Against guessing a token has its length.
         """
         name = self.tokens.name_of(token)
         if name is not None:
@@ -194,9 +205,8 @@ class ControlServer(Factory):
         alarm = self.clock.callLater(self._next_wrong - now, waiting.callback, None)
         try:
             await waiting
-        finally:
-            if alarm.active():
-                alarm.cancel()
+        except CancelledError:
+            alarm.cancel()  # it was wrong all the same, and is told so to the trail
         if token:
             raise Wrong(Code.NOT_ALLOWED, "this token is none of those in [control]: ask who runs this empath for one")
         raise Wrong(Code.NOT_ALLOWED, "a token is needed: give --token-file, or $EMPATH_CONTROL_TOKEN, to empathctl")

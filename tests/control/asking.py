@@ -5,6 +5,7 @@ A control server in memory, and somebody who asks it.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -68,6 +69,18 @@ class PeerTransport(StringTransport):
     """
 
     aborted = False
+    uid: int | None = None
+
+    def getHandle(self) -> Any:
+        """
+        Give what tells whose connection it is.
+        """
+        if self.uid is None:
+            raise OSError("no socket")
+        return self
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        return struct.pack("3i", 1, self.uid, 1)
 
     def abortConnection(self) -> None:
         self.aborted = True
@@ -78,8 +91,9 @@ class Asking:
     One connection to `server`.
     """
 
-    def __init__(self, server: ControlServer) -> None:
+    def __init__(self, server: ControlServer, uid: int | None = None) -> None:
         self.transport = PeerTransport()
+        self.transport.uid = uid
         built = server.buildProtocol()
         assert isinstance(built, Connection)
         self.connection = built
@@ -136,19 +150,20 @@ class Served:
     def __init__(self, tables: Sequence[Answers] = (), tokens: Sequence[ControlToken] = ()) -> None:
         self.clock = Clock()
         self.used: list[ControlUsed] = []
+        self.in_thread: Callable[[Callable[[], Any]], Deferred[Any]] = _at_once
         self.busy: Callable[[Ask[Any]], str] = lambda request: ""
         self.server = ControlServer(
             self.clock,
             Tokens(tokens),
             self.used.append,  # type: ignore[arg-type]  # nothing else is told
-            _at_once,
+            lambda call: self.in_thread(call),
             "9.9",
             lambda request: self.busy(request),
         )
         self.server.serve(tables or [{Echo: lambda request, call: Echoed(request.text)}])
 
-    def connect(self) -> Asking:
-        return Asking(self.server)
+    def connect(self, uid: int | None = None) -> Asking:
+        return Asking(self.server, uid)
 
     def advance(self, seconds: float, step: float = 1.0) -> None:
         for _ in range(int(seconds / step)):

@@ -4,6 +4,8 @@ Requirements on the clients: against the real server at a real socket, and again
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import tempfile
 import threading
@@ -232,6 +234,27 @@ class BlockingTests(ClientCase):
         self.assertIn("nobody answers", str(await self.failing(lambda client: client.ask(Echo()))))
         self.path += "x" * 200
         self.assertIn("107", str(await self.failing(lambda client: client.ask(Echo()))))
+
+    async def test_a_moment_without_room_is_waited_for(self) -> None:
+        """
+        The kernel refuses at once who finds too many waiting; also with more files open than select() knows of.
+        """
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        spare = os.open(os.devnull, os.O_RDONLY)
+        many = [os.dup(spare) for _ in range(1030)]
+        try:
+            with socket.socket(socket.AF_UNIX) as crowded, socket.socket(socket.AF_UNIX) as waiting:
+                crowded.bind(self.path)
+                crowded.listen(0)
+                waiting.connect(self.path)
+                trouble = await self.failing(lambda client: client.ask(Echo()), timeout=0.1)
+                self.assertIn("too many connections", str(trouble))
+            os.unlink(self.path)
+            self.begin()
+            self.assertEqual(await self.blocking(lambda client: [client.ask(Echo("a")).text for _ in "ab"]), ["a", "a"])
+        finally:
+            for each in (spare, *many):
+                os.close(each)
 
 
 class PretenderTests(ClientCase):

@@ -140,6 +140,20 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(served.server.connections, 0)
         self.assertEqual(served.clock.getDelayedCalls(), [])
 
+    def test_who_hangs_up_before_it_is_known_gets_nothing_done(self) -> None:
+        """
+        While its user's name is looked up: nothing is changed, and that is no fault of ours.
+        """
+        looking: Deferred[Any] = Deferred()
+        asked: list[Change] = []
+        served = Served([{Change: lambda request, call: asked.append(request)}])
+        served.in_thread = lambda call: looking
+        asking = served.connect(uid=4711)
+        asking.ask(Change())
+        asking.hang_up()
+        self.assertEqual(asked, [])
+        self.assertEqual([used.result for used in served.used], ["cancelled"])
+
     def test_an_answer_that_is_too_large_is_refused(self) -> None:
         """
         In words, instead of being sent.
@@ -368,6 +382,29 @@ class BoundTests(SynchronousTestCase):
         self.served.advance(31)
         self.assertTrue(self.asking.transport.aborted)
 
+    def test_what_lies_unread_is_bounded(self) -> None:
+        """
+        Over all connections: the one that lets most of it lie is given up, others go on.
+        """
+        large = "x" * 9_000_000
+        later: list[Deferred[Echoed]] = []
+
+        def answer(request: Echo, call: Call) -> Deferred[Echoed]:
+            later.append(Deferred())
+            return later[-1]
+
+        served = Served([{Echo: answer}])
+        asking = [served.connect() for _ in range(4)]
+        for number, each in enumerate(asking):
+            for _ in range(number + 1):
+                each.ask(Echo())
+            each.connection.pauseProducing()
+        for each_later in later:
+            each_later.callback(Echoed(large))
+        self.assertEqual([each.transport.aborted for each in asking], [False, False, True, False])  # 9, 18, 27, 18 MB
+        asking[0].connection.resumeProducing()
+        self.assertEqual(len(asking[0].boxes()), 1)
+
     def test_there_are_not_more_connections_than_there_may_be(self) -> None:
         """
         The next ones hear so, those beyond hear nothing.
@@ -433,6 +470,17 @@ class TokenTests(SynchronousTestCase):
         self.served.advance(MAX_WRONG_TOKEN_DELAY)
         self.assertEqual(knowing.error()[0], "NOT_ALLOWED")
         self.assertEqual({used.result for used in self.served.used}, {"ok", "not-allowed"})
+
+    def test_who_does_not_wait_for_the_refusal_has_guessed_all_the_same(self) -> None:
+        """
+        The account tells of it as of the others.
+        """
+        guessing = self.served.connect()
+        guessing.ask(Echo(), "guess")
+        guessing.hang_up()
+        [used] = self.served.used
+        self.assertEqual(used.result, "not-allowed")
+        self.assertEqual(self.served.clock.getDelayedCalls(), [])
 
     def test_tokens_are_others_after_a_reload(self) -> None:
         """
