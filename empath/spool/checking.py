@@ -4,8 +4,10 @@ The pieces of a check of a spool in SQLite: each looks at one state of the datab
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
@@ -13,26 +15,30 @@ import attrs
 from empath.errors import SpoolError
 from empath.mail.stored import Fault
 from empath.policy.selection import Key
-from empath.spool import files, rows
+from empath.spool import files, indexes, rows
 
 MESSAGES: Final = 100  # at a time: with them go their bodies, up to 64 KiB each
 DELIVERIES: Final = 500
 SMALL: Final = 64 * 1024 * 1024  # bytes of a database that SQLite checks as a whole
-TABLES: Final = ("delivery", "accepted", "state")  # in a larger one: messages are read anyway
-WHOLE: Final = "everything"
 
 _SIZE: Final = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+_QUEUE_IDS: Final = "SELECT queue_id FROM message WHERE queue_id > ? ORDER BY queue_id LIMIT ?"
 _MESSAGES: Final = """
     SELECT EXISTS (SELECT 1 FROM delivery WHERE delivery.queue_id = message.queue_id), queue_id, received, size,
         eight_bit, priority, trace, body_file, envelope, metadata, header, body, decisions, origin, arrival
-    FROM message WHERE queue_id > ? ORDER BY queue_id LIMIT ?
+    FROM message WHERE queue_id >= ? AND queue_id <= ? ORDER BY queue_id
 """
-_DELIVERIES: Final = """
-    SELECT EXISTS (SELECT 1 FROM message WHERE message.queue_id = delivery.queue_id), queue_id, domain, received,
-        status, attempts, next_attempt, priority, last_error, recipients, held_since, history
-    FROM delivery WHERE (queue_id, domain) > (?, ?) ORDER BY queue_id, domain LIMIT ?
+_DELIVERIES: Final = f"""
+    SELECT EXISTS (SELECT 1 FROM message WHERE message.queue_id = d.queue_id), {indexes.MISSING}, queue_id, domain,
+        received, status, attempts, next_attempt, priority, last_error, recipients, held_since, history
+    FROM delivery AS d WHERE (queue_id, domain) > (?, ?) ORDER BY queue_id, domain LIMIT ?
 """
-_COUNT: Final = "SELECT count(*) FROM "
+_BEHIND: Final = "SELECT queue_id FROM message WHERE queue_id > ? ORDER BY queue_id LIMIT 1 OFFSET ?"
+_COUNTS: Final = (
+    "SELECT count(*) FROM message",
+    "SELECT count(*) FROM delivery INDEXED BY delivery_due WHERE next_attempt IS NOT NULL",
+    "SELECT count(*) FROM delivery INDEXED BY delivery_resting WHERE next_attempt IS NULL",
+)
 
 
 @attrs.frozen(slots=True)
@@ -50,35 +56,35 @@ class Piece:
 
 def totals(connection: sqlite3.Connection) -> int:
     """
-    Count messages and deliveries.
+    Count messages and deliveries, from indexes alone.
     """
-    return sum(connection.execute(_COUNT + table).fetchone()[0] for table in ("message", "delivery"))
+    return sum(connection.execute(count).fetchone()[0] for count in _COUNTS)
 
 
-def tables(connection: sqlite3.Connection) -> tuple[str, ...]:
+def is_small(connection: sqlite3.Connection) -> bool:
     """
-    Tell what SQLite is to check by itself, one after the other.
+    Tell whether SQLite can check the database as a whole: that is one reading, and as long as it lasts the log cannot
+    begin anew. What it grew by is copied at once after that, and whoever commits then waits for it.
     """
-    return (WHOLE,) if connection.execute(_SIZE).fetchone()[0] <= SMALL else TABLES
+    return bool(connection.execute(_SIZE).fetchone()[0] <= SMALL)
 
 
-def integrity(table: str, connection: sqlite3.Connection) -> Piece:
+def integrity(connection: sqlite3.Connection) -> Piece:
     """
     Have SQLite check its pages and indexes.
     """
-    what = "100" if table == WHOLE else table
-    found = [text for (text,) in connection.execute(f"PRAGMA integrity_check({what})") if text != "ok"]
-    return Piece(tuple([Fault("database", table, text) for text in found]))
+    found = [text for (text,) in connection.execute("PRAGMA integrity_check(100)") if text != "ok"]
+    return Piece(tuple([Fault("database", "everything", text) for text in found]))
 
 
 def check_messages(root: str, after: Key, connection: sqlite3.Connection) -> Piece:
     """
     Read messages, and look for their content files.
     """
-    found = connection.execute(_MESSAGES, (after[0], MESSAGES)).fetchall()
+    ids = [queue_id for (queue_id,) in connection.execute(_QUEUE_IDS, (after[0], MESSAGES))]
     faults: list[Fault] = []
     missing: list[Fault] = []
-    for has_delivery, *row in found:
+    for has_delivery, *row in _read_messages(ids, faults, connection):
         if not has_delivery:
             faults.append(Fault("no-delivery", row[0], "the message has no delivery: nothing will become of it"))
         try:
@@ -88,8 +94,37 @@ def check_messages(root: str, after: Key, connection: sqlite3.Connection) -> Pie
             continue
         where = faults if message.body_file is None else missing
         where += _content(root, message.queue_id, message.body_file, message.body, message.size - len(message.header))
-    following = (found[-1][1], "") if len(found) == MESSAGES else None
-    return Piece(tuple(faults), len(found), following, tuple(missing))
+    following = (ids[-1], "") if len(ids) == MESSAGES else None
+    return Piece(tuple(faults), len(ids), following, tuple(missing))
+
+
+def _read_messages(ids: list[str], faults: list[Fault], connection: sqlite3.Connection) -> list[Any]:
+    """
+    Read them at once; where that cannot be done, one by one, so that those on damaged pages are named.
+    """
+    if not ids:
+        return []
+    try:
+        return connection.execute(_MESSAGES, (ids[0], ids[-1])).fetchall()
+    except sqlite3.DatabaseError as failure:
+        if not is_damage(failure):
+            raise
+    found: list[Any] = []
+    for queue_id in ids:
+        try:
+            found += connection.execute(_MESSAGES, (queue_id, queue_id)).fetchall()
+        except sqlite3.DatabaseError as failure:
+            if not is_damage(failure):
+                raise
+            faults.append(Fault("unreadable", queue_id, f"its row cannot be read: {failure}"))
+    return found
+
+
+def is_damage(failure: sqlite3.Error) -> bool:
+    """
+    Tell whether pages of the file are damaged.
+    """
+    return getattr(failure, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR)
 
 
 def _content(root: str, queue_id: str, name: str | None, body: bytes | None, wanted: int) -> list[Fault]:
@@ -111,18 +146,45 @@ def _content(root: str, queue_id: str, name: str | None, body: bytes | None, wan
 
 def check_deliveries(after: Key, connection: sqlite3.Connection) -> Piece:
     """
-    Read deliveries.
+    Read deliveries, and look for them in the indexes.
     """
-    found = connection.execute(_DELIVERIES, (*after, DELIVERIES)).fetchall()
-    faults = [fault for has_message, *row in found for fault in _delivery(has_message, row)]
-    following = (found[-1][1], found[-1][2]) if len(found) == DELIVERIES else None
+    try:
+        found = connection.execute(_DELIVERIES, (*after, DELIVERIES)).fetchall()
+    except sqlite3.DatabaseError as failure:
+        if not is_damage(failure):
+            raise
+        return _behind_damage(after, failure, connection)
+    faults = [fault for each in found for fault in _delivery(each[0], each[1], each[2:])]
+    following = (found[-1][2], found[-1][3]) if len(found) == DELIVERIES else None
     return Piece(tuple(faults), len(found), following)
 
 
-def _delivery(has_message: bool, row: list[Any]) -> list[Fault]:
+def _behind_damage(after: Key, failure: sqlite3.Error, connection: sqlite3.Connection) -> Piece:
+    """
+    Read as far as it goes, one by one; then go on with the first later message whose deliveries can be read.
+    """
+    faults, number = list[Fault](), 0
+    with contextlib.suppress(sqlite3.DatabaseError):
+        while found := connection.execute(_DELIVERIES, (*after, 1)).fetchall():
+            faults += _delivery(found[0][0], found[0][1], found[0][2:])
+            after, number = (found[0][2], found[0][3]), number + 1
+    skipped = 0
+    while (behind := connection.execute(_BEHIND, (after[0], skipped)).fetchone()) is not None:
+        with contextlib.suppress(sqlite3.DatabaseError):
+            connection.execute(_DELIVERIES, (behind[0], "", 1)).fetchall()
+            break
+        skipped += 1
+    upto = "to the end" if behind is None else f"to {behind[0]}"
+    faults.append(Fault("database", "delivery", f"cannot be read from {after[0] or 'the beginning'} {upto}: {failure}"))
+    return Piece(tuple(faults), number, None if behind is None else (behind[0], ""))
+
+
+def _delivery(has_message: bool, missing: str | None, row: Sequence[Any]) -> list[Fault]:
     faults = []
     if not has_message:
         faults.append(Fault("no-message", str(row[0]), f"the delivery to {row[1]} has no message"))
+    if missing:
+        faults.append(Fault("database", str(row[0]), f"the delivery to {row[1]} is missing in the index {missing}"))
     try:
         rows.delivery_of(tuple(row))
     except (SpoolError, TypeError) as failure:

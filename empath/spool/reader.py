@@ -22,7 +22,7 @@ from empath.mail.message import Delivery, Message, Status
 from empath.mail.queue_id import queue_id_at
 from empath.policy.selection import Key, Page, Selection
 from empath.spool import delayed, rows, schema, selecting
-from empath.spool.selecting import SKEW, readable
+from empath.spool.selecting import SKEW, readable, status_of
 
 T = TypeVar("T")
 
@@ -130,7 +130,12 @@ class Reader:
         try:
             if self._connection is None:
                 self._connection = schema.connect(self._path, "ro")
-            return question(self._connection)
+            try:
+                return question(self._connection)
+            except sqlite3.OperationalError as failure:
+                if not _is_undecodable(failure):
+                    raise
+                return _asked_again(question, self._connection)
         except sqlite3.Error as failure:
             self._drop()
             raise SpoolError(f"the spool cannot be read: {failure}") from failure
@@ -140,6 +145,26 @@ class Reader:
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+
+def _is_undecodable(failure: sqlite3.OperationalError) -> bool:
+    """
+    Tell whether it was a text that is no UTF-8: Python says so by itself, without a code of SQLite's.
+    """
+    return getattr(failure, "sqlite_errorcode", None) is None and "decode" in str(failure)
+
+
+def _asked_again(question: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+    """
+    Have damaged texts read so that `rows` knows them: one of them must not hold up all others.
+    """
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    connection.text_factory = rows.text
+    try:
+        return question(connection)
+    finally:
+        connection.text_factory = str
 
 
 def _one(statement: str, *values: Any) -> Any:
@@ -189,7 +214,7 @@ def _counts(connection: sqlite3.Connection) -> dict[Status, int]:
     found[Status.PENDING] = scheduled - retry
     found[Status.RETRY] = retry
     for status, number in resting:
-        found[Status(status)] += number
+        found[status_of(status)] += number
     return found
 
 

@@ -21,6 +21,7 @@ from empath.mail.stored import Head
 
 Row = tuple[Any, ...]
 
+_NUMBER: Final = (float, int)
 END: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED})
 UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 UNFIT: Final = (*UNREADABLE, TypeError, AttributeError, OverflowError)
@@ -86,6 +87,7 @@ def message_of(row: Row) -> Message:
     queue_id, received, size, eight_bit, priority, trace, body_file, envelope, metadata, header, body, *rest = row
     decisions, origin, arrival = rest
     try:
+        f"{trace}{body_file}".encode()
         return Message(
             queue_id,
             received,
@@ -174,6 +176,10 @@ def delivery_of(row: Row) -> Delivery:
     queue_id, domain, received, status, attempts, next_attempt, priority, last_error, recipients, *rest = row
     held_since, history = rest if len(rest) > 1 else (rest[0], None)
     try:
+        f"{queue_id}{domain}{last_error}".encode()
+        for number in (received, attempts, priority, _some(next_attempt), _some(held_since)):
+            if not isinstance(number, _NUMBER):
+                raise ValueError("a number is damaged")
         return Delivery(
             queue_id,
             domain,
@@ -189,6 +195,17 @@ def delivery_of(row: Row) -> Delivery:
         )
     except UNREADABLE as failure:
         raise SpoolError(f"the stored delivery of {queue_id} to {domain} cannot be read: {failure}") from failure
+
+
+def text(octets: bytes) -> str:
+    """
+    Read a text that may be damaged: what is no UTF-8 becomes what neither `delivery_of` nor `message_of` takes.
+    """
+    return octets.decode(errors="surrogateescape")
+
+
+def _some(number: float | None) -> float:
+    return 0.0 if number is None else number
 
 
 def names(texts: Sequence[str]) -> str:

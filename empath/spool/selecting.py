@@ -224,3 +224,13 @@ def readable(read: list[Any]) -> list[Delivery]:
         except SpoolError as failure:
             log.error("{queue_id}: passed over: {error}", queue_id=row[0], error=failure)
     return found
+
+
+def status_of(text: str) -> Status:
+    """
+    Read a status; a damaged one waits for nothing that we know of.
+    """
+    try:
+        return Status(text)
+    except ValueError:
+        return Status.HELD

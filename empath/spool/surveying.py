@@ -15,6 +15,7 @@ from empath.mail.message import Status
 from empath.mail.stored import Destination, Destinations, Head, Listed, Listing
 from empath.spool import rows
 from empath.spool.listing import LISTED
+from empath.spool.selecting import status_of
 
 _HEAD: Final = "SELECT queue_id, received, size, body_file, envelope FROM message"
 _HEADS: Final = f"{_HEAD} WHERE queue_id IN (SELECT value FROM json_each(?))"
@@ -72,20 +73,9 @@ def listing(after: str, limit: int, connection: sqlite3.Connection) -> Listing:
     read = _readable(found)
     standing: dict[str, dict[str, Status]] = {queue_id: {} for queue_id in read}
     for queue_id, domain, status in connection.execute(_STATUSES, (json.dumps(list(read)),)).fetchall():
-        standing[queue_id][domain] = _status(queue_id, status)
+        standing[queue_id][domain] = status_of(status)
     listed = tuple([Listed(head, standing[queue_id]) for queue_id, head in read.items()])
     return Listing(listed, found[-1][0] if len(found) == limit else None)
-
-
-def _status(queue_id: str, text: str) -> Status:
-    """
-    Read a status; a damaged one waits for nothing that we know of.
-    """
-    try:
-        return Status(text)
-    except ValueError:
-        log.error("{queue_id}: its status is damaged: {status}", queue_id=queue_id, status=text)
-        return Status.HELD
 
 
 def _readable(read: list[Any]) -> dict[str, Head]:

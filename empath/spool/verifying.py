@@ -17,8 +17,9 @@ from empath.errors import SpoolError
 from empath.interfaces import InThread
 from empath.mail.stored import Check, Fault, Progress
 from empath.policy.selection import Key
-from empath.spool import checking
+from empath.spool import checking, indexes
 from empath.spool.checking import Piece
+from empath.spool.indexes import Walk
 from empath.spool.reader import Reader
 
 MOST: Final = 1000  # faults that are told
@@ -59,21 +60,42 @@ class Verification:
         """
         names: list[tuple[str, list[str]]] = await self._in_thread(partial(checking.content_names, self._root))
         number = sum(len(those) for _, those in names)
-        tables: tuple[str, ...]
-        try:
-            rows, tables = await self._reader.ask(checking.totals), await self._reader.ask(checking.tables)
-        except SpoolError:  # the pieces tell where
-            rows, tables = 0, checking.TABLES
-        self._total = rows + number
-        for table in tables:
-            await self._piece(table, partial(checking.integrity, table))
-            await self._tell()
+        small = await self._begin(number)
+        if small:
+            await self._piece("everything", checking.integrity)
         messages = await self._table("message", partial(checking.check_messages, self._root))
         deliveries = await self._table("delivery", checking.check_deliveries)
+        for way in () if small else indexes.WALKS:
+            await self._walk(way)
         await self._look_again()
         await self._check_files(names)
         self._note(*[Fault("cleanup", name, "its content is still to be deleted") for name in self._waiting()])
         return Check(messages, deliveries, number, tuple(self._faults), self._omitted)
+
+    async def _begin(self, files: int) -> bool:
+        """
+        Reckon how much there is to do; tells whether the database is small.
+        """
+        try:
+            self._total = await self._reader.ask(checking.totals) + files
+            return await self._reader.ask(checking.is_small)
+        except SpoolError:  # the pieces tell where
+            self._total = files
+            return False
+
+    async def _walk(self, way: Walk) -> None:
+        """
+        Go through all of an index.
+        """
+        after: tuple[Any, ...] | None = way.start
+        while after is not None:
+            try:
+                wrong, after = await self._reader.ask(partial(indexes.walk, way, after))
+            except SpoolError as failure:
+                self._note(Fault("database", way.table, str(failure)))
+                return
+            self._note(*[Fault("database", queue_id, way.fault) for queue_id in wrong])
+            await self._tell()
 
     async def _table(self, name: str, look: Look) -> int:
         """

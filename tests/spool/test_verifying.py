@@ -26,9 +26,9 @@ from tests.spool.support import HeldThread, Post, at_once, in_file
 INLINE = 1000
 
 
-class VerifyingTests(SynchronousTestCase):
+class SpoolToDamage(SynchronousTestCase):
     """
-    A spool with three messages, one of them large, and what may happen to it.
+    A spool with three messages, one of them large.
     """
 
     def setUp(self) -> None:
@@ -82,6 +82,12 @@ class VerifyingTests(SynchronousTestCase):
         faults = self.checked().faults
         self.assertEqual(self.checked().faults, faults)
         return [(each.kind, each.name) for each in faults]
+
+
+class VerifyingTests(SpoolToDamage):
+    """
+    What may happen to it.
+    """
 
     def test_whole(self) -> None:
         """
