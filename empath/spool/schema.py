@@ -13,6 +13,8 @@ import sqlite3
 from typing import Final
 from urllib.parse import quote
 
+from twisted.logger import Logger
+
 from empath.errors import SpoolError, SpoolTooNew
 from empath.mail.history import MOST
 
@@ -215,6 +217,8 @@ _DOOMED: Final = (
     """,
 )
 
+log = Logger()
+
 
 def connect(path: str, mode: str) -> sqlite3.Connection:
     """
@@ -273,6 +277,9 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[tuple[str, ...], .
     version = check_version(connection)
     if version >= len(migrations):
         return
+    if version:
+        said = "the spool is brought from version {old} to {new}: with a long queue that takes some seconds"
+        log.info(said, old=version, new=len(migrations))
     connection.execute("BEGIN IMMEDIATE")
     try:
         for statements in migrations[version:]:
