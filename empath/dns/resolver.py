@@ -27,12 +27,11 @@ from empath.dns.cache import Cache
 from empath.dns.datagrams import OpenDatagrams
 from empath.dns.exchange import Exchange
 from empath.dns.question import ROOT, Key, NoName, NoType, Question, question_of
-from empath.dns.servers import LOCAL, Server, parse_server, system_servers
+from empath.dns.servers import LOCAL, Server, configured_servers, system_servers
 from empath.dns.streams import OpenStream
 from empath.dns.told import BOGUS, Failed, Heard, Useless
-from empath.dns.vouching import is_here, vouching_of
+from empath.dns.vouching import check_trust, judged, vouching_of
 from empath.dns.walk import Walk
-from empath.errors import ConfigError
 from empath.interfaces import IComponent, IResolver
 from empath.mail.answer import Answer, Found
 from empath.mail.life import Emit, LookedUp
@@ -85,7 +84,7 @@ class Resolver:
         self._section = section
         self.cache = Cache(section)
         self._vouching = vouching_of(section, self._fetch, clock)
-        self._walk = self._walk_among(_configured(section) or (LOCAL,))
+        self._walk = self._walk_among(configured_servers(section) or (LOCAL,))
 
     @property
     def last_answer(self) -> float:
@@ -135,9 +134,9 @@ class Resolver:
         """
         Read what `section` names, as `reconfigure` does, and give what has it used.
         """
-        chosen = _configured(section) or self._system_servers()
-        _check_trust(section, chosen)
-        changed = bool(section.trust_anchor) or _judged(section) != _judged(self._section)  # the file may be another
+        chosen = configured_servers(section) or self._system_servers()
+        check_trust(section, chosen)
+        changed = bool(section.trust_anchor) or judged(section) != judged(self._section)  # the file may be another
         vouching = vouching_of(section, self._fetch, self._clock) if changed else self._vouching
 
         def use() -> None:
@@ -289,32 +288,3 @@ class Resolver:
         if flight.walk is self._walk and question is not ROOT and not self._stopped:
             self.cache.keep(question.key, answer, now)
         return answer
-
-
-def _configured(section: Dns) -> tuple[Server, ...]:
-    servers, problems = [], []
-    for text in section.servers:
-        try:
-            servers.append(parse_server(text))
-        except ValueError as why:
-            problems.append(f"delivery.dns.servers: {why}")
-    if problems:
-        raise ConfigError(problems)
-    return tuple(servers)
-
-
-def _judged(section: Dns) -> tuple[object, ...]:
-    """
-    Tell all that decides how answers are judged.
-    """
-    return section.dnssec, section.dnssec_enforce, section.trust_anchor, section.trust_remote_ad
-
-
-def _check_trust(section: Dns, servers: Sequence[Server]) -> None:
-    """
-    Refuse to believe what somebody on the way may have written.
-    """
-    away = [str(server) for server in servers if not is_here(server)]
-    if section.dnssec == "trust-ad" and away and not section.trust_remote_ad:
-        wanted = "a server on this machine, or trust_remote_ad"
-        raise ConfigError([f'delivery.dns.dnssec: "trust-ad" needs {wanted}; not {", ".join(away)}'])

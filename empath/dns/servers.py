@@ -15,6 +15,9 @@ from typing import Final
 import attrs
 from twisted.logger import Logger
 
+from empath.config.schema import Dns
+from empath.errors import ConfigError
+
 PORT: Final = 53
 RESOLV_CONF: Final = "/etc/resolv.conf"
 MAX_SYSTEM_SERVERS: Final = 3  # as many as the C library reads: resolv.conf(5), MAXNS
@@ -120,3 +123,18 @@ class Roster:
         """
         if self._silent_until.pop(server, None) is not None:
             log.info("DNS server {server} answers again", server=server)
+
+
+def configured_servers(section: Dns) -> tuple[Server, ...]:
+    """
+    Read the servers that [delivery.dns] names; ConfigError tells all that are none.
+    """
+    servers, problems = [], []
+    for text in section.servers:
+        try:
+            servers.append(parse_server(text))
+        except ValueError as why:
+            problems.append(f"delivery.dns.servers: {why}")
+    if problems:
+        raise ConfigError(problems)
+    return tuple(servers)

@@ -6,6 +6,7 @@ Fatal: trust anchors that cannot be read (ConfigError, before anything is asked)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Final, Protocol
 
@@ -157,3 +158,20 @@ def is_here(server: Server) -> bool:
     Tell whether a server is on this machine.
     """
     return ip_address(server.address).is_loopback
+
+
+def judged(section: Dns) -> tuple[object, ...]:
+    """
+    Tell all that decides how answers are judged.
+    """
+    return section.dnssec, section.dnssec_enforce, section.trust_anchor, section.trust_remote_ad
+
+
+def check_trust(section: Dns, servers: Sequence[Server]) -> None:
+    """
+    Refuse to believe what somebody on the way may have written: ConfigError.
+    """
+    away = [str(server) for server in servers if not is_here(server)]
+    if section.dnssec == "trust-ad" and away and not section.trust_remote_ad:
+        wanted = "a server on this machine, or trust_remote_ad"
+        raise ConfigError([f'delivery.dns.dnssec: "trust-ad" needs {wanted}; not {", ".join(away)}'])
