@@ -57,6 +57,12 @@ class Appender:
         self._size -= octets
         os.ftruncate(self._descriptor, self._size)
 
+    def end_line(self) -> None:
+        """
+        Begin a line of our own behind what is there.
+        """
+        self._size += os.write(self._descriptor, b"\n")
+
     def put(self, octets: bytes) -> None:
         """
         Append all of it, or nothing.
@@ -114,8 +120,8 @@ class Appender:
         found = ending(self._descriptor, os.fstat(self._descriptor).st_size)
         self._size = os.fstat(self._descriptor).st_size
         log.critical("audit trail: {path} was changed by somebody else while it was written", path=str(self.path))
-        if found.torn:
-            self._size += os.write(self._descriptor, b"\n")
+        if found.behind:
+            self.end_line()
 
     def _look(self) -> None:
         """

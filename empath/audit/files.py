@@ -12,6 +12,7 @@ import fcntl
 import gzip
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, cast
@@ -25,6 +26,7 @@ MODE: Final = 0o600
 _DATED: Final = re.compile(r"\.(\d{4}-\d\d-\d\d)(?:\.(\d+))?(\.gz)?")
 _HEAD_SIZE: Final = 256  # octets, filled with blanks: it is written over in one piece
 _BLOCK: Final = 64 * 1024
+MOST_LINE: Final = 16 * 1024 * 1024  # octets: a record is never that long
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -75,6 +77,19 @@ def open_lines(path: Path) -> IO[bytes]:
     Open a file of records for reading, compressed or not.
     """
     return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+
+def bounded(lines: IO[bytes]) -> Iterator[bytes]:
+    """
+    Give the lines of a file, in place of each that is too long for a record an empty one: nobody has to hold it.
+    """
+    while line := lines.readline(MOST_LINE):
+        if line.endswith(b"\n") or len(line) < MOST_LINE:
+            yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = lines.readline(MOST_LINE)
+        yield line[-1:] or b"?"
 
 
 def head_path(path: Path) -> Path:
@@ -143,24 +158,42 @@ class HeadFile:
 @attrs.frozen(slots=True)
 class Ending:
     """
-    How a file ends: its last whole line, b"" if there is none, and the octets behind it.
+    How a file ends: its last whole line, b"" if there is none; then the octets behind it, up to MOST_LINE, and how many
+    there are.
     """
 
     line: bytes
     torn: bytes
+    behind: int
 
 
 def ending(descriptor: int, size: int) -> Ending:
     """
     Read the end of a file that is open.
     """
-    tail, start = b"", size
-    while start > 0 and tail[: tail.rfind(b"\n")].rfind(b"\n") < 0:
+    begin, end = _last_breaks(descriptor, size)
+    torn = os.pread(descriptor, min(size - end, MOST_LINE), end)
+    return Ending(os.pread(descriptor, end - begin, begin), torn, size - end)
+
+
+def _last_breaks(descriptor: int, size: int) -> tuple[int, int]:
+    """
+    Find where the last whole line begins and ends.
+    """
+    end, start = 0, size
+    while start > 0:
         begin = max(0, start - _BLOCK)
-        tail = os.pread(descriptor, start - begin, begin) + tail
+        piece = os.pread(descriptor, start - begin, begin)
+        at = piece.rfind(b"\n")
+        if at >= 0 and not end:
+            end = begin + at + 1
+            at = piece.rfind(b"\n", 0, at)
+        if at >= 0:
+            return max(begin + at + 1, end - MOST_LINE), end
+        if end and end - begin > MOST_LINE:
+            return begin, end  # no line of ours is so long
         start = begin
-    whole, newline, torn = tail.rpartition(b"\n")
-    return Ending(whole[whole.rfind(b"\n") + 1 :] + newline, torn)
+    return max(0, end - MOST_LINE), end
 
 
 def last_line(path: Path) -> bytes:
@@ -175,7 +208,7 @@ def last_line(path: Path) -> bytes:
             os.close(descriptor)
     last = b""
     with open_lines(path) as lines:
-        for line in lines:
+        for line in bounded(lines):
             last = line if line.endswith(b"\n") else last
     return last
 
@@ -186,6 +219,6 @@ def first_seal(path: Path) -> Seal | None:
     """
     try:
         with open_lines(path) as lines:
-            return read_seal(lines.readline())
+            return read_seal(lines.readline(MOST_LINE))
     except (OSError, EOFError, msgspec.DecodeError, ValueError):
         return None

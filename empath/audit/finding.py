@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
@@ -16,7 +17,7 @@ import attrs
 import msgspec
 
 from empath.audit.chain import read_seal
-from empath.audit.files import day_of, open_lines, rotated
+from empath.audit.files import MOST_LINE, day_of, open_lines, rotated
 from empath.audit.recovery import DAY, date_of
 from empath.mail.queue_id import is_queue_id
 
@@ -52,7 +53,7 @@ def find(path: Path, queue_id: str, now: Callable[[], float], patience: float = 
                 records.append(msgspec.json.decode(line))
         except TimeoutError:
             return _sorted(records, more=True)
-        except (OSError, EOFError, msgspec.DecodeError):
+        except (OSError, EOFError, zlib.error, ValueError):
             continue  # damaged: verifying is what tells of that
         if len(records) >= MOST_RECORDS:
             return _sorted(records, more=True)
@@ -91,6 +92,7 @@ def _packed(lines: IO[bytes], needle: bytes, late: Callable[[], bool]) -> Iterat
     rest = b""
     while piece := lines.read(1024 * 1024):
         whole, _, rest = (rest + piece).rpartition(b"\n")
+        rest = rest if len(rest) <= MOST_LINE else b""
         if needle in whole:
             yield from (line for line in whole.split(b"\n") if needle in line)
         if late():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from empath.audit.chain import VERSION, Record
-from empath.audit.making import OURSELVES, Maker, milliseconds, record, session_of, short, text_of, who
+from empath.audit.making import OURSELVES, Maker, addresses_of, milliseconds, record, session_of, short, text_of, who
 from empath.mail.address import Address
 from empath.mail.arrival import Arrival
 from empath.mail.decision import Decision
@@ -34,11 +34,11 @@ def received(
     """
     A client handed in a message, which is ours now.
     """
-    told = session_of(arrival, size=size)
+    told = session_of(arrival, size)
     if decisions:
-        told["decisions"] = [_decision(each) for each in decisions]
+        told.decisions = [_decision(each) for each in decisions]
     if header and not maker.redaction.content:
-        told |= _content(header)
+        told.subject, told.header_message_id = _content(header)
     return [
         Record(
             VERSION,
@@ -50,7 +50,7 @@ def received(
             "ok",
             queue_id,
             text_of(envelope.reverse_path),
-            [each.address.text for each in envelope.recipients],
+            addresses_of(envelope.recipients),
             arrival.peer,
             "",
             None if seconds is None else milliseconds(seconds),
@@ -76,9 +76,11 @@ def queued(
     We wrote a message, and it waits for its delivery.
     """
     made = record(maker.stamp(when), "queued", OURSELVES, "message", "queue", "ok")
-    made.message_id, made.metadata = queue_id, {"size": size}
+    made.message_id, told = queue_id, dict[str, Any](size=size)
     if header and not maker.redaction.content:
-        made.metadata |= _content(header)
+        found = zip(("subject", "header_message_id"), _content(header), strict=True)
+        told |= {key: value for key, value in found if value is not None}
+    made.metadata = told
     return [_with(made, envelope)]
 
 
@@ -112,9 +114,8 @@ def refused(
     made.message_id, made.reply, made.host = queue_id, short(str(reply)), arrival.peer
     made.sender = text_of(sender) if opened else None
     made.recipients = [] if recipient is None else [recipient.text]
-    made.metadata = session_of(arrival)
-    if decided_by:
-        made.metadata |= {"module": decided_by, "why": short(why)}
+    made.metadata = told = session_of(arrival)
+    told.module, told.why = decided_by, short(why)
     return [made]
 
 
@@ -133,7 +134,8 @@ def discarded(
     """
     made = record(maker.stamp(when), "discarded", who(arrival), "message", "discard", "ok")
     made.message_id, made.host = queue_id, arrival.peer
-    made.metadata = {**session_of(arrival), "size": size, "module": decided_by, "why": short(why)}
+    made.metadata = told = session_of(arrival, size)
+    told.module, told.why = decided_by, short(why)
     return [_with(made, envelope)]
 
 
@@ -181,16 +183,16 @@ def _decision(decision: Decision) -> dict[str, Any]:
     return told
 
 
-def _content(header: bytes) -> dict[str, str]:
+def _content(header: bytes) -> tuple[str | None, str | None]:
     """
-    Tell what the header says of the content.
+    Tell what the header says of the content: subject and Message-ID.
     """
     fields = Header(header)
-    found = {"subject": fields.get("Subject"), "header_message_id": fields.get("Message-ID")}
-    return {key: short(value) for key, value in found.items() if value is not None}
+    subject, message_id = fields.get("Subject"), fields.get("Message-ID")
+    return None if subject is None else short(subject), None if message_id is None else short(message_id)
 
 
 def _with(made: Record, envelope: Envelope) -> Record:
     made.sender = text_of(envelope.reverse_path)
-    made.recipients = [each.address.text for each in envelope.recipients]
+    made.recipients = addresses_of(envelope.recipients)
     return made

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import attrs
+import msgspec
 
 from empath.audit.chain import VERSION, Record
 from empath.mail.address import Address
 from empath.mail.arrival import Arrival
+from empath.mail.envelope import Recipient
 
 Capture = tuple[Any, ...]
 """
@@ -24,7 +27,12 @@ REDACTED: Final = "[redacted]"
 OURSELVES: Final = "empath"
 _MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
 MOST_TEXT: Final = 2000  # characters of what a peer or a module said
-_ADDRESS: Final = re.compile(r"""[^\s<>"'(),;:]+@[^\s<>"'(),;:]+""")
+_AT: Final = re.compile("@|%40|=40|\\+40|＠", re.IGNORECASE)  # also as URLs, quoted-printable and xtext write it
+_ADDRESS: Final = re.compile(
+    r"""(?:"(?:[^"\\\r\n]|\\.){1,128}"|(?<![^\s<>"(),;:@])[^\s<>"(),;:@]+)"""  # a local part, quoted or not
+    r"""(?:@|%40|=40|\+40|＠)"""
+    r"""(?:\[[^\]\s]*\]?|[^\s<>"'(),;:]+)"""  # a domain or an address literal
+)
 
 
 @attrs.frozen(slots=True)
@@ -38,31 +46,37 @@ class Redaction:
     recipients: bool = False
     content: bool = True
 
-    @property
-    def any_address(self) -> bool:
-        """
-        Whether some addresses are not told.
-        """
-        return self.sender or self.recipients
-
 
 class Maker:
     """
     Makes records of captures, in one thread.
     """
 
-    __slots__ = ("_second", "_text", "redaction")
+    __slots__ = ("_redaction", "_redacts", "_second", "_text")
 
     def __init__(self, redaction: Redaction) -> None:
         self.redaction = redaction
         self._second, self._text = 0, "1970-01-01T00:00:00"
 
+    @property
+    def redaction(self) -> Redaction:
+        """
+        What is not told from now on.
+        """
+        return self._redaction
+
+    @redaction.setter
+    def redaction(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+        self._redacts = redaction.sender or redaction.recipients
+
     def make(self, capture: Capture) -> list[Record]:
         """
         Make the records of one capture, in their order.
         """
-        records: list[Record] = capture[0](self, *capture[1:])
-        if self.redaction.any_address:
+        make, *captured = capture
+        records: list[Record] = make(self, *captured)
+        if self._redacts:
             for record in records:
                 self._redact(record)
         return records
@@ -78,32 +92,51 @@ class Maker:
         return self._text + _MILLISECONDS[int((when - second) * 1000)]
 
     def _redact(self, record: Record) -> None:
+        known = [each for each in (record.sender, *record.recipients) if each]
+        hide = partial(redacted, hide=_hider(known))
         if self.redaction.sender and record.sender:
             record.sender = REDACTED
         if self.redaction.recipients:
             record.recipients = [REDACTED] * len(record.recipients)
-        record.actor = redacted(record.actor)
-        record.resource = redacted(record.resource)
-        record.reply = redacted(record.reply)
-        record.metadata = redacted(record.metadata)
+        record.actor = hide(record.actor)
+        record.resource = hide(record.resource)
+        record.host = hide(record.host)
+        record.reply = hide(record.reply)
+        record.metadata = hide(msgspec.to_builtins(record.metadata))
 
 
 MakeRecords = Callable[..., list[Record]]
 
 
-def redacted(value: Any) -> Any:
+def redacted(value: Any, hide: Callable[[str], str]) -> Any:
     """
-    Take all addresses out of a text, and out of all texts in a list or a dict.
+    Have `hide` take addresses out of a text, and out of all texts in a list or a dict.
     """
     match value:
         case str():
-            return _ADDRESS.sub(REDACTED, value) if "@" in value else value
+            return hide(value)
         case list():
-            return [redacted(each) for each in value]
+            return [redacted(each, hide) for each in value]
         case dict():
-            return {key: redacted(each) for key, each in value.items()}
+            return {hide(key): redacted(each, hide) for key, each in value.items()}
         case _:
             return value
+
+
+def _hider(known: Sequence[str]) -> Callable[[str], str]:
+    """
+    Give what takes addresses out of a text: all that look like one, and those that are `known`, whatever they look
+    like, such as a local part alone.
+    """
+    words = "|".join(re.escape(each) for each in known)
+    ours = re.compile(rf"(?<![\w.@-])(?:{words})(?![\w@-])", re.IGNORECASE) if known else None
+
+    def hide(text: str) -> str:
+        if ours is not None:
+            text = ours.sub(REDACTED, text)
+        return _ADDRESS.sub(REDACTED, text) if _AT.search(text) else text
+
+    return hide
 
 
 def text_of(address: Address | None) -> str:
@@ -111,6 +144,13 @@ def text_of(address: Address | None) -> str:
     Write an address, "" for the null reverse-path.
     """
     return "" if address is None else address.text
+
+
+def addresses_of(recipients: Sequence[Recipient]) -> list[str]:
+    """
+    Write the addresses of recipients.
+    """
+    return [each.address.text for each in recipients]
 
 
 def who(arrival: Arrival) -> str:
@@ -127,23 +167,42 @@ def milliseconds(seconds: float) -> float:
     return int(seconds * 10_000) / 10 if seconds > 0 else 0.0
 
 
-def session_of(arrival: Arrival, **more: Any) -> dict[str, Any]:
+class SessionTold(msgspec.Struct, gc=False, omit_defaults=True):
     """
-    Tell of a session what is known, and `more`.
+    What the metadata of a record tell of a client's session, and of the message that it handed in.
     """
-    told = {
-        "session": arrival.session_id,
-        "port": arrival.port,
-        "listener": arrival.listener,
-        "helo": arrival.name,
-        "protocol": arrival.protocol,
-        **more,
-    }
-    if arrival.tls:
-        told["tls"], told["cipher"] = arrival.tls, arrival.cipher
-    if arrival.login:
-        told["login"] = arrival.login
-    return told
+
+    session: str
+    port: int
+    listener: str
+    helo: str
+    protocol: str
+    size: int | None = None
+    tls: str = ""
+    cipher: str = ""
+    login: str = ""
+    decisions: list[dict[str, Any]] = []
+    module: str = ""
+    why: str = ""
+    subject: str | None = None
+    header_message_id: str | None = None
+
+
+def session_of(arrival: Arrival, size: int | None = None) -> SessionTold:
+    """
+    Tell of a session what is known, and the size of a message.
+    """
+    return SessionTold(
+        arrival.session_id,
+        arrival.port,
+        arrival.listener,
+        arrival.name,
+        arrival.protocol,
+        size,
+        arrival.tls,
+        arrival.cipher,
+        arrival.login,
+    )
 
 
 def record(stamp: str, event: str, actor: str, resource: str, action: str, result: str) -> Record:

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from empath import __version__
 from empath.audit.appending import Appender
 from empath.audit.chain import Link, link_of
-from empath.audit.files import MODE, first_seal, last_line, read_head, rotated, torn_path
+from empath.audit.files import MODE, first_seal, head_path, last_line, read_head, rotated, torn_path
 
 DAY: Final = 86400
 
@@ -42,12 +42,17 @@ def take_up(path: Path, file: Appender) -> Taken:
     """
     told: dict[str, Any] = {"empath": __version__, "pid": os.getpid()}
     head, found = read_head(path), file.open()
-    if found.torn:
+    if found.behind > len(found.torn):  # more than any crash leaves
+        file.end_line()
+    elif found.torn:
         _set_aside(path, found.torn, told)
-        file.cut(len(found.torn))
+        file.cut(found.behind)
     line = found.line or _before(path)
     there = link_of(line) if line else Link()
     noted = Link() if head is None else Link(head.seq, head.hash)
+    if head is None and line:
+        told["head"] = "missing: whether records were removed from the end is not known"
+        log.warn("audit trail: {head} is missing or damaged", head=str(head_path(path)))
     if there is None:
         told["found"] = f"the last record is not as it was written; what follows is chained to record {noted.seq}"
     elif there.seq < noted.seq:

@@ -7,6 +7,7 @@ it was written anew by somebody who may write it, hashes and all: for that, comp
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ import attrs
 import msgspec
 
 from empath.audit.chain import Link, own_hash, read_seal
-from empath.audit.files import day_of, is_written, open_lines, read_head, rotated
+from empath.audit.files import bounded, day_of, head_path, is_written, open_lines, read_head, rotated
 from empath.errors import AuditError
 
 MOST_FINDINGS: Final = 1000
@@ -79,6 +80,8 @@ def verify(path: Path, anchor: str = "", progress: Progress | None = None) -> Ve
     if progress is not None:
         progress(len(files), len(files))
     check.finish(files)
+    if head is None and not alone:
+        check.headless(path)
     if head is not None:
         check.compare(path, Link(head.seq, head.hash), head.closed and not is_written(path))
     return check.told(files)
@@ -108,10 +111,10 @@ class _Check:
         """
         try:
             with open_lines(file) as lines:
-                for number, line in enumerate(lines, 1):
+                for number, line in enumerate(bounded(lines), 1):
                     self._place = (str(file), number)
                     self._line(line, last)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             self._place = (str(file), self._place[1] if self._place[0] == str(file) else 0)
             self._note(self._last.seq + 1, f"the file cannot be read from here on: {error}")
 
@@ -200,6 +203,15 @@ class _Check:
             self._note(head.seq, "replaced: another record was written last")
         elif closed and self._last.seq > head.seq:
             self._note(head.seq + 1, f"added: the trail was closed with record {head.seq}")
+
+    def headless(self, path: Path) -> None:
+        """
+        Tell that nothing says how far the trail came.
+        """
+        if head_path(path).exists() and head_path(path).stat().st_size:
+            self._place = (str(head_path(path)), 0)
+            self._note(self._last.seq + 1, "this is not the note of how far the trail came, as it was written")
+        self._notes.append(f"nothing tells how far the trail came: there is no {head_path(path).name} that can be read")
 
     def told(self, files: Iterable[Path]) -> Verification:
         """

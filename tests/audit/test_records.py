@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.audit.capturing import Capturing
 from empath.audit.making import Capture, Maker, Redaction
 from empath.mail import life, life_safety
+from empath.mail.address import Address
 from empath.mail.decision import Decision
 from empath.mail.message import Status
 from empath.mail.notice import Action
@@ -113,12 +114,21 @@ class RecordTests(SynchronousTestCase):
         [record] = self.records(made.refused("500 5.5.2 what", verb=""))
         self.assertEqual((record["action"], record["sender"], record["result"]), ("unknown", None, "refused"))
 
-    def test_an_attempt_and_what_became_of_its_recipient(self) -> None:
-        attempt, delivered = self.records(made.attempt_ended(made.state(said="250 2.0.0 ok", host="mx.dst.test")))
-        self.assertEqual((attempt["event"], attempt["result"], attempt["duration_ms"]), ("attempt", "ok", 2500.0))
-        self.assertEqual(attempt["metadata"]["phases_ms"], {"dns": 250.0, "connect": 750.0, "transaction": 1500.0})
-        self.assertEqual((delivered["event"], delivered["reply"]), ("delivered", "250 2.0.0 ok"))
-        self.assertEqual((delivered["host"], delivered["attempt"]), ("mx.dst.test", 1))
+    def test_a_delivery_and_the_attempt_that_did_it_are_one_record(self) -> None:
+        [delivered] = self.records(made.attempt_ended(made.state(said="250 2.0.0 ok", host="mx.dst.test")))
+        self.assertEqual(
+            (delivered["event"], delivered["result"], delivered["duration_ms"]), ("delivered", "ok", 2500.0)
+        )
+        self.assertEqual(delivered["metadata"]["phases_ms"], {"dns": 250.0, "connect": 750.0, "transaction": 1500.0})
+        self.assertEqual((delivered["reply"], delivered["host"]), ("250 2.0.0 ok", "mx.dst.test"))
+        self.assertEqual((delivered["action"], delivered["attempt"]), ("deliver", 1))
+
+    def test_an_attempt_that_failed_is_told_beside_what_became_of_its_recipient(self) -> None:
+        event = made.attempt_ended(made.state(status=Status.FAILED, said="550 5.1.1 no"))
+        attempt, failed = self.records(event)
+        self.assertEqual((attempt["event"], attempt["result"], failed["event"]), ("attempt", "failed", "failed"))
+        self.assertEqual(attempt["metadata"]["address"], "192.0.2.1")
+        self.assertNotIn("address", failed["metadata"])
 
     def test_recipients_that_come_out_alike_are_told_together(self) -> None:
         event = made.attempt_ended(
@@ -153,6 +163,33 @@ class RecordTests(SynchronousTestCase):
         for event in events:
             text = msgspec.json.encode(self.records(event, both)).decode()
             self.assertNotIn("@", text)
+
+    def test_no_spelling_of_an_address_gets_through_redaction(self) -> None:
+        both = Redaction(sender=True, recipients=True)
+        for said in (
+            '"john doe"@dst.test is unknown',
+            '<"a \\\\" b"@dst.test>: unknown',
+            "o'brien@dst.test is unknown",
+            "see https://spf.test/why?id=obrien%40dst.test;ip=192.0.2.1",
+            "obrien@[IPv6:2001:db8::1]: unknown",
+            "rfc822;obrien+40dst.test",
+            "<B@DST.TEST> b@dst.test",
+        ):
+            event = made.attempt_ended(made.state(status=Status.FAILED, said=f"550 5.1.1 {said}"))
+            failed = self.records(event, both)[1]
+            for part in ("@", "john", "doe", "brien", "%40", "2001:db8", "dst.test>"):
+                self.assertNotIn(part, failed["reply"], said)
+
+    def test_a_local_part_alone_is_redacted_where_it_is_the_recipient(self) -> None:
+        event = made.refused("550 5.1.1 <Postmaster>: go away, postmasters", None, "b@dst.test")
+        event.recipient = Address("postmaster", "", "postmaster")
+        [record] = self.records(event, Redaction(recipients=True))
+        self.assertEqual(record["reply"], "550 5.1.1 <[redacted]>: go away, postmasters")
+
+    def test_names_in_arguments_are_redacted_too(self) -> None:
+        event = life_safety.ControlUsed("root", "set", '{"limits":{"a@src.test":1}}', "ok", "", 0.1, True)
+        [record] = self.records(event, Redaction(sender=True))
+        self.assertEqual(record["metadata"]["arguments"], {"limits": {"[redacted]": 1}})
 
     def test_each_kind_of_address_is_redacted_by_itself(self) -> None:
         [record] = self.records(EVENTS[0][1], Redaction(sender=True))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.audit.chain import MARK, TAIL
-from empath.audit.files import HeadFile, head_path, rotated
+from empath.audit.files import MOST_LINE, HeadFile, bounded, head_path, rotated
 from empath.audit.verifying import Verification, verify
 from empath.errors import AuditError
 from tests.audit.trails import DAY, NOON, happened, rewritten, trail, written
@@ -141,7 +141,23 @@ class VerifyingTests(SynchronousTestCase):
         rewritten(self.path, [*lines, b'{"version":1,"ti'])
         told = self.verified()
         self.assertTrue(told.sound)
-        self.assertEqual(len(told.notes), 1)
+        half, headless = told.notes
+        self.assertIn("half a record", half)
+        self.assertIn("nothing tells how far the trail came", headless)
+
+    def test_a_note_that_is_not_as_it_was_written_is_found(self) -> None:
+        written(self.path, 3)
+        for text in (b"{", b"[" * 100_000, b"\xff" * 10, b'{"seq":"x"}'):
+            head_path(self.path).write_bytes(text)
+            [finding] = self.verified().findings
+            self.assertIn("audit.jsonl.head", finding.file)
+
+    def test_a_line_of_any_length_is_found_and_not_held_in_memory(self) -> None:
+        lines = written(self.path, 3)
+        rewritten(self.path, [*lines[:2], b"x" * (2 * MOST_LINE + 5) + b"\n", *lines[2:], b"y" * (MOST_LINE + 5)])
+        with self.path.open("rb") as file:
+            self.assertTrue(all(len(line) < 2000 for line in bounded(file)))
+        self.assertIn((3, "not a record"), {(each.line, each.what) for each in self.verified().findings})
 
     def test_a_trail_that_is_being_written_may_be_ahead_of_its_note(self) -> None:
         written(self.path, 3)

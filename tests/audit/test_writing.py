@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.audit.files import head_path, read_head, rotated, torn_path
+from empath.audit.files import MOST_LINE, head_path, read_head, rotated, torn_path
 from empath.audit.verifying import verify
 from empath.errors import AuditError
 from tests.audit.trails import DAY, NOON, happened, trail, written
@@ -54,6 +54,22 @@ class WritingTests(SynchronousTestCase):
         self.assertTrue(verify(self.path).sound)
         self.assertEqual(torn_path(self.path).read_bytes(), lines[2][:50] + b"\n")
         self.assertEqual(self.records()[5]["metadata"]["torn"]["octets"], 50)
+        self.flushLoggedErrors()
+
+    def test_more_than_a_crash_leaves_stays_where_it_is(self) -> None:
+        written(self.path, 2)
+        with self.path.open("ab") as file:
+            file.write(b"x" * (MOST_LINE + 1))
+        written(self.path, 1)
+        self.assertFalse(torn_path(self.path).exists())
+        self.assertEqual(next(each.what for each in verify(self.path).findings), "not a record")
+
+    def test_a_note_that_is_gone_is_told_at_the_start(self) -> None:
+        written(self.path, 1)
+        head_path(self.path).unlink()
+        written(self.path, 1)
+        self.assertIn("missing", self.records()[3]["metadata"]["head"])
+        self.assertNotIn("head", self.records()[0]["metadata"])
         self.flushLoggedErrors()
 
     def test_a_crash_before_the_first_record_was_whole(self) -> None:
