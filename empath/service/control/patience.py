@@ -4,12 +4,15 @@ Waiting for something in bounded time.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
+from empath.control.serving import Call
+
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -45,3 +48,19 @@ async def within(clock: IReactorTime, seconds: float, work: Coroutine[Any, Any, 
         if timer.active():
             timer.cancel()
     return found
+
+
+def by_turns(most: int, answer: Callable[[R, Call], Awaitable[T]]) -> Callable[[R, Call], Awaitable[T]]:
+    """
+    Answer so many at the same time at most, and let others wait: each holds a page of what was read.
+    """
+    turns = DeferredSemaphore(most)
+
+    async def answered(request: R, call: Call) -> T:
+        await turns.acquire()
+        try:
+            return await answer(request, call)
+        finally:
+            turns.release()
+
+    return answered

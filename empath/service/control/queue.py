@@ -29,10 +29,12 @@ from empath.queue.standing import FEW
 from empath.queue.yielding import in_turns
 from empath.service.control.naming import destination_of, queue_id_of
 from empath.service.control.paging import at, bounded, cursor, moment, place_of
+from empath.service.control.patience import by_turns
 from empath.service.control.viewing import Viewing, status_of
 
 MOST_COUNTED: Final = 10_000_000
 MOST_DESTINATIONS: Final = 10_000
+PAGES_AT_ONCE: Final = 8
 STATUSES: Final = {status.value: status for status in Status}
 
 _WORDS: Final = {
@@ -69,7 +71,7 @@ class QueueControl:
         Give what can be asked.
         """
         return {
-            ListQueue: self._list,
+            ListQueue: by_turns(PAGES_AT_ONCE, self._list),
             ViewMessage: self._view,
             terms.CountQueue: self._count,
             terms.Retry: self._retry,
