@@ -54,9 +54,8 @@ def _configuration(environment: Mapping[str, str], folder: Path) -> Path | None:
     """
     if named := environment.get(CONFIG_VARIABLE):
         return folder / named
-    return next(
-        (path for path in (folder / LOCAL_CONFIG, SYSTEM_CONFIG) if os.path.exists(path)), None
-    )  # False where we may not look
+    usual = (folder / LOCAL_CONFIG, SYSTEM_CONFIG)
+    return next((path for path in usual if os.path.exists(path)), None)  # Path.exists raises where we may not look
 
 
 def _configured(config: Path) -> Found | None:

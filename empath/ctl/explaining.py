@@ -7,6 +7,7 @@ from __future__ import annotations
 import click
 
 from empath.control.terms.explaining import Explain
+from empath.ctl.completing import queue_ids
 from empath.ctl.tool import Tool
 from empath.ctl.verbs import verb
 
@@ -17,7 +18,7 @@ from empath.ctl.verbs import verb
     empathctl queue explain 01JD3X5Q8VWZ0RNTB2M4C6E8GA --json
     """
 )
-@click.argument("queue_id", metavar="ID")
+@click.argument("queue_id", metavar="ID", shell_complete=queue_ids)
 def explain(tool: Tool, queue_id: str) -> None:
     """
     Tell a message's whole life and its next step.

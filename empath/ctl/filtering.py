@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from empath.control.terms.queue import Filter
+from empath.ctl.completing import destinations, queue_ids, senders
 from empath.ctl.errors import Usage
 from empath.policy.quantity import DURATION_UNITS, LONGEST, read_amount
 
@@ -41,11 +42,13 @@ def filtered(function: Callable[..., None]) -> Callable[..., None]:
     """
     for decorate in reversed(
         (
-            click.argument("queue_id", metavar="[ID]", required=False),
+            click.argument("queue_id", metavar="[ID]", required=False, shell_complete=queue_ids),
             click.option("--status", type=click.Choice(STATUSES), help="In this state."),
-            click.option("--domain", metavar="D", help="To this destination."),
+            click.option("--domain", metavar="D", help="To this destination.", shell_complete=destinations),
             click.option("--site", metavar="S", help="To destinations served by this site."),
-            click.option("--sender", metavar="A", help="From this address; <> is the null sender."),
+            click.option(
+                "--sender", metavar="A", help="From this address; <> is the null sender.", shell_complete=senders
+            ),
             click.option("--recipient", metavar="A", help="With this recipient."),
             click.option("--login", metavar="L", help="Handed in under this login."),
             click.option("--older-than", type=Age(), metavar="T", help="Queued longer ago: 30s, 5m, 24h, 5d."),

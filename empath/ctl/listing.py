@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from empath.ctl.wording import Times
 
 R = TypeVar("R")
-MOST: Final = 1000  # rows a page
+MOST: Final = 500  # rows a page
 Cells = Sequence["RenderableType"]
 
 
@@ -63,14 +63,14 @@ def show(tool: Tool, request: Ask[Any], limit: int, listing: Listing[Any]) -> No
     as a table that grows page by page.
     """
     if tool.json:
-        write_pages(tool.around.out, _pages(tool, request, limit, listing.field), listing.field)
+        write_pages(tool.around.out, pages(tool, request, limit, listing.field), listing.field)
     else:
         _as_table(tool, request, limit, listing)
 
 
-def _pages(tool: Tool, request: Any, limit: int, field: str) -> Iterator[Any]:
+def pages(tool: Tool, request: Any, limit: int, field: str) -> Iterator[Any]:
     """
-    Ask for page after page.
+    Ask for page after page, until there are `limit` rows (0: all).
     """
     left = limit
     while True:
@@ -89,7 +89,7 @@ def _as_table(tool: Tool, request: Any, limit: int, listing: Listing[Any]) -> No
 
     widths: list[int] = []
     cursor, page = "", None
-    for page in _pages(tool, request, limit, listing.field):
+    for page in pages(tool, request, limit, listing.field):
         cursor = page.after
         cells = [listing.cells(row, tool.times) for row in getattr(page, listing.field)]
         if not cells:
@@ -103,8 +103,15 @@ def _as_table(tool: Tool, request: Any, limit: int, listing: Listing[Any]) -> No
                 for title, column in zip(listing.titles, zip(*cells, strict=True), strict=True)
             ]
     if not widths:
-        tool.say(listing.nothing)
+        tool.note(listing.nothing)  # not among the rows, which programs count
     if warning := listing.warning(page):
         tool.note(warning)
+    tell_more(tool, cursor)
+
+
+def tell_more(tool: Tool, cursor: str) -> None:
+    """
+    Say how to go on where a listing was cut off, if it was.
+    """
     if cursor:
         tool.note(f"There are more: --limit 0 lists all, --after {cursor} goes on here.")

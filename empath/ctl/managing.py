@@ -22,6 +22,7 @@ from empath.control.terms.managing import (
     Unfreeze,
 )
 from empath.control.terms.queue import Filter
+from empath.ctl.completing import destinations
 from empath.ctl.errors import NotThere
 from empath.ctl.filtering import described, filtered, required
 from empath.ctl.tool import Tool
@@ -135,7 +136,9 @@ def release(tool: Tool, reason: str, **fields: Any) -> None:
     empathctl queue freeze    # begin no attempt at all
     """
 )
-@click.option("--domain", metavar="D", callback=_named, help="This destination; all without it.")
+@click.option(
+    "--domain", metavar="D", callback=_named, help="This destination; all without it.", shell_complete=destinations
+)
 def freeze(tool: Tool, domain: str) -> None:
     """
     Begin no attempt to a destination, or to any, until unfrozen. What is under way goes on.
@@ -149,7 +152,7 @@ def freeze(tool: Tool, domain: str) -> None:
     empathctl queue unfreeze    # ends a freeze of everything; those of single destinations stay
     """
 )
-@click.option("--domain", metavar="D", callback=_named, help="This destination.")
+@click.option("--domain", metavar="D", callback=_named, help="This destination.", shell_complete=destinations)
 def unfreeze(tool: Tool, domain: str) -> None:
     """
     Let mail to what was frozen go on.

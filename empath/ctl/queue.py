@@ -4,20 +4,19 @@ The verbs that look at the queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from empath.control.terms.managing import CountQueue, GetQueueStats
 from empath.control.terms.queue import Filter, ListQueue, QueuePage, ViewMessage
+from empath.ctl.completing import queue_ids
 from empath.ctl.filtering import chosen, described, filtered
 from empath.ctl.json_pages import write_pages
+from empath.ctl.listing import paged, pages, tell_more
 from empath.ctl.tool import Tool
-from empath.ctl.verbs import verb
+from empath.ctl.verbs import verb, watched
 from empath.ctl.wording import number
-
-PAGE: Final = 500  # deliveries that are asked for at a time
 
 
 @verb(
@@ -29,26 +28,24 @@ PAGE: Final = 500  # deliveries that are asked for at a time
     """
 )
 @filtered
-@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="At most so many; 0: all.")
-@click.option("--after", metavar="CURSOR", default="", help="Go on where an earlier listing ended.")
+@paged(50)
 def list_queue(tool: Tool, limit: int, after: str, **fields: Any) -> None:
     """
     List mail that waits, each delivery with what it waits for.
     """
     selection = chosen(**fields) or Filter(all=True)
-    pages = _pages(tool, selection, limit, after)
+    found = pages(tool, ListQueue(selection, after=after), limit, "items")
     if tool.json:
-        write_pages(tool.around.out, pages, "items")
+        write_pages(tool.around.out, found, "items")
         return
     shown, last = 0, ""
-    for page in pages:
+    for page in found:
         if page.items:
             _show(tool, page, head=shown == 0)
         shown, last = shown + len(page.items), page.after
     if shown == 0:
         tool.note(f"No mail {described(selection)}.")
-    elif last:
-        tool.note(f"There is more: --limit 0 shows all, --after {last} what follows.")
+    tell_more(tool, last)
 
 
 def _show(tool: Tool, page: QueuePage, head: bool) -> None:
@@ -59,18 +56,6 @@ def _show(tool: Tool, page: QueuePage, head: bool) -> None:
         return
     for line in lines(page.items, tool.times, head=head):  # not by rich: it lays lines out that nobody wants wrapped
         tool.say(line.plain.rstrip())
-
-
-def _pages(tool: Tool, selection: Filter, limit: int, after: str) -> Iterator[QueuePage]:
-    left = limit or None
-    while True:
-        size = PAGE if left is None else min(PAGE, left)
-        page = tool.ask(ListQueue(selection, size, after))
-        yield page
-        after = page.after
-        left = left if left is None else left - len(page.items)
-        if after == "" or left == 0:
-            return
 
 
 @verb(
@@ -99,7 +84,7 @@ def count(tool: Tool, most: int, **fields: Any) -> None:
     empathctl queue view 01JD3X5Q8VWZ0RNTB2M4C6E8GA --json
     """
 )
-@click.argument("queue_id", metavar="ID")
+@click.argument("queue_id", metavar="ID", shell_complete=queue_ids)
 def view(tool: Tool, queue_id: str) -> None:
     """
     Show a message: envelope, recipients, attempts, headers, the beginning of its body.
@@ -116,8 +101,7 @@ def view(tool: Tool, queue_id: str) -> None:
     empathctl queue stats --destinations 100 --json
     """
 )
-@click.option("--watch", is_flag=True, help="Show it again and again, until ^C.")
-@click.option("--interval", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Seconds between.")
+@watched
 @click.option(
     "--destinations", type=click.IntRange(0, 1000), default=20, show_default=True, help="The largest so many of them."
 )

@@ -20,6 +20,7 @@ from empath.control.terms.spool import (
     VerifySpool,
     ViewStored,
 )
+from empath.ctl.completing import queue_ids
 from empath.ctl.errors import Exit, Usage
 from empath.ctl.listing import Cells, Listing, paged, show
 from empath.ctl.tool import Tool
@@ -79,7 +80,7 @@ LISTING = Listing[StoredMessage](
     empathctl spool view 01JD3X5Q8VWZ0RNTB2M4C6E8GA --raw > message.eml
     """
 )
-@click.argument("queue_id", metavar="ID")
+@click.argument("queue_id", metavar="ID", shell_complete=queue_ids)
 @click.option("--raw", is_flag=True, help="Print the message as it would be sent, and nothing else.")
 def view(tool: Tool, queue_id: str, raw: bool) -> None:
     """

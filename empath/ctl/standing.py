@@ -31,10 +31,7 @@ def stands(status: Status, times: Times) -> RenderableType:
 def _rows(status: Status, times: Times) -> Iterator[tuple[str, RenderableType]]:
     up = f"up {span(status.uptime)}, since {times.stamp(status.started)}"
     yield "empath", plain(f"{status.version} on {status.hostname}, process {status.pid}, {up}")
-    yield (
-        "configuration",
-        plain(status.config) if status.config else plain("none: the defaults for development", "yellow"),
-    )
+    yield "configuration", plain(status.config or "no file: the defaults for development")
     yield "mail", Text("is accepted", "green") if status.accepting else Text("is not accepted now", "bold red")
     yield "ready", _ready(status.ready)
     yield "queue", _queue(status, times)
@@ -112,6 +109,7 @@ def reloaded(answer: Reloaded) -> RenderableType:
     pieces: list[RenderableType] = [plain(f"{answer.config} is in use.")]
     if answer.changed:
         pieces.append(joined(Text("Changed:", "green"), plain(", ".join(answer.changed)), by=" "))
-    if answer.restart:
-        pieces.append(joined(Text("Needs a restart:", "yellow"), plain(", ".join(answer.restart)), by=" "))
+    for key in answer.restart:
+        why = f": {answer.reasons[key]}" if answer.reasons.get(key) else ""
+        pieces.append(joined(Text("Only a restart applies", "yellow"), plain(f"{key}{why}"), by=" "))
     return Group(*pieces)

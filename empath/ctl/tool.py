@@ -5,11 +5,11 @@ What every verb works with: the connection to the MTA, the terminal, the time.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import attrs
 
@@ -95,18 +95,6 @@ class Tool:
         Ask, and give the answer.
         """
         return self.client.ask(request)
-
-    def pages(self, request: Ask[A]) -> Iterator[A]:
-        """
-        Ask for one page after another, to the last; the request has `after`, and so has each page.
-        """
-        asked: Any = request
-        while True:
-            page: Any = self.client.ask(asked)
-            yield page
-            if page.after == "":
-                return
-            asked = attrs.evolve(asked, after=page.after)
 
     # What is shown
 
@@ -198,23 +186,16 @@ class Tool:
 
     # What takes its time
 
-    def follow(
-        self, request: Follow[A, P], title: str, progress: Callable[[P], tuple[int, int | None]], stream: bool = False
-    ) -> A:
+    def follow(self, request: Follow[A, P], title: str, progress: Callable[[P], tuple[int, int | None]]) -> A:
         """
         Ask for something that takes its time, with a progress bar on a terminal. `progress` tells of a piece how much
-        is done, and of how much (None: nobody knows). `stream`: with `--json`, write each piece as a line.
+        is done, and of how much (None: nobody knows).
         """
-        if self.json:
-            return self.client.follow(request, self._line if stream else _ignored)
-        if not self.errors.is_terminal:
+        if self.json or not self.errors.is_terminal:
             return self.client.follow(request, _ignored)
         from empath.ctl.watching import following
 
         return following(self, request, title, progress)
-
-    def _line(self, piece: object) -> None:
-        self.write_json(piece, line=True)
 
     def watch(self, request: Ask[A], render: Callable[[A, Times], RenderableType], interval: float) -> None:
         """

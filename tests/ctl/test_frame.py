@@ -225,40 +225,6 @@ class EveryVerbTests(SynchronousTestCase):
         self.assertEqual(done.stdout, "[]\n", done.stderr)
 
 
-class CompletionTests(SynchronousTestCase):
-    """
-    Requirements on completion in shells.
-    """
-
-    def complete(self, line: str) -> list[str]:
-        """
-        Tell what bash would be offered behind `line`.
-        """
-        words = line.split(" ")
-        asked = {"_EMPATHCTL_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-        command = [sys.executable, "-m", "empath.ctl"]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **asked})
-        return [each.partition(",")[2] for each in done.stdout.splitlines()]
-
-    def test_verbs_and_options_are_completed(self) -> None:
-        """
-        Groups, verbs, options and the values that an option may have.
-        """
-        self.assertEqual(self.complete("empathctl sys"), ["system"])
-        self.assertEqual(self.complete("empathctl dns l"), ["list-cache", "list-overrides"])
-        self.assertEqual(self.complete("empathctl smtp connections --p"), ["--peer"])
-        self.assertEqual(self.complete("empathctl system set-log-level d"), ["debug"])
-
-    def test_each_shell_has_its_script(self) -> None:
-        """
-        Each says which program it completes.
-        """
-        for shell in ("bash", "zsh", "fish"):
-            got = ran("completion", shell)
-            self.assertEqual((got.code, "_EMPATHCTL_COMPLETE" in got.out), (0, True), shell)
-        self.assertEqual(ran("completion", "csh").code, Exit.USAGE)
-
-
 class SocketTests(SynchronousTestCase):
     """
     Requirements on where the socket is looked for.

@@ -181,8 +181,8 @@ class LookingTests(SynchronousTestCase):
         """
         Empty listings have a sentence.
         """
-        got = self.asks("smtp connections", ListSessions(), SessionPage((), ""))
-        self.assertEqual(got.out, "No client is connected.\n")
+        got = ran("smtp", "connections", answers={ListSessions: SessionPage((), "")})
+        self.assertEqual((got.out, got.err), ("", "No client is connected.\n"), "programs count lines")
         self.assertEqual(
             self.asks("dns list-overrides", ListOverrides(), Overrides(())).out, "No hosts were set by hand.\n"
         )

@@ -14,8 +14,7 @@ from typing import Final
 from empath.control.boxes import octets_of
 from tests.e2e.harness import EndToEndTestCase
 from tests.e2e.meddling import Asked, Meddler, in_small_pages, of_version, unchanged
-from tests.e2e.processes import temporary_folder, wait_until
-from tests.e2e.program import Empath
+from tests.e2e.processes import temporary_folder
 from tests.e2e.recorded import Session
 
 TOKEN: Final = "correct horse"
