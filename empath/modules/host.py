@@ -184,12 +184,13 @@ class Modules:
         self._listeners.use(each.listener for each in hosted)
         self.authors.use(each.author for each in hosted)
         self._retire(self._retired(gone, mark))
-        log.info(
-            "modules: {names}; new: {new}; gone: {gone}",
-            names=", ".join(self.names) or "none",
-            new=", ".join(each.name for each in new) or "none",
-            gone=", ".join(each.name for each in gone) or "none",
-        )
+        if new or gone:
+            log.info(
+                "modules: {names}; new: {new}; gone: {gone}",
+                names=", ".join(self.names) or "none",
+                new=", ".join(each.name for each in new) or "none",
+                gone=", ".join(each.name for each in gone) or "none",
+            )
 
     def _not_replaced(self, failure: Failure) -> None:
         error = failure.value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import attrs
@@ -91,6 +91,12 @@ class PemFiles:
         Read the certificates that client certificates are verified against.
         """
         return _certificates(self.text("client_ca", path), "client_ca", path)
+
+    def keep(self, paths: Collection[str]) -> None:
+        """
+        Forget all other files.
+        """
+        self._read = {path: read for path, read in self._read.items() if path in paths}
 
     def text(self, key: str, path: str) -> bytes:
         """

@@ -125,6 +125,7 @@ class Reception:
     def _use(self, change: Change, around: Surroundings) -> None:
         self.around = around
         self._gates = change.use()
+        self._files.keep({path for gate in self._gates if gate.tls is not None for path in gate.tls.paths})
         if self._accepting:
             for gate in self._gates:
                 gate.accept()

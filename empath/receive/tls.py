@@ -45,7 +45,7 @@ class ServerTls:
     One listener's TLS; `name` is how errors call the listener, such as "smtp.listeners[0]".
 
     `load` comes before the first handshake. `files` may be shared with other listeners. `expires` is when the first of
-    the certificates in use ends, in seconds since the epoch.
+    the certificates in use ends, in seconds since the epoch; `paths` are those of all files.
     """
 
     def __init__(self, listener: Listener, name: str, clock: IReactorTime, files: PemFiles | None = None) -> None:
@@ -55,7 +55,7 @@ class ServerTls:
         self._pairs |= {f"certificates[{at}].": pair for at, pair in enumerate(listener.certificates)}
         self._client_ca = listener.client_ca
         paths = {path for pair in self._pairs.values() for path in (pair.certificate, pair.private_key)}
-        self._paths = sorted(paths | {listener.client_ca} - {""})
+        self.paths = sorted(paths | {listener.client_ca} - {""})
         self._files = files or PemFiles()
         self._seen: tuple[Stamp | None, ...] = ()
         self._looked = 0.0
@@ -78,7 +78,7 @@ class ServerTls:
         Read the files as they are now, and give what has them used, and the listener called so, which does not fail.
         ConfigError if they cannot be, RightsGone if only somebody else may read them.
         """
-        seen = tuple(map(stamp, self._paths))
+        seen = tuple(map(stamp, self.paths))
         if self._sound and seen == self._seen:
             return partial(self.call, name)
         try:
@@ -122,7 +122,7 @@ class ServerTls:
         """
         Remember what the files look like now; tell what they looked like before.
         """
-        before, self._seen = self._seen, tuple(map(stamp, self._paths))
+        before, self._seen = self._seen, tuple(map(stamp, self.paths))
         self._looked = self._clock.seconds()
         return before
 

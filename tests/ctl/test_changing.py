@@ -55,9 +55,12 @@ class ChangingTests(SynchronousTestCase):
         """
         What changed, and what waits for a restart.
         """
-        answer = Reloaded("/e.toml", ("log.level", "smtp.banner"), ("hostname",))
+        answer = Reloaded("/e.toml", ("log.level", "smtp.banner"), ("hostname",), {"hostname": "so begun"})
         got = ran("system", "reload-config", answers={Reload: answer})
-        self.assertEqual(got.out, "/e.toml is in use.\nChanged: log.level, smtp.banner\nNeeds a restart: hostname\n")
+        self.assertEqual(
+            got.out,
+            "/e.toml is in use.\nChanged: log.level, smtp.banner\nOnly a restart applies hostname: so begun\n",
+        )
         got = ran("system", "reload-config", answers={Reload: Reloaded("/e.toml", (), ())})
         self.assertIn("nothing in it differs", got.out)
 
