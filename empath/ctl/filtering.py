@@ -63,6 +63,12 @@ def chosen(everything: bool = False, **fields: Any) -> Filter | None:
     """
     Make a Filter of what was given; None if that was nothing.
     """
+    for name, value in fields.items():
+        if isinstance(value, str) and not value.strip():
+            raise Usage(
+                f"{name.replace('_', ' ')}: nothing is named so"
+                + (": the null sender is '<>'" if name == "sender" else "")
+            )
     if fields.get("sender") == "<>":
         fields["sender"] = ""
     if not everything and all(value is None for value in fields.values()):

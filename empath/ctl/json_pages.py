@@ -4,11 +4,22 @@ Listings as one JSON document, written page by page: a million rows need no more
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import attrs
 from msgspec import json
+
+_DRIVING: Final = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+def masked(text: str) -> str:
+    """
+    Write, in a JSON text, what would drive a terminal as escapes: those of C1, direction overrides, separators of
+    lines. It means the same.
+    """
+    return text if text.isascii() else _DRIVING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_pages(out: TextIO, pages: Iterable[Any], rows: str) -> None:
@@ -32,4 +43,4 @@ def write_pages(out: TextIO, pages: Iterable[Any], rows: str) -> None:
 
 
 def _json(value: object) -> str:
-    return json.encode(value).decode()
+    return masked(json.encode(value).decode())

@@ -143,7 +143,7 @@ def freeze(tool: Tool, domain: str) -> None:
     """
     Begin no attempt to a destination, or to any, until unfrozen. What is under way goes on.
     """
-    _show_frozen(tool, tool.ask(Freeze(domain)))
+    _show_frozen(tool, tool.ask(Freeze(domain)), "It was frozen before.")
 
 
 @verb(
@@ -157,7 +157,7 @@ def unfreeze(tool: Tool, domain: str) -> None:
     """
     Let mail to what was frozen go on.
     """
-    _show_frozen(tool, tool.ask(Unfreeze(domain)))
+    _show_frozen(tool, tool.ask(Unfreeze(domain)), "It was not frozen.")
 
 
 @verb(
@@ -176,12 +176,12 @@ def process_now(tool: Tool) -> None:
         tool.say(f"{some(answer.due, 'delivery', 'deliveries').capitalize()} due.")
 
 
-def _show_frozen(tool: Tool, answer: Frozen) -> None:
+def _show_frozen(tool: Tool, answer: Frozen, before: str) -> None:
     from empath.ctl.queue_tables import frozen
 
     tool.show(answer, lambda shown: frozen(shown, tool.times))
     if not answer.changed:
-        tool.note("It was so before.")
+        tool.note(before)
 
 
 def _confirmed(tool: Tool, selection: Filter, what: str, consequence: str, yes: bool) -> int | None:

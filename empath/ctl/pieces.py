@@ -15,8 +15,9 @@ from rich.text import Text
 
 from empath.control.terms.queue import ArrivalRow, AttemptRow, DecisionRow, MessageView, RecipientRow
 from empath.ctl.colours import address, joined, plain, reply, state
-from empath.ctl.wording import Times, octets, some, span
+from empath.ctl.wording import Times, number, octets, some, span
 
+MOST: Final = 20  # recipients of a destination, and destinations, that are shown: it is to be read
 _OWN: Final = "own"  # the origin of what we wrote
 
 
@@ -43,8 +44,9 @@ def headline(message: MessageView, times: Times) -> RenderableType:
     """
     Say which message it is.
     """
-    count = sum(len(delivery.recipients) for delivery in message.deliveries)
-    which = (plain(message.queue_id, "bold"), "  from ", address(message.sender), f" to {some(count, 'recipient')}")
+    count = sum(len(each.recipients) + each.more_recipients for each in message.deliveries)
+    whom = f"{some(count, 'recipient')}{' and more' if message.more_deliveries else ''}"
+    which = (plain(message.queue_id, "bold"), "  from ", address(message.sender), f" to {whom}")
     return Group(Text.assemble(*which), indented(f"{octets(message.size)}, queued {times.both(message.received)}"))
 
 
@@ -81,23 +83,48 @@ def decisions(rows: Sequence[DecisionRow]) -> RenderableType:
     return grid
 
 
-def recipients(rows: Sequence[RecipientRow]) -> RenderableType:
+def recipients(rows: Sequence[RecipientRow], more: int = 0) -> RenderableType:
     """
-    List the recipients as they stand, each with the last reply about it.
+    List the recipients as they stand, each with the last reply about it: of very many those first who are not through
+    with it, the others, and `more` that nobody told us of, are counted.
     """
+    shown = rows
+    if len(rows) > MOST:
+        shown = sorted(rows, key=lambda row: row.status == "completed")[:MOST]
+        more += len(rows) - MOST
+    told = [_said(row) for row in shown]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(overflow="fold")
     grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for row in rows:
-        told = joined(
-            reply(row.reply),
-            plain(f"said {row.host}" if row.host and row.reply else "", "dim"),
-            plain("" if row.category == "other" else row.category, "dim"),
-            plain("it may have been taken without an answer" if row.doubtful else "", "yellow"),
-        )
-        grid.add_row(address(row.address), state(row.status), told)
-    return grid
+    if any(told):  # or a column of no width takes some from the others
+        grid.add_column(overflow="fold")
+    for row, text in zip(shown, told, strict=True):
+        grid.add_row(address(row.address), state(row.status), *([text] if any(told) else []))
+    return (
+        Group(grid, plain(f"and {number(more)} more: --json lists them, as far as they are told", "dim"))
+        if more
+        else grid
+    )
+
+
+def _said(row: RecipientRow) -> Text:
+    return joined(
+        reply(row.reply),
+        plain(f"said {row.host}" if row.host and row.reply else "", "dim"),
+        plain("" if row.category == "other" else row.category, "dim"),
+        plain("it may have been taken without an answer" if row.doubtful else "", "yellow"),
+    )
+
+
+def more_of(left: int) -> list[RenderableType]:
+    """
+    Tell how many destinations are not shown.
+    """
+    return (
+        ["", plain(f"and {some(left, 'destination')} more: --json lists them, as far as they are told", "dim")]
+        if left
+        else []
+    )
 
 
 def attempts(history: Sequence[AttemptRow], times: Times) -> RenderableType:

@@ -7,7 +7,7 @@ attempts so far, what holds it, and where it goes next. Of a message that is gon
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -22,6 +22,7 @@ from empath.ctl.colours import joined, plain, reply, state
 from empath.ctl.pieces import indented, labelled
 from empath.ctl.wording import Times, some
 
+_LONGEST: Final = 300  # characters of a header field
 _ENDS: Final = MappingProxyType(
     {
         "slots": "until one of them ends",
@@ -43,11 +44,14 @@ def explained(explanation: Explanation, times: Times) -> RenderableType:
     if message is None:
         return _gone(explanation, times)
     steps = {step.domain: step for step in explanation.steps}
-    ways = [_way(delivery, steps.get(delivery.domain), times) for delivery in message.deliveries]
-    parts: list[RenderableType] = [pieces.headline(message, times), *_summaries(explanation), ""]
+    chosen = _chosen(message, steps)
+    ways = [_way(delivery, steps.get(delivery.domain), times) for delivery in chosen]
+    told_of = [steps[delivery.domain] for delivery in chosen if delivery.domain in steps]
+    parts: list[RenderableType] = [pieces.headline(message, times), *_summaries(told_of), ""]
     parts.append(labelled(_reception(message, explanation)))
     for way in ways:
         parts += ["", way]
+    parts += pieces.more_of(len(message.deliveries) - len(chosen) + message.more_deliveries)
     if explanation.audit:
         parts += ["", Text("Audit", "bold"), indented(told(explanation.audit, times))]
     return Group(*parts)
@@ -60,8 +64,18 @@ def _gone(explanation: Explanation, times: Times) -> RenderableType:
     return Group(where.append("The audit trail tells:"), "", told(explanation.audit, times))
 
 
-def _summaries(explanation: Explanation) -> Iterator[RenderableType]:
-    for step in explanation.steps:
+def _chosen(message: MessageView, steps: Mapping[str, NextStep]) -> Sequence[DeliveryView]:
+    """
+    Of very many destinations take some, those first to which mail is still to go.
+    """
+    if len(message.deliveries) <= pieces.MOST:
+        return message.deliveries
+    ended = {domain for domain, step in steps.items() if step.state == "ended"}
+    return sorted(message.deliveries, key=lambda each: each.domain in ended)[: pieces.MOST]
+
+
+def _summaries(steps: Sequence[NextStep]) -> Iterator[RenderableType]:
+    for step in steps:
         summary = joined(
             Text.assemble(plain(step.domain, "bold"), ": ", state(step.state)), plain(step.summary), by=", "
         )
@@ -74,7 +88,10 @@ def _reception(message: MessageView, explanation: Explanation) -> Iterator[tuple
         yield "With", plain(" ".join(f"{key}={value}" if value else key for key, value in message.parameters.items()))
     for name, value in message.headers:
         if name.lower() in {"subject", "message-id"}:
-            yield name.capitalize() if name.islower() else name, plain(value)
+            yield (
+                name.capitalize() if name.islower() else name,
+                plain(value if len(value) <= _LONGEST else f"{value[:_LONGEST]} …"),
+            )
     yield "Judged", pieces.decisions(explanation.decisions) if explanation.decisions else plain("by no module", "dim")
     if message.metadata:
         yield "Metadata", plain(", ".join(f"{key}: {value}" for key, value in message.metadata.items()))
@@ -91,7 +108,7 @@ def _way(delivery: DeliveryView, step: NextStep | None, times: Times) -> Rendera
 
 
 def _parts_of(delivery: DeliveryView, step: NextStep | None, times: Times) -> Iterator[tuple[str, RenderableType]]:
-    yield "For", pieces.recipients(delivery.recipients)
+    yield "For", pieces.recipients(delivery.recipients, delivery.more_recipients)
     if delivery.history:
         yield "Tried", pieces.attempts(delivery.history, times)
     elif delivery.last_error:

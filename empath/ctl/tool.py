@@ -180,8 +180,10 @@ class Tool:
         """
         from msgspec import json
 
+        from empath.ctl.json_pages import masked
+
         text = json.encode(value) if line else json.format(json.encode(value), indent=2)
-        self.around.out.write(text.decode() + "\n")
+        self.around.out.write(masked(text.decode()) + "\n")
         self.around.out.flush()
 
     # What takes its time

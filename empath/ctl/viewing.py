@@ -21,8 +21,9 @@ def viewed(message: MessageView, times: Times) -> RenderableType:
     Show the envelope, the state of each recipient, attempts, headers and the beginning of the body.
     """
     parts: list[RenderableType] = [labelled(_envelope(message, times))]
-    for delivery in message.deliveries:
+    for delivery in message.deliveries[: pieces.MOST]:
         parts += ["", _delivery(delivery, times)]
+    parts += pieces.more_of(len(message.deliveries[pieces.MOST :]) + message.more_deliveries)
     parts += [
         "",
         Text("Headers", "bold"),
@@ -53,7 +54,7 @@ def _delivery(delivery: DeliveryView, times: Times) -> RenderableType:
         title.append(f", next {times.both(delivery.next_attempt)}")
     if delivery.held_since is not None:
         title.append(f", since {times.both(delivery.held_since)}")
-    rows: list[tuple[str, RenderableType]] = [("For", pieces.recipients(delivery.recipients))]
+    rows: list[tuple[str, RenderableType]] = [("For", pieces.recipients(delivery.recipients, delivery.more_recipients))]
     if delivery.history:
         rows.append(("Tried", pieces.attempts(delivery.history, times)))
     elif delivery.last_error:

@@ -213,6 +213,26 @@ class LookTests(SynchronousTestCase):
         self.assertEqual(done.out.splitlines(), ["The queue is empty.", "no deliveries due"])
 
 
+class JsonTests(SynchronousTestCase):
+    """
+    JSON that ends up on a terminal.
+    """
+
+    def test_it_drives_no_terminal(self) -> None:
+        """
+        What would is written as escapes, which mean the same.
+        """
+        evil = attrs.evolve(ITEM, sender="\x9b2J\u202e\x1b@ü.example")
+        done = ran("queue", "list", "--json", answers={ListQueue: QueuePage((evil,), "")})
+        self.assertEqual(json.loads(done.out)["items"][0]["sender"], evil.sender)
+        self.assertFalse({"\x9b", "\u202e", "\x1b"} & set(done.out))
+        done = ran(
+            "queue", "view", ITEM.queue_id, "--json", answers={ViewMessage: attrs.evolve(message(), body="\u2028\x9b")}
+        )
+        self.assertEqual(json.loads(done.out)["body"], "\u2028\x9b")
+        self.assertNotIn("\x9b", done.out)
+
+
 class SlipTests(SynchronousTestCase):
     """
     What was typed by mistake.
@@ -224,6 +244,9 @@ class SlipTests(SynchronousTestCase):
         """
         for verb in ("freeze", "unfreeze"):
             done = ran("queue", verb, "--domain", "")
+            self.assertEqual((done.code, done.asked), (2, []))
+        for arguments in (("delete", "--domain", "", "--yes"), ("retry", ""), ("list", "--login", " ")):
+            done = ran("queue", *arguments)
             self.assertEqual((done.code, done.asked), (2, []))
 
 
@@ -320,7 +343,7 @@ class MoveTests(SynchronousTestCase):
         done = ran("queue", "freeze", "--domain", "example.com", answers={Freeze: frozen})
         self.assertEqual(done.asked, [Freeze("example.com")])
         self.assertEqual(len(done.out.splitlines()), 3)
-        self.assertEqual(done.err, "It was so before.\n")
+        self.assertEqual(done.err, "It was frozen before.\n")
         thawed = ran("queue", "unfreeze", answers={Unfreeze: Frozen((), True)})
         self.assertEqual((thawed.out, thawed.err), ("Nothing is frozen.\n", ""))
 

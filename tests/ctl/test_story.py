@@ -8,8 +8,9 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.control.terms.explaining import Explanation, HoldRow
-from empath.control.terms.queue import ArrivalRow
+from empath.control.terms.queue import ArrivalRow, RecipientRow
 from empath.ctl.story import explained
+from empath.ctl.viewing import viewed
 from tests.ctl.samples import TIMES, ago, attempt, explanation, message, shown, step, waiting
 
 STORY = """\
@@ -95,6 +96,29 @@ class StoryTests(SynchronousTestCase):
         others = attrs.evolve(own, message=attrs.evolve(message(), arrival=ArrivalRow(origin="outside")))
         self.assertIn("Came        nobody remembers from where", told(others))
         self.assertIn("from <>", told(own))
+
+    def test_very_many_are_counted(self) -> None:
+        """
+        Of recipients and destinations those first to whom mail is still to go.
+        """
+        done = tuple(RecipientRow(f"r{number}@example.com", "completed", "250 2.0.0 Ok") for number in range(1000))
+        many = attrs.evolve(waiting(), recipients=(*done, RecipientRow("last@example.com", "retry")), more_recipients=5)
+        text = told(attrs.evolve(explanation(), message=message(many)))
+        self.assertIn("to 1,006 recipients", text)
+        self.assertIn("<last@example.com>", text)
+        self.assertIn("and 986 more", text)
+        ways = [attrs.evolve(waiting(), domain=f"d{number}.example") for number in range(100)]
+        text = told(attrs.evolve(explanation(), message=attrs.evolve(message(*ways), more_deliveries=7)))
+        self.assertIn("and 87 destinations more", text)
+
+    def test_a_recipient_of_whom_nothing_was_said(self) -> None:
+        """
+        Is told in one line.
+        """
+        untold = attrs.evolve(
+            waiting(), recipients=(RecipientRow("a@example.com", "pending"),), history=(), last_error=""
+        )
+        self.assertIn("For       <a@example.com>  pending", shown(viewed(message(untold), TIMES), 10_000))
 
     def test_a_held_delivery_says_since_when(self) -> None:
         """
