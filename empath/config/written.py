@@ -20,6 +20,7 @@ MASK: Final = "********"
 NOTHING: Final = ""  # how what is not there is written
 _SUSPECT: Final = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
 _SECRET_KEYS: Final = frozenset({(schema.Domain, "headers"), (schema.ControlToken, "sha256")})
+_IN_URL: Final = re.compile(r"(?<=://)[^/@?\s]*(?=@)|(?<=\?)\S+")  # a login, a query: where URLs have secrets
 _RATES: Final[Mapping[float, str]] = {1.0: "s", float(MINUTE): "min", float(HOUR): "h"}
 _SIZES: Final = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 _SPANS: Final = (("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", 1))
@@ -59,6 +60,8 @@ def plain_value(value: Any, kind: Any) -> Any:
         return MASK if value else ""
     if kind is Options:
         return _options(value)
+    if isinstance(value, str) and "://" in value:
+        return _IN_URL.sub(MASK, value)
     if isinstance(value, Rate):
         return f"{value.count}/{_RATES.get(value.seconds, 's')}" if value.count else 0
     if attrs.has(type(value)):
@@ -171,6 +174,8 @@ def _options(value: Any, key: str = "") -> Any:
         return _masked(value)
     if isinstance(value, list):
         return [_options(each) for each in value]
+    if isinstance(value, str) and "://" in value:
+        return _IN_URL.sub(MASK, value)
     return value.isoformat() if isinstance(value, datetime | date | time) else value
 
 

@@ -14,7 +14,8 @@ from empath.config.convert import key_paths
 from empath.config.hot import RESTART, usable, waiting
 from empath.config.offline import check, check_text, compare, here
 from empath.config.schema import Config
-from empath.config.written import MASK, plain, toml_text
+from empath.config.units import Options
+from empath.config.written import MASK, plain, plain_value, toml_text
 from empath.errors import ConfigError
 from tests.config.fakes import machine, read
 
@@ -197,3 +198,21 @@ class CheckTests(SynchronousTestCase):
         with self.assertRaises(ConfigError) as caught:
             check(str(file), here())
         self.assertIn("smtp.listeners[0].endpoint", caught.exception.problems[0])
+
+
+class UrlTests(SynchronousTestCase):
+    """
+    URLs in what is shown.
+    """
+
+    def test_their_secrets_are_masked(self) -> None:
+        """
+        A login and a query; the rest tells which one it is.
+        """
+        for url, shown in (
+            ("https://hook.example/a?token=abc", f"https://hook.example/a?{MASK}"),
+            ("postgres://ann:pw@db.example/x", f"postgres://{MASK}@db.example/x"),
+            ("https://hook.example/a", "https://hook.example/a"),
+        ):
+            self.assertEqual(plain_value(url, str), shown)
+            self.assertEqual(plain_value(Options({"place": [url]}), Options), {"place": [shown]})
