@@ -77,7 +77,7 @@ def _following(item: Item, times: Times) -> str:
 
 def _who(item: Item) -> str:
     named = " ".join(f"<{recipient}>" for recipient in item.recipients[:_NAMED])
-    more = len(item.recipients) - _NAMED
+    more = max(0, len(item.recipients) - _NAMED) + item.more_recipients
     return f"<{item.sender}> to {named}" + (f" and {number(more)} more" if more > 0 else "")
 
 

@@ -104,6 +104,13 @@ class ListTests(SynchronousTestCase):
         self.assertEqual(len(done.out.splitlines()), 5)
         self.assertIn("--after 3", done.err)
 
+    def test_recipients_that_are_not_told_are_counted(self) -> None:
+        """
+        Those that are left out here, and those that the MTA left out.
+        """
+        page = QueuePage((attrs.evolve(ITEM, more_recipients=95),), "")
+        self.assertIn("<dan@example.com> and 97 more; ", ran("queue", "list", answers={ListQueue: page}).out)
+
     def test_each_option_is_a_field_of_the_filter(self) -> None:
         """
         Ages are durations; <> is the null sender.
