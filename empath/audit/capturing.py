@@ -7,6 +7,7 @@ formatted here. What may change later, such as a session, is read here and now, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,7 +20,9 @@ from empath.mail.session import Session
 
 Subscribe = Callable[[Any, Callable[[Any], None]], object]
 
-HEADER_KEPT: Final = 16 * 1024  # octets of a header block in which a subject is looked for
+HEADER_READ: Final = 16 * 1024  # octets of a header block in which a subject is looked for
+HEADER_KEPT: Final = 4 * 1024
+_TOLD: Final = re.compile(rb"^(?:subject|message-id)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
 
 
 class Capturing:
@@ -54,7 +57,7 @@ class Capturing:
         arrival = message.arrival
         if arrival is None and session is not None:
             arrival = arrival_of(session)
-        header = message.header[:HEADER_KEPT] if self.with_content else b""
+        header = _told(message.header) if self.with_content else b""
         return (
             life_records.queued if session is None else life_records.received,
             self._now(),
@@ -146,6 +149,13 @@ class Capturing:
             self._take((make, self._now(), *read(event)))
 
         return capture
+
+
+def _told(header: bytes) -> bytes:
+    """
+    Keep of a header block the fields that are told of, and not the rest while it waits.
+    """
+    return b"".join(_TOLD.findall(header, 0, HEADER_READ))[:HEADER_KEPT]
 
 
 def _event(event: Any) -> tuple[Any, ...]:

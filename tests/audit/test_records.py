@@ -200,13 +200,15 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(record["sender"], "")
 
     def test_the_header_is_told_of_only_if_that_is_wanted(self) -> None:
-        header = b"Subject: secret\r\nMessage-ID: <1@src.test>\r\n"
+        header = b"To: x\r\nSUBJECT: se\r\n cret\r\nX: y\r\nMessage-ID: <1@src.test>\r\nZ: 1\r\n"
         event = life.MessageReceived(attrs.evolve(made.message(), header=header), made.session(), 0.0)
         [record] = self.records(event)
         self.assertNotIn("subject", record["metadata"])
         self.capturing.with_content = True
         [record] = self.records(event, Redaction(content=False))
-        self.assertEqual(record["metadata"]["subject"], "secret")
+        self.assertEqual(record["metadata"]["subject"], "se cret")
+        [capture] = self.captures
+        self.assertNotIn(b"X: y", capture[-1])
         self.assertEqual(record["metadata"]["header_message_id"], "<1@src.test>")
 
     def test_what_waits_to_be_written_keeps_no_content_alive(self) -> None:
