@@ -9,6 +9,8 @@ Requests may overlap. What can go wrong is a `ControlError` of `empath.control.f
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -22,7 +24,7 @@ from twisted.python.failure import Failure
 
 from empath.control import protocol
 from empath.control.boxes import Box, BoxMalformed, BoxReader, from_values, octets_of
-from empath.control.client import unreachable
+from empath.control.client import MAX_PATH, unreachable
 from empath.control.faults import ConnectionLost, ControlError, ServerFault, TimedOut, TooLarge, fault_of
 from empath.control.terms.asking import Ask, Follow
 
@@ -183,6 +185,8 @@ async def connect(
     """
     Connect to the empath whose control socket is at `path`. Unreachable or NotPermitted if that cannot be.
     """
+    if len(os.fsencode(path)) > MAX_PATH:  # Twisted would log it as a fault, and wait until the end of its time
+        raise unreachable(path, OSError(errno.ENAMETOOLONG, ""))
     client = TwistedControlClient(reactor, token, timeout)
     try:
         await connectProtocol(UNIXClientEndpoint(reactor, path, timeout), client)

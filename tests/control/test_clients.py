@@ -371,6 +371,9 @@ class TwistedTests(ClientCase):
         """
         trouble = await self.assertFailure(Deferred.fromCoroutine(connect(reactor, self.path)), Unreachable)
         self.assertIn("does not exist", str(trouble))
+        self.path += "x" * 200
+        trouble = await self.assertFailure(Deferred.fromCoroutine(connect(reactor, self.path)), Unreachable)
+        self.assertIn("107", str(trouble))
 
 
 class Plain(amp.Command):
