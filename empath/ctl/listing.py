@@ -14,14 +14,14 @@ from empath.control.terms.asking import Ask
 from empath.ctl.json_pages import write_pages
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.text import Text
 
     from empath.ctl.tool import Tool
     from empath.ctl.wording import Times
 
 R = TypeVar("R")
 MOST: Final = 500  # rows a page
-Cells = Sequence["RenderableType"]
+Cells = Sequence["Text | str"]
 
 
 @attrs.frozen
@@ -83,8 +83,6 @@ def pages(tool: Tool, request: Any, limit: int, field: str) -> Iterator[Any]:
 
 
 def _as_table(tool: Tool, request: Any, limit: int, listing: Listing[Any]) -> None:
-    from rich.measure import Measurement
-
     from empath.ctl.tables import table
 
     widths: list[int] = []
@@ -96,17 +94,28 @@ def _as_table(tool: Tool, request: Any, limit: int, listing: Listing[Any]) -> No
             continue
         made = table(listing.titles, cells, widths)
         tool.write(made)
-        if not widths:
-            options = tool.console.options
-            widths = [
-                max(Measurement.get(tool.console, options, cell).maximum for cell in (title, *column))
-                for title, column in zip(listing.titles, zip(*cells, strict=True), strict=True)
-            ]
+        widths = widths or _widths(tool, listing.titles, cells)
     if not widths:
         tool.note(listing.nothing)  # not among the rows, which programs count
     if warning := listing.warning(page):
         tool.note(warning)
     tell_more(tool, cursor)
+
+
+def _widths(tool: Tool, titles: Sequence[str], cells: Sequence[Cells]) -> list[int]:
+    """
+    Tell how wide the columns of a page are; 0 for all where it had no room: the next page shares it out anew.
+    """
+    from rich.measure import Measurement
+
+    from empath.ctl.tables import GAP
+
+    options = tool.console.options
+    widths = [
+        max(Measurement.get(tool.console, options, cell).maximum for cell in (title, *column))
+        for title, column in zip(titles, zip(*cells, strict=True), strict=True)
+    ]
+    return widths if sum(widths) + GAP * len(widths) <= options.max_width else [0] * len(widths)
 
 
 def tell_more(tool: Tool, cursor: str) -> None:

@@ -114,8 +114,8 @@ def _destinations(rows: Iterable[DestinationCount]) -> Table:
     return table(titles, (_destination(row, used) for row in rows))
 
 
-def _destination(row: DestinationCount, used: Iterable[str]) -> list[RenderableType]:
-    cells: list[RenderableType] = [row.domain, Text(number(sum(row.counts.values())))]
+def _destination(row: DestinationCount, used: Iterable[str]) -> list[Text | str]:
+    cells: list[Text | str] = [row.domain, Text(number(sum(row.counts.values())))]
     for word in used:
         count = row.counts.get(word, 0)
         cells.append(plain(number(count), OF_STATE.get(word, "")) if count else plain("-", "dim"))
