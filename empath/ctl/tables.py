@@ -17,7 +17,7 @@ from rich.text import Text
 from empath.ctl.colours import joined, plain
 
 Row = Sequence[Text | str]
-LEAST: Final = 12  # columns of a terminal that text needs, not to become a column of letters
+LEAST: Final = 16  # columns of a terminal that text needs, not to become a column of letters
 GAP: Final = 2
 
 
