@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from empath.audit import attempt_records, life_records, safety_records
-from empath.audit.making import Capture
+from empath.audit.making import RECIPIENT_WEIGHT, WEIGHT, Capture
 from empath.mail import life, life_safety
 from empath.mail.arrival import arrival_of
 from empath.mail.message import Message
 from empath.mail.session import Session
 
+Take = Callable[[Capture, int], None]
 Subscribe = Callable[[Any, Callable[[Any], None]], object]
 
 HEADER_READ: Final = 16 * 1024  # octets of a header block in which a subject is looked for
@@ -27,11 +28,11 @@ _TOLD: Final = re.compile(rb"^(?:subject|message-id)[ \t]*:[^\n]*\n(?:[ \t][^\n]
 
 class Capturing:
     """
-    Listens to life events; what is captured goes to `take`. `now` tells the seconds since the epoch. `with_content`:
-    what the header says of a message's content is captured, too.
+    Listens to life events; what is captured goes to `take`, and about how many octets that keeps alive. `now` tells the
+    seconds since the epoch. `with_content`: what the header says of a message's content is captured, too.
     """
 
-    def __init__(self, take: Callable[[Capture], None], now: Callable[[], float], with_content: bool = False) -> None:
+    def __init__(self, take: Take, now: Callable[[], float], with_content: bool = False) -> None:
         self._take = take
         self._now = now
         self.with_content = with_content
@@ -73,10 +74,11 @@ class Capturing:
 
     def _received(self, event: life.MessageReceived) -> None:
         if not event.recorded:
-            self._take(self.received(event.message, event.session, event.seconds))
+            capture = self.received(event.message, event.session, event.seconds)
+            self._take(capture, weight_of(event.message) + len(capture[-1]))
         if event.held:
             now, message = self._now(), event.message
-            self._take((life_records.held, now, message.queue_id, message.envelope, event.held))
+            self._take((life_records.held, now, message.queue_id, message.envelope, event.held), weight_of(message))
 
     def _attempted(self, event: life.AttemptEnded) -> None:
         attempt, delivery, message = event.attempt, event.delivery, event.message
@@ -101,7 +103,8 @@ class Capturing:
                 attempt.tls,
                 attempt.security,
                 attempt.site,
-            )
+            ),
+            WEIGHT + RECIPIENT_WEIGHT * len(event.results),
         )
 
     def _refused(self, event: life.CommandAnswered) -> None:
@@ -121,7 +124,8 @@ class Capturing:
                 event.recipient,
                 event.decided_by,
                 event.why,
-            )
+            ),
+            WEIGHT,
         )
 
     def _discarded(self, event: life.MessageDiscarded) -> None:
@@ -136,19 +140,38 @@ class Capturing:
                 arrival_of(event.session),
                 event.decided_by,
                 event.why,
-            )
+            ),
+            weight_of(message),
         )
 
     def _copy(self, event: life_safety.CopyRefused) -> None:
         self._take(
-            (life_records.copy_refused, self._now(), event.queue_id, event.recipients, arrival_of(event.session))
+            (life_records.copy_refused, self._now(), event.queue_id, event.recipients, arrival_of(event.session)),
+            WEIGHT + RECIPIENT_WEIGHT * len(event.recipients),
         )
 
     def _as_it_is(self, make: Any, read: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], None]:
         def capture(event: Any) -> None:
-            self._take((make, self._now(), *read(event)))
+            self._take((make, self._now(), *read(event)), _weight_of_event(event))
 
         return capture
+
+
+def weight_of(message: Message) -> int:
+    """
+    Tell about how many octets the capture of a message keeps alive.
+    """
+    return WEIGHT + RECIPIENT_WEIGHT * len(message.envelope.recipients)
+
+
+def _weight_of_event(event: Any) -> int:
+    match event:
+        case life.ReportQueued() | life.ReportDropped():
+            return weight_of(event.message)
+        case life_safety.ControlUsed():
+            return WEIGHT + len(event.arguments)
+        case _:
+            return WEIGHT
 
 
 def _told(header: bytes) -> bytes:

@@ -27,6 +27,8 @@ REDACTED: Final = "[redacted]"
 OURSELVES: Final = "empath"
 _MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
 MOST_TEXT: Final = 2000  # characters of what a peer or a module said
+WEIGHT: Final = 1000  # octets that a capture keeps alive while it waits, roughly
+RECIPIENT_WEIGHT: Final = 600  # for each recipient that it tells of
 _AT: Final = re.compile("@|%40|=40|\\+40|＠", re.IGNORECASE)  # also as URLs, quoted-printable and xtext write it
 _ADDRESS: Final = re.compile(
     r"""(?:"(?:[^"\\\r\n]|\\.){1,128}"|(?<![^\s<>"(),;:@])[^\s<>"(),;:@]+)"""  # a local part, quoted or not

@@ -1,8 +1,8 @@
 """
 Records as OpenTelemetry logs: OTLP over HTTP, in JSON, some at a time.
 
-Nothing is fatal. Retried, with growing pauses: a collector that cannot be reached, or answers 429 or 5yz. Counted as
-lost: what it refuses otherwise, and what the queue has no room for.
+Nothing is fatal. Retried, with growing pauses: a collector that cannot be reached, or answers 429, 502, 503 or 504.
+Counted as lost: what it refuses otherwise, whole requests or some records of one, and what the queue has no room for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from empath.net.web_answer import Patience, WebAnswer
 from empath.net.web_pool import WebPool
 
 AT_ONCE: Final = 500  # records
+MOST_OCTETS: Final = 2 * 1024 * 1024  # of records in a request: many servers refuse more than some MiB
+LATER: Final = (0, 429, 502, 503, 504)  # no answer, and those that the protocol has tried again; no others may be
 PAUSE: Final = (1.0, 60.0)  # seconds before the next try: at first, and at most
 PATIENCE: Final = Patience(5.0, 10.0, 10.0)
 LAST_WORDS: Final = 3.0  # seconds
@@ -76,6 +78,7 @@ class OtlpSink:
             bound.cancel()
         self._end()
         await self._pool.stop()
+        self._outbox.end()
 
     def _end(self) -> None:
         self._running = False
@@ -91,7 +94,7 @@ class OtlpSink:
         resting = self._timer is not None and self._timer.active()
         if not self._running or self._asking is not None or resting or not self._outbox:
             return
-        lines = self._outbox.take(AT_ONCE)
+        lines = self._outbox.take(AT_ONCE, MOST_OCTETS)
         body = msgspec.json.encode(logs_of(lines, self._hostname))
         fields = (("Content-Type", "application/json"),)
         asking = self._asking = self._pool.request("POST", self._url, fields, body, PATIENCE)
@@ -108,10 +111,12 @@ class OtlpSink:
         if answer.code // 100 == 2:
             self._pause = PAUSE[0]
             self._outbox.went()
-        elif answer.code in (0, 429) or answer.code >= 500:
+            if rejected := rejected_in(answer.body):
+                self._outbox.skip(min(rejected, len(lines)), "it rejects some of what it takes")
+        elif answer.code in LATER:
             self._again(lines, answer.trouble or f"it answers {answer.code}")
         else:
-            self._outbox.lose(len(lines), f"it answers {answer.code}")
+            self._outbox.skip(len(lines), f"it answers {answer.code}")
 
     def _failed(self, failure: Any, lines: list[bytes]) -> None:
         self._again(lines, failure.getErrorMessage())
@@ -122,6 +127,25 @@ class OtlpSink:
         if self._running:
             self._timer = self._reactor.callLater(self._pause, self._go)
             self._pause = min(self._pause * 2, PAUSE[1])
+
+
+def rejected_in(body: bytes) -> int:
+    """
+    Read from an ExportLogsServiceResponse how many records were not taken; 0 if it is something else.
+    """
+    try:
+        answer = msgspec.json.decode(body, type=_Answer, strict=False)
+    except msgspec.DecodeError:
+        return 0
+    return max(0, answer.partialSuccess.rejectedLogRecords) if answer.partialSuccess is not None else 0
+
+
+class _Partial(msgspec.Struct):
+    rejectedLogRecords: int = 0  # noqa: N815 the protocol names it
+
+
+class _Answer(msgspec.Struct):
+    partialSuccess: _Partial | None = None  # noqa: N815 the protocol names it
 
 
 def logs_of(lines: list[bytes], hostname: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from empath.audit.chain import Record
-from empath.audit.making import OURSELVES, Maker, MakeRecords, milliseconds, record
+from empath.audit.making import MOST_TEXT, OURSELVES, Maker, MakeRecords, milliseconds, record, short
 from empath.mail.life_safety import (
     AddressSuppressed,
     BounceReceived,
@@ -97,11 +97,14 @@ def control_used(maker: Maker, when: float, event: ControlUsed) -> list[Record]:
     """
     made = record(maker.stamp(when), "control", event.caller, "control", event.verb, event.result)
     made.duration_ms = milliseconds(event.seconds)
-    made.metadata = {"arguments": _arguments(event.arguments), "changes": event.changes}
+    arguments = _arguments(event.arguments)
+    if isinstance(arguments, dict):
+        made.message_id = _queue_id_in(arguments)
+    if len(event.arguments) > MOST_TEXT:
+        arguments = short(event.arguments)
+    made.metadata = {"arguments": arguments, "changes": event.changes}
     if event.detail:
         made.metadata["detail"] = event.detail
-    if isinstance(made.metadata["arguments"], dict):
-        made.message_id = _queue_id_in(made.metadata["arguments"])
     return [made]
 
 

@@ -72,6 +72,7 @@ class Sinks:
         self._tools = tools
         self._section: Audit | None = None
         self._sinks: tuple[Sink, ...] = ()
+        self._leaving: list[Sink] = []
         self._lost = 0
         self._running = False
         self.resolver: IResolver | None = None
@@ -88,7 +89,7 @@ class Sinks:
         """
         How many records they did not get.
         """
-        return self._lost + sum(sink.lost for sink in self._sinks)
+        return self._lost + sum(sink.lost for sink in (*self._sinks, *self._leaving))
 
     def prepare(self, section: Audit) -> Callable[[], list[Deferred[None]]]:
         """
@@ -102,13 +103,19 @@ class Sinks:
 
         def use() -> list[Deferred[None]]:
             old, self._sinks, self._section = self._sinks, made, section
-            self._lost += sum(sink.lost for sink in old)
-            if self._running:
-                for sink in made:
-                    sink.start()
-            return [Deferred.fromCoroutine(sink.stop()) for sink in old if self._running]
+            if not self._running:
+                return []
+            for sink in made:
+                sink.start()
+            self._leaving += old
+            return [Deferred.fromCoroutine(self._left(sink)) for sink in old]
 
         return use
+
+    async def _left(self, sink: Sink) -> None:
+        await sink.stop()
+        self._leaving.remove(sink)
+        self._lost += sink.lost
 
     def send(self, lines: list[bytes]) -> None:
         """

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from empath.audit.chain import read_seal
-from empath.audit.outbox import Outbox
+from empath.audit.outbox import STEADY, Outbox
 from empath.audit.syslog_ways import MOST_DATAGRAM, Datagrams, Stream, Target
 from empath.interfaces import InThread
 
@@ -71,6 +71,8 @@ class SyslogSink:
             self._way = Stream(reactor, target, trust_root, self)
         self._timer: IDelayedCall | None = None
         self._pause = PAUSE[0]
+        self._opened = 0.0
+        self._went = False
         self._stopped = True
 
     @property
@@ -108,12 +110,13 @@ class SyslogSink:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._way.close()
+        self._outbox.end()
 
     def opened(self) -> None:
         """
         The way is open.
         """
-        self._pause = PAUSE[0]
+        self._opened, self._went = self._reactor.seconds(), False
         self.go()
 
     def failed(self, why: str) -> None:
@@ -136,13 +139,23 @@ class SyslogSink:
                 if not self._way.usable or not self._way.put(self._message(line)):
                     self._outbox.put_back(lines[at:])
                     return
+            self._settle()
+
+    def _settle(self) -> None:
+        """
+        Believe that records go, once some went before, and the way held for a while since: a server that takes a
+        connection may hang up at once, and of a closed UDP port one hears after the first datagram.
+        """
+        if self._went and self._reactor.seconds() - self._opened >= STEADY:
+            self._pause = PAUSE[0]
             self._outbox.went()
+        self._went = True
 
     def too_long(self) -> None:
         """
         A record does not fit.
         """
-        self._outbox.lose(1, f"a record is longer than {MOST_DATAGRAM} octets")
+        self._outbox.skip(1, f"a record is longer than {MOST_DATAGRAM} octets")
 
     def full(self) -> None:
         """

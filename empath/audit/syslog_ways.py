@@ -4,6 +4,7 @@ The ways to a syslog server: datagrams, or a connection.
 
 from __future__ import annotations
 
+import errno
 import socket
 from functools import partial
 from typing import Any, Final, Protocol
@@ -11,7 +12,7 @@ from typing import Any, Final, Protocol
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as Connected
 from twisted.python.failure import Failure
@@ -22,6 +23,7 @@ from empath.net.certified import CertifiedHosts
 
 PORTS: Final = {"udp": 514, "tcp": 514, "tls": 6514}
 MOST_DATAGRAM: Final = 65_000  # octets
+PATIENCE: Final = 30.0  # seconds for a handshake
 
 
 @attrs.frozen(slots=True)
@@ -50,9 +52,20 @@ def target_of(address: str) -> Target:
         port = port.removeprefix(":")
     elif rest.count(":") == 1:
         host, _, port = rest.partition(":")
-    if kind not in PORTS or not host or (port and not (port.isdecimal() and 0 < int(port) < 65536)):
+    good = not port or (port.isascii() and port.isdecimal() and 0 < int(port) < 65536)
+    if kind not in PORTS or not _is_name(host) or not good:
         raise ValueError(f"syslog.address: {address!r} is no unix:/path, udp:host:port, tcp:host:port or tls:host:port")
     return Target(kind, host, int(port or PORTS[kind]))
+
+
+def _is_name(host: str) -> bool:
+    """
+    Tell whether a host may be looked up under this name.
+    """
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 class Sender(Protocol):
@@ -88,7 +101,7 @@ class Sender(Protocol):
 
 class Datagrams:
     """
-    One datagram a record.
+    One datagram a record, to one address of the server's: the next one after a failure.
     """
 
     def __init__(self, reactor: Any, in_thread: InThread[Any], target: Target, sink: Sender) -> None:
@@ -96,6 +109,7 @@ class Datagrams:
         self._target = target
         self._sink = sink
         self._socket: socket.socket | None = None
+        self._turn = 0
         self._closed = False
 
     @property
@@ -130,22 +144,30 @@ class Datagrams:
             self._sink.full()
             return False
         except OSError as error:
-            self.close()
+            if error.errno == errno.EMSGSIZE:
+                self._sink.too_long()
+                return True
+            self._let_go()
             self._lost(error.strerror or str(error))
             return False
         return True
 
     def close(self) -> None:
         """
-        Let go of the server.
+        Let go of the server for good.
         """
         self._closed = True
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        gone, self._socket = self._socket, None
+        if gone is not None:
+            gone.close()
 
     def _connect(self, found: Any) -> None:
-        family, kind, _, _, address = found[0]
+        if self._closed:
+            return
+        family, kind, _, _, address = found[self._turn % len(found)]
         made = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
             made.connect(address)
@@ -157,6 +179,7 @@ class Datagrams:
         self._sink.opened()
 
     def _lost(self, why: str) -> None:
+        self._turn += 1
         self._sink.failed(f"{self._target.path or self._target.host}: {why}")
 
 
@@ -172,6 +195,8 @@ class Stream:
         self.sink = sink
         self._connecting: Deferred[Any] | None = None
         self._connected: _Connection | None = None
+        self._shaking: _Connection | None = None
+        self._bound: IDelayedCall | None = None
 
     @property
     def usable(self) -> bool:
@@ -184,9 +209,10 @@ class Stream:
         """
         Try to reach the server.
         """
-        endpoint: Any = HostnameEndpoint(self._reactor, self._target.host.encode("idna"), self._target.port)
+        name = self._target.host.encode("idna")
+        endpoint: Any = HostnameEndpoint(self._reactor, name, self._target.port)
         if self._hosts is not None:
-            endpoint = wrapClientTLS(self._hosts.host(self._target.host), endpoint)
+            endpoint = wrapClientTLS(self._hosts.host(name.decode()), endpoint)
         self._connecting = endpoint.connect(Factory.forProtocol(partial(_Connection, self)))
         self._connecting.addErrback(lambda failure: self.gone(failure.getErrorMessage()))
 
@@ -205,38 +231,67 @@ class Stream:
         """
         if self._connected is not None:
             self._connected.transport.loseConnection()
+        elif self._shaking is not None:
+            self._shaking.transport.abortConnection()
         elif self._connecting is not None:
             self._connecting.cancel()
 
     def here(self, connection: _Connection) -> None:
         """
-        The connection is made.
+        The connection is made. Over TLS nothing goes before the server has proved its name.
         """
-        self._connecting, self._connected = None, connection
+        self._connecting = None
+        if self._hosts is None:
+            self.proved(connection)
+            return
+        self._shaking = connection
+        self._bound = self._reactor.callLater(PATIENCE, connection.give_up)
+
+    def proved(self, connection: _Connection) -> None:
+        """
+        Records may go.
+        """
+        self._no_bound()
+        self._shaking, self._connected = None, connection
         self.sink.opened()
 
     def gone(self, why: str) -> None:
         """
         There is no connection.
         """
-        self._connecting = self._connected = None
+        self._no_bound()
+        self._connecting = self._connected = self._shaking = None
         self.sink.failed(f"{self._target.host}:{self._target.port}: {why}")
 
+    def _no_bound(self) -> None:
+        bound, self._bound = self._bound, None
+        if bound is not None and bound.active():
+            bound.cancel()
 
-@implementer(IPushProducer)
+
+@implementer(IPushProducer, IHandshakeListener)
 class _Connection(Connected):
     transport: Any
 
     def __init__(self, way: Stream) -> None:
         self._way = way
+        self._late = False
         self.paused = False
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)
+        self.transport.setTcpKeepAlive(True)
         self._way.here(self)
 
+    def handshakeCompleted(self) -> None:
+        self._way.proved(self)
+
+    def give_up(self) -> None:
+        self._late = True
+        self.transport.abortConnection()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._way.gone(reason.getErrorMessage())
+        self._way.gone("the handshake takes too long" if self._late else reason.getErrorMessage())
 
     def pauseProducing(self) -> None:
         self.paused = True

@@ -18,14 +18,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from empath.audit import safety_records
-from empath.audit.making import Capture
+from empath.audit.making import WEIGHT, Capture
 from empath.audit.writing import TrailFile, Written
 from empath.interfaces import InThread
 
 GATHER: Final = 0.1  # seconds for which records wait for others to be written with
 SYNC_EVERY: Final = 1.0  # seconds: what is written is on the disk that much later
 RETRY: Final = 1.0
-MOST_WAITING: Final = 50_000  # captures, of some hundred octets each
+MOST_WAITING: Final = 50_000  # captures
+MOST_WEIGHT: Final = 48 * 1024 * 1024  # octets that waiting captures may keep alive, roughly
 MOST_AT_ONCE: Final = 2_000  # captures for one turn of the thread: other threads want the interpreter, too
 
 log = Logger()
@@ -69,6 +70,8 @@ class Trail:
         self._clock = clock
         self._in_thread = in_thread
         self._waiting: list[Capture] = []
+        self._weights: list[int] = []  # of each that waits
+        self._weight = 0  # of all
         self._waiters: list[Deferred[None]] = []
         self._timer: IDelayedCall | None = None
         self._writing: Deferred[None] | None = None
@@ -85,25 +88,27 @@ class Trail:
         """
         return len(self._waiting)
 
-    def take(self, capture: Capture) -> None:
+    def take(self, capture: Capture, weight: int = WEIGHT) -> None:
         """
-        Have the records of a capture written soon.
+        Have the records of a capture written soon, which keeps about `weight` octets alive until then.
         """
         if self.idle:
             return
         waiting = self._waiting
-        if len(waiting) >= MOST_WAITING:
+        if len(waiting) >= MOST_WAITING or self._weight >= MOST_WEIGHT:
             self._lose()
             return
         waiting.append(capture)
+        self._weights.append(weight)
+        self._weight += weight
         if self._timer is None and self._writing is None:
             self._timer = self._clock.callLater(GATHER, self._write)
 
-    def recorded(self, capture: Capture) -> Deferred[None]:
+    def recorded(self, capture: Capture, weight: int = WEIGHT) -> Deferred[None]:
         """
         As `take`; fires once the record is on the disk, or if that cannot be now. Never fails.
         """
-        self.take(capture)
+        self.take(capture, weight)
         done: Deferred[None] = Deferred()
         self._waiters.append(done)
         if self.figures.trouble:
@@ -117,7 +122,10 @@ class Trail:
         """
         Tell whether mail may be taken: not while its records cannot be written, if that is what the operator wants.
         """
-        return not self.stops or (not self.figures.trouble and len(self._waiting) < MOST_WAITING // 2)
+        if not self.stops:
+            return True
+        half_full = len(self._waiting) >= MOST_WAITING // 2 or self._weight >= MOST_WEIGHT // 2
+        return not self.figures.trouble and not half_full
 
     async def stop(self) -> None:
         """
@@ -155,8 +163,11 @@ class Trail:
         if self._lost and not self.figures.trouble and len(self._waiting) < MOST_WAITING:
             told = {"lost": self._lost}
             self._waiting.append((safety_records.trail, self._clock.seconds(), "records-lost", "failed", told))
+            self._weights.append(0)
             self._lost = 0
         batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+        weights, self._weights = self._weights[:MOST_AT_ONCE], self._weights[MOST_AT_ONCE:]
+        self._weight -= sum(weights)
         waiters: list[Deferred[None]] = []
         if not self._waiting:
             waiters, self._waiters = self._waiters, []
@@ -164,11 +175,12 @@ class Trail:
         sync = bool(waiters) or now - self._synced >= SYNC_EVERY
         work: Deferred[Any] = self._in_thread(partial(self.file.write, batch, sync))
         self._writing = done = Deferred[None]()
-        work.addCallbacks(self._written, self._crashed, callbackArgs=(batch, sync, now), errbackArgs=(batch,))
+        told_of = (batch, weights, sync, now)
+        work.addCallbacks(self._written, self._crashed, callbackArgs=told_of, errbackArgs=(batch,))
         work.addErrback(self._crashed, [])
         work.addBoth(lambda _: self._over(waiters, done))
 
-    def _written(self, written: Written, batch: list[Capture], synced: bool, now: float) -> None:
+    def _written(self, written: Written, batch: list[Capture], weights: list[int], synced: bool, now: float) -> None:
         figures = self.figures
         figures.records += written.records
         figures.lost += written.faults
@@ -180,19 +192,20 @@ class Trail:
         if written.ended and self.ended is not None:
             self.ended()
         if written.trouble:
-            self._failed(written, batch)
+            self._failed(written, batch, weights)
         elif figures.trouble:
             figures.trouble = ""
             log.info("audit trail: records are written again; {lost} were lost", lost=self._lost)
 
-    def _failed(self, written: Written, batch: list[Capture]) -> None:
+    def _failed(self, written: Written, batch: list[Capture], weights: list[int]) -> None:
         """
         Keep what was not written for another try.
         """
         figures = self.figures
         figures.failures += 1
-        left = batch[written.done :]
-        self._waiting = left + self._waiting
+        left = weights[written.done :]
+        self._waiting, self._weights = batch[written.done :] + self._waiting, left + self._weights
+        self._weight += sum(left)
         if not figures.trouble:
             log.error(
                 "audit trail: {path} cannot be written: {why}; {what}, and it is tried again",
@@ -238,8 +251,8 @@ class Trail:
     def _lose(self) -> None:
         if not self._lost:
             log.critical(
-                "audit trail: {most} records wait for the disk, and more are lost: {why}",
-                most=MOST_WAITING,
+                "audit trail: {waiting} records wait for the disk, and more are lost: {why}",
+                waiting=len(self._waiting),
                 why=self.figures.trouble,
             )
         self._lost += 1

@@ -15,7 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from empath.audit import safety_records
-from empath.audit.capturing import Capturing
+from empath.audit.capturing import Capturing, weight_of
 from empath.audit.finding import Found, find
 from empath.audit.keeping import Removed, compress, outdated, remove
 from empath.audit.making import Maker, Redaction
@@ -85,7 +85,7 @@ class Auditing:
         """
         if not self.trail.durable:
             return None
-        return self.trail.recorded(self._capturing.received(message, session))
+        return self.trail.recorded(self._capturing.received(message, session), weight_of(message))
 
     def use_resolver(self, resolver: Any) -> None:
         """
@@ -159,7 +159,7 @@ class Auditing:
 
         def use() -> None:
             if self.section.enabled:
-                self._ending += use_sinks()
+                self._ending = [each for each in self._ending if not each.called] + use_sinks()
                 self._use(section)
 
         return use

@@ -61,9 +61,14 @@ EVENTS = (
 class RecordTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.captures: list[Capture] = []
-        self.capturing = Capturing(self.captures.append, lambda: 1000.5)
+        self.weights: list[int] = []
+        self.capturing = Capturing(self.take, lambda: 1000.5)
         self.events = LifeEvents()
         self.capturing.listen(self.events.subscribe)
+
+    def take(self, capture: Capture, weight: int) -> None:
+        self.captures.append(capture)
+        self.weights.append(weight)
 
     def records(self, event: Any, redaction: Redaction | None = None) -> list[dict[str, Any]]:
         self.captures.clear()

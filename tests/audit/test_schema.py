@@ -34,7 +34,7 @@ class SchemaTests(SynchronousTestCase):
         path = Path(self.mktemp()).absolute()
         captures: list[Capture] = []
         events = LifeEvents()
-        Capturing(captures.append, lambda: NOON).listen(events.subscribe)
+        Capturing(lambda capture, _: captures.append(capture), lambda: NOON).listen(events.subscribe)
         for _, event in HAPPENED:
             events.emit(event)
         events.emit(made.attempt_ended(made.state()))

@@ -46,6 +46,29 @@ class OutboxTests(SynchronousTestCase):
         self.assertEqual((box.take(9), box.lost), ([b"4", b"5", b"6"], 2))
         box.went()
 
+    def test_records_of_many_recipients_are_bounded_by_their_octets(self) -> None:
+        box = Outbox("there", 100, octets=1000)
+        box.add([b"%d" % number * 300 for number in range(5)])
+        self.assertEqual((len(box), box.lost), (3, 2))
+        taken = box.take(9, 700)
+        self.assertEqual([line[:1] for line in taken], [b"2", b"3"])
+        box.put_back(taken)
+        self.assertEqual((len(box), box.lost), (3, 2))
+        box.add([b"x" * 2000])
+        self.assertEqual((len(box), box.lost), (0, 6))
+
+    def test_one_record_goes_however_long(self) -> None:
+        box = Outbox("there")
+        box.add([b"x" * 500, b"y"])
+        self.assertEqual(box.take(9, 100), [b"x" * 500])
+
+    def test_what_waits_at_the_end_is_counted(self) -> None:
+        box = Outbox("there")
+        box.add([b"1", b"2"])
+        box.end()
+        box.end()
+        self.assertEqual((len(box), box.lost), (0, 2))
+
 
 class TargetTests(SynchronousTestCase):
     def test_addresses_are_read(self) -> None:
@@ -57,7 +80,19 @@ class TargetTests(SynchronousTestCase):
             ("tls:[2001:db8::1]", Target("tls", "2001:db8::1", 6514)),
         ):
             self.assertEqual(target_of(text), target)
-        for text in ("", "unix:", "unix:log", "tcp:", "tcp::1", "http:x:1", "udp:x:0", "udp:x:99999", "udp:x:y"):
+        for text in (
+            "",
+            "unix:",
+            "unix:log",
+            "tcp:",
+            "tcp::1",
+            "http:x:1",
+            "udp:x:0",
+            "udp:x:99999",
+            "udp:x:y",
+            "tcp:a..b:1",
+            "udp:x:²",
+        ):
             self.assertRaises(ValueError, target_of, text)
 
 
@@ -98,7 +133,7 @@ class DatagramTests(SynchronousTestCase):
         self.path.unlink()
         self.sink.send(lines(2))
         server = self.server()
-        self.clock.advance(1.0)
+        self.clock.advance(2.0)
         self.assertEqual(len([server.recv(65536) for _ in range(2)]), 2)
         self.assertEqual(self.sink.lost, 0)
         self.successResultOf(Deferred.fromCoroutine(self.sink.stop()))
@@ -179,6 +214,45 @@ class OtlpTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_only_what_the_protocol_has_tried_again_is(self) -> None:
+        self.sink.start()
+        for code in (400, 401, 413, 500, 501):
+            before = self.sink.lost
+            self.sink.send(lines(2))
+            self.answer(code)
+            self.assertEqual((self.sink.lost - before, self.pool.answers), (2, []))
+        self.successResultOf(Deferred.fromCoroutine(self.sink.stop()))
+
+    def test_records_that_a_collector_rejects_are_counted(self) -> None:
+        for body, lost in (
+            (b"", 0),
+            (b"{}", 0),
+            (b"not json", 0),
+            (b'{"partialSuccess":{}}', 0),
+            (b'{"partialSuccess":null}', 0),
+            (b'{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"no"}}', 2),
+            (b'{"partialSuccess":{"rejectedLogRecords":1}}', 1),
+            (b'{"partialSuccess":{"rejectedLogRecords":-1}}', 0),
+            (b'{"partialSuccess":{"rejectedLogRecords":999}}', 3),
+        ):
+            self.sink.start()
+            before = self.sink.lost
+            self.sink.send(lines(3))
+            self.pool.answers.pop(0).callback(WebAnswer(200, body=body))
+            self.clock.advance(0)
+            self.assertEqual(self.sink.lost - before, lost, body)
+        self.successResultOf(Deferred.fromCoroutine(self.sink.stop()))
+
+    def test_no_request_is_larger_than_collectors_take(self) -> None:
+        self.sink.start()
+        self.sink.send([line.replace(b"step-", b"x" * 900_000) for line in lines(4)])
+        [(_, body)] = self.pool.asked
+        self.assertEqual(len(body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]), 2)
+        self.answer(200)
+        self.assertEqual(len(self.pool.asked), 2)
+        self.answer(200)
+        self.successResultOf(Deferred.fromCoroutine(self.sink.stop()))
+
     def test_what_a_collector_refuses_is_counted(self) -> None:
         self.sink.start()
         self.sink.send(lines(2))
@@ -220,3 +294,13 @@ class SinksTests(SynchronousTestCase):
     def test_a_certificate_that_cannot_be_read_is_told(self) -> None:
         syslog = AuditSyslog("tls:logs.test:6514", ca="/nowhere")  # type: ignore[arg-type]
         self.assertRaises(ValueError, self.sinks.prepare, Audit(sinks=("syslog",), syslog=syslog))
+
+    def test_what_old_ones_lost_still_counts_and_so_does_what_they_could_not_bring(self) -> None:
+        section = Audit(sinks=("syslog",), syslog=AuditSyslog("unix:/nowhere/log"))
+        self.sinks.prepare(section)()
+        self.sinks.start()
+        self.sinks.send(lines(3))
+        self.assertEqual(self.sinks.lost, 0)
+        [stopping] = self.sinks.prepare(attrs.evolve(section, sinks=("file",)))()
+        self.successResultOf(stopping)
+        self.assertEqual((self.sinks.lost, self.sinks._leaving), (3, []))

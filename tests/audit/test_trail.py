@@ -212,3 +212,23 @@ class TrailTests(SynchronousTestCase):
         self.take(1)
         self.clock.advance(GATHER)
         self.assertEqual(self.told, [[b"x\n"]])
+
+    def test_what_waits_is_bounded_by_what_it_keeps_alive(self) -> None:
+        self.file.trouble = "no space left on device"
+        self.trail.stops = True
+        self.patch(trails, "MOST_WEIGHT", 10_000)
+        for number in range(3):
+            self.trail.take(happened(number), 4_000)
+        self.assertFalse(self.trail.has_room())
+        self.clock.advance(GATHER)
+        self.trail.take(happened(3), 1)
+        self.assertEqual((self.trail.waiting, self.trail.figures.lost), (3, 1))
+        self.file.trouble = ""
+        self.clock.advance(RETRY)
+        self.assertEqual((self.trail.waiting, self.trail._weight, self.trail._weights), (0, 0, []))
+        self.clock.advance(GATHER)
+        self.assertTrue(self.trail.has_room())
+        self.trail.take(happened(4), 4_000)
+        self.clock.advance(GATHER)
+        self.assertIn("records-lost", self.file.actions)
+        self.assertEqual(self.trail._weight, 0)
