@@ -113,6 +113,7 @@ class Program(MultiService):
         self._install = install
         self._output: LogFile | None = None
         self._stopping = False
+        self._unanswered: set[int] = set()
         service.setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
@@ -211,9 +212,15 @@ class Program(MultiService):
 
     def _answer(self, answer: Callable[[str], None], number: int, frame: FrameType | None) -> None:
         """
-        Let the reactor answer a signal, as soon as it can.
+        Let the reactor answer a signal, as soon as it can; until then more of the same are one.
         """
-        self._reactor.callFromThread(answer, signal.Signals(number).name)
+        if number not in self._unanswered:
+            self._unanswered.add(number)
+            self._reactor.callFromThread(self._answer_now, answer, number)
+
+    def _answer_now(self, answer: Callable[[str], None], number: int) -> None:
+        self._unanswered.discard(number)  # before it is answered: what comes meanwhile is another one
+        answer(signal.Signals(number).name)
 
     def _stop(self, name: str) -> None:
         """

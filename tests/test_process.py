@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from twisted.application.service import Application, IService, Service
@@ -36,12 +37,19 @@ class FakeReactor:
 
     def __init__(self) -> None:
         self.stopped = 0
+        self.busy = False
+        self.waiting: list[Callable[[], object]] = []
 
     def callWhenRunning(self, call: Callable[[], object]) -> None:
         call()
 
     def callFromThread(self, call: Callable[..., object], *arguments: object) -> None:
-        call(*arguments)
+        """
+        Call it, once we are not busy any more.
+        """
+        self.waiting.append(partial(call, *arguments))
+        while self.waiting and not self.busy:
+            self.waiting.pop(0)()
 
     def stop(self) -> None:
         self.stopped += 1
@@ -251,6 +259,21 @@ class SignalTests(ProcessCase):
         (_, *told) = self.hang_up()
         texts = [f"SIGHUP: only a restart applies {key}: {why}" for key, why in self.service.restart.items()]
         self.assertEqual(told, [(LogLevel.warn, text) for text in texts])
+
+    def test_a_storm_of_signals_is_one(self) -> None:
+        """
+        As long as none of them is answered; one that comes later is another one.
+        """
+        config = development_config(machine(str(self.folder)))
+        self.read = [Loaded(config, None), Loaded(config, None)]
+        self.reactor.busy = True
+        for _ in range(50):
+            self.handlers[signal.SIGHUP](signal.SIGHUP, None)
+        self.reactor.busy = False
+        self.handlers[signal.SIGUSR1](signal.SIGUSR1, None)
+        self.assertEqual(self.service.configs, [config])
+        self.hang_up()
+        self.assertEqual(self.service.configs, [config] * 2)
 
     def test_reads_nothing_any_more_while_it_stops(self) -> None:
         """
