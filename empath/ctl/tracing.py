@@ -34,7 +34,8 @@ def trace(tool: Tool, peer: str, domain: str, identity: str, lines: int, seconds
     Follow dialogues from now on, both directions, until ^C.
 
     `>` is what empath said, `<` what the peer said. Secrets are masked, and of content only its size is told. With
-    --json each line is an object, and the last one tells how many there were.
+    --json each line is an object, the first one, "began", when it is followed, and the last one tells how many there
+    were.
     """
     only((peer, domain, identity), "Trace what? Give one of --peer, --domain and --id.")
     follow(tool, FollowDialogues(peer, domain, identity, lines, seconds))
@@ -48,15 +49,17 @@ def follow(tool: Tool, request: FollowDialogues) -> None:
 
     def show(line: TraceLine) -> None:
         nonlocal came
-        came += 1
+        began = line.event == "began"
+        came += not began
         if tool.json:
             tool.write_json(line, line=True)
+        elif began:
+            tool.note("Following; ^C ends it.")
+            tool.around.err.flush()
         else:
             tool.write(drawn(line, tool))
             tool.around.out.flush()
 
-    if not tool.json:
-        tool.note("Following; ^C ends it.")
     try:
         end = tool.client.follow(request, show)
     except KeyboardInterrupt:

@@ -48,7 +48,7 @@ class TooManyWatches(Exception):
 class Overheard:
     """
     One thing that happened on a connection: `event` is "opened", "line", "tls", "closed", or "missed" for what the
-    watch had no room for. `side` is "server" where we are the server, else "client"; `from_us` tells who said a line.
+    watch had no room for, at the time of the last of it. `side` is "server" where we are the server, else "client"; `from_us` tells who said a line.
     """
 
     time: float
@@ -98,7 +98,7 @@ class Watch:
     What one who watches has not read so far. Close it at the end.
     """
 
-    __slots__ = ("_close", "_lines", "_missed", "_over", "_waiting", "dropped", "interest")
+    __slots__ = ("_close", "_last_missed", "_lines", "_missed", "_over", "_waiting", "dropped", "interest")
 
     def __init__(self, interest: Interest, close: Callable[[Watch], None]) -> None:
         self.interest = interest
@@ -106,6 +106,7 @@ class Watch:
         self._close = close
         self._lines: deque[Overheard] = deque()
         self._missed = 0
+        self._last_missed: Overheard | None = None
         self._over = False
         self._waiting: Deferred[None] | None = None
 
@@ -115,21 +116,22 @@ class Watch:
         """
         if len(self._lines) >= MOST_LINES:
             self.dropped += 1
-            self._missed += 1
+            self._missed, self._last_missed = self._missed + 1, line
             return
-        if self._missed:
-            told, self._missed = f"{self._missed} lines were left out", 0
-            self._lines.append(attrs.evolve(line, event="missed", connection="", peer="", from_us=False, text=told))
         self._lines.append(line)
         self._wake()
 
     async def take(self) -> tuple[Overheard, ...]:
         """
-        Give what there is, as soon as there is something; nothing once it was ended and all was read.
+        Give what there is, as soon as there is something; nothing once it was ended and all was read. What was left out
+        since is told at once, be it that nothing more is said.
         """
         while not self._lines and not self._over:
             self._waiting = Deferred()
             await self._waiting
+        if self._missed and (last := self._last_missed) is not None:
+            told, self._missed = f"{self._missed} lines were left out", 0
+            self._lines.append(attrs.evolve(last, event="missed", connection="", peer="", from_us=False, text=told))
         lines = tuple(self._lines)
         self._lines.clear()
         return lines

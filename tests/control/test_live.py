@@ -116,7 +116,7 @@ class TraceTests(LiveCase):
         """
         Tell what was told, by side.
         """
-        return [f"{each.side} {each.event} {each.text}" for each in self.pieces if isinstance(each, TraceLine)]
+        return [f"{each.side} {each.event} {each.text}" for each in self.pieces if isinstance(each, TraceLine)][1:]
 
     def test_both_sides(self) -> None:
         """
@@ -126,12 +126,21 @@ class TraceTests(LiveCase):
         self.send()
         self.mta.advance(61)
         end = self.successResultOf(following)
-        self.assertEqual(end, TraceEnd(len(self.pieces), 0))
+        self.assertEqual(end, TraceEnd(len(self.pieces) - 1, 0))
         lines = self.lines()
         self.assertTrue(any(line.startswith("server line RCPT TO:<b@example.org>") for line in lines), lines)
         self.assertTrue(any(line.startswith("client line RCPT TO:<b@example.org>") for line in lines), lines)
         self.assertTrue(any(line.startswith("client line 220 ") for line in lines), lines)
         self.assertIsNotNone(self.pieces[0].time.tzinfo)
+
+    def test_who_watches_hears_that_it_began(self) -> None:
+        """
+        Everything from then on is told.
+        """
+        self.ask(FollowDialogues(peer="192.0.2.7"))
+        self.assertEqual([each.event for each in self.pieces], ["began"])
+        self.send()
+        self.assertIn("opened", self.lines()[0])
 
     def test_so_many_lines(self) -> None:
         """
@@ -140,7 +149,7 @@ class TraceTests(LiveCase):
         following = self.ask(FollowDialogues(peer="192.0.2.7", lines=3))
         self.send()
         self.assertEqual(self.successResultOf(following), TraceEnd(3, 0))
-        self.assertEqual(len(self.pieces), 3)
+        self.assertEqual(len(self.lines()), 3)
         self.assertEqual(self.mta.service.live.dialogues.watches, ())
 
     def test_who_watches_goes_away(self) -> None:
@@ -152,7 +161,7 @@ class TraceTests(LiveCase):
         self.failureResultOf(following, CancelledError)
         self.assertEqual(self.mta.service.live.dialogues.watches, ())
         self.send()
-        self.assertEqual(self.pieces, [])
+        self.assertEqual(self.lines(), [])
 
     def test_who_watches_is_slow(self) -> None:
         """
@@ -161,7 +170,7 @@ class TraceTests(LiveCase):
         self.room = Deferred()
         following = self.ask(FollowDialogues(peer="192.0.2.7", lines=5))
         self.send()
-        self.assertEqual(len(self.pieces), 1)
+        self.assertEqual(len(self.lines()), 1)
         self.assertEqual(len(self.mta.messages), 1)
         room, self.room = self.room, None
         room.callback(None)

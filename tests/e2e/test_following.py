@@ -34,6 +34,7 @@ class Following:
 
     def __init__(self, empath: Empath, request: FollowDialogues) -> None:
         self.lines: list[TraceLine] = []
+        self.began = threading.Event()
         self.end: TraceEnd | None = None
         self._client = ControlClient(empath.control_socket, timeout=60)
         self._thread = threading.Thread(target=self._follow, args=(request,), daemon=True)
@@ -41,9 +42,15 @@ class Following:
 
     def _follow(self, request: FollowDialogues) -> None:
         try:
-            self.end = self._client.follow(request, self.lines.append)
+            self.end = self._client.follow(request, self._hear)
         except (ControlError, OSError):
             return  # whoever is followed was killed, or we hung up
+
+    def _hear(self, line: TraceLine) -> None:
+        if line.event == "began":
+            self.began.set()
+        else:
+            self.lines.append(line)
 
     def texts(self, side: str = "") -> list[str]:
         """
@@ -74,14 +81,7 @@ class FollowingCase(EndToEndTestCase):
         Begin to follow, and wait until it has begun.
         """
         following = Following(empath, FollowDialogues(**wanted))
-
-        def begun() -> bool:
-            with Dialogue(empath.port) as probe:
-                probe.greet()
-                return bool(following.lines)
-
-        if wanted.get("peer"):
-            wait_until("followed", begun)
+        self.assertTrue(following.began.wait(30))
         return following
 
     def ask(self, empath: Empath, request: Any) -> Any:

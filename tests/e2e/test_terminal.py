@@ -147,8 +147,7 @@ class TraceTests(TerminalTestCase):
         """
         empath = self.busy()
         trace = self.session(empath, "smtp", "trace", "--domain", "takes.test", columns=120, lines=40)
-        wait_until("connected", lambda: bool(trace.sockets()))
-        self.done(empath, "system", "ping")  # it is answered after what was asked before
+        trace.wait("Following")
         self.send(empath, ["soon@takes.test"])
         trace.compare("trace", lambda screen: "* closed" in screen and screen.count("250 2.0.0 Ok") == 4, by_line)
         trace.press("\x03")

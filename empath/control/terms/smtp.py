@@ -94,7 +94,8 @@ class TraceLine:
     """
     One line of a dialogue: `connection` names it, `side` is "server" where we are the server and "client" where we are
     the client, `from_us` who said it. Secrets are masked, content is told as its size. `event` is "opened", "line",
-    "tls", "closed", or "missed" where lines were left out because nobody read fast enough.
+    "tls", "closed", or "missed" where lines were left out because nobody read fast enough; that of the first, "began",
+    says that everything is followed from then on, and is of no connection.
     """
 
     time: datetime
@@ -109,7 +110,7 @@ class TraceLine:
 @attrs.frozen
 class TraceEnd:
     """
-    How many lines were told, and how many were left out because nobody read fast enough.
+    How many lines were told after "began", and how many were left out because nobody read fast enough.
     """
 
     lines: int

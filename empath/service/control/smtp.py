@@ -24,7 +24,7 @@ from empath.control.terms.smtp import (
 from empath.net.dialogues import Dialogues, Interest, Overheard, TooManyWatches, Watch, peers
 from empath.receive.live import Live
 from empath.receive.shown import Shown
-from empath.service.control.paging import bounded
+from empath.service.control.paging import at, bounded
 
 NO_PEER: Final = 'peer: "{}" is no IP address, network, "unix", or path of a UNIX socket'
 LONGEST_TRACE: Final = 7 * 86400.0  # seconds
@@ -68,6 +68,7 @@ class SmtpControl:
         timer = self._clock.callLater(request.seconds, watch.end) if request.seconds else None
         told = 0
         try:
+            call.tell(TraceLine(at(self._clock.seconds()), "", "server", "", "began", True, ""))
             while lines := await watch.take():
                 for line in lines[: request.lines - told] if request.lines else lines:
                     told += 1
