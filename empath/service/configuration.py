@@ -1,9 +1,9 @@
 """
 Where the configuration is from, and how it is read again: by signal, by an operator, or because its file changed.
 
-Retried, once the file changes again: one that cannot be used. Ignored: a file that is away for a moment, as editors
-have it that write another one in its place. Refused: any other file than the one that was read before, and the
-development defaults in its place.
+Retried, once the file changes again: one that cannot be used. Ignored: a file that is away for a moment, or empty, as
+editors have it that write another one in its place, and full disks. Refused: any other file than the one that was read
+before, and the development defaults in its place.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Configuration:
             status = os.stat(path) if path else None
         except OSError:
             return None
-        if status is None:
+        if status is None or not status.st_size:  # nobody means all defaults by a file that was cut off
             return None
         changed = status.st_ctime_ns  # permissions, too: what could not be read may be mended so
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed
