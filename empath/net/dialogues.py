@@ -48,7 +48,8 @@ class TooManyWatches(Exception):
 class Overheard:
     """
     One thing that happened on a connection: `event` is "opened", "line", "tls", "closed", or "missed" for what the
-    watch had no room for, at the time of the last of it. `side` is "server" where we are the server, else "client"; `from_us` tells who said a line.
+    watch had no room for, at the time of the last of it. `side` is "server" where we are the server, else "client";
+    `from_us` tells who said a line.
     """
 
     time: float
