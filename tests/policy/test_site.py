@@ -81,6 +81,8 @@ class LimitTests(SynchronousTestCase):
         assert hold is not None and hold.until is not None
         self.assertIs(hold.why, Why.RATE)
         self.assertAlmostEqual(hold.until, NOW + 1.0, 5)
+        for before, seconds in ((0, 1.0), (4, 5.0)):
+            self.assertAlmostEqual(made.rate_wait(NOW, before), seconds, 5, str(before))
         self.assertIs(made.hold(hold.until), None)
         made.begin(hold.until)
         hold = made.hold(NOW + 9.0)
