@@ -59,6 +59,15 @@ class NotThere(CtlError):
     kind = "not-found"
 
 
+class Interrupted(CtlError):
+    """
+    Somebody pressed ^C in the middle of something, and hears how far it came.
+    """
+
+    kind = "interrupted"
+    code = Exit.INTERRUPTED
+
+
 class Unread(Exception):
     """
     Whoever read us, such as `head`, has enough: no error.

@@ -23,7 +23,7 @@ from empath.control.terms.managing import (
 )
 from empath.control.terms.queue import Filter
 from empath.ctl.completing import destinations
-from empath.ctl.errors import NotThere
+from empath.ctl.errors import Interrupted, NotThere
 from empath.ctl.filtering import described, filtered, required
 from empath.ctl.tool import Tool
 from empath.ctl.verbs import verb
@@ -200,9 +200,23 @@ def _confirmed(tool: Tool, selection: Filter, what: str, consequence: str, yes: 
 
 def _move(tool: Tool, request: M, title: str, done: str, total: int | None = None) -> None:
     """
-    Have it done, with a progress bar, and tell what was.
+    Have it done, with a progress bar, and tell what was. ^C hangs up: the MTA stops behind the slice that it is at.
     """
-    tally = tool.follow(request, title, lambda piece: (piece.changed + piece.in_flight + piece.unchanged, total))
+    last = Tally()
+
+    def progress(piece: Tally) -> tuple[int, int | None]:
+        nonlocal last
+        last = piece
+        return piece.changed + piece.in_flight + piece.unchanged, total
+
+    try:
+        tally = tool.follow(request, title, progress)
+    except KeyboardInterrupt:
+        so_far = f"so far {_deliveries(last.changed)} {done}"
+        raise Interrupted(
+            f"interrupted: {so_far}, and perhaps some more that were under way",
+            "The others are left as they were; the same command goes on with them.",
+        ) from None
     if tally == Tally():
         raise NotThere(f"No mail {described(request.filter)}.")
     if tool.json:

@@ -194,7 +194,7 @@ class Tool:
         is done, and of how much (None: nobody knows).
         """
         if self.json or not self.errors.is_terminal:
-            return self.client.follow(request, _ignored)
+            return self.client.follow(request, progress)
         from empath.ctl.watching import following
 
         return following(self, request, title, progress)
@@ -224,10 +224,6 @@ class Tool:
         Whether somebody sits there who can be asked.
         """
         return self.around.typed.isatty() and not self.json
-
-
-def _ignored(piece: object) -> None:
-    pass
 
 
 def only(values: Iterable[object], words: str) -> None:

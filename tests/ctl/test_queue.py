@@ -335,6 +335,18 @@ class MoveTests(SynchronousTestCase):
         self.assertIn("3 of 4", done.err)
         self.assertEqual(done.out, "4 deliveries deleted.\n")
 
+    def test_an_interrupt_tells_how_far_it_came(self) -> None:
+        """
+        With a shell's exit code for it.
+        """
+
+        def interrupted(request: Hold) -> Tally:
+            raise KeyboardInterrupt
+
+        done = ran("queue", "hold", "--all", answers={Hold: interrupted}, pieces=[Tally(200), Tally(400, 3)])
+        self.assertEqual((done.code, done.out), (130, ""))
+        self.assertIn("so far 400 deliveries held, and perhaps some more", done.err)
+
     def test_as_json_the_tally_is_told(self) -> None:
         """
         One document.

@@ -7,7 +7,10 @@ The screens are kept in docs/screens and shown in the docs; EMPATH_KEEP_SCREENS=
 from __future__ import annotations
 
 import re
+import time
 
+from empath.control.client import ControlClient
+from empath.control.terms.managing import GetQueueStats
 from tests.e2e.harness import EndToEndTestCase
 from tests.e2e.processes import wait_until
 from tests.e2e.program import Empath
@@ -184,6 +187,29 @@ class BulkTests(TerminalTestCase):
         left = self.session(empath, "queue", "count", "--all")
         left.ended()
         self.assertEqual(left.text(), "1")
+
+    def test_an_interrupt_stops_it_and_tells_how_far_it_came(self) -> None:
+        """
+        What it told is done, the MTA stops at the end of a slice, and what is left can be deleted later.
+        """
+        empath = self.empath()
+        empath.start()
+        self.done(empath, "queue", "freeze")
+        for part in range(MANY // 1000):
+            self.send(empath, [f"you@d{part}-{each}.test" for each in range(1000)], sender=BULK)
+        bulk = self.session(empath, "queue", "hold", "--sender", BULK, sip=64)
+        bulk.wait("one slice", lambda screen: re.search(r"[2-9]00\b", screen) is not None)
+        bulk.press("\x03")
+        self.assertEqual(bulk.ended(), 130)
+        told = re.search(r"so far ([\d,]+) deliveries held", bulk.text())
+        if told is None:
+            raise AssertionError(bulk.text())
+        with ControlClient(empath.control_socket) as client:
+            held = client.ask(GetQueueStats()).counts["held"]
+            time.sleep(1)  # in which it would come to the end, if it went on
+            self.assertEqual(client.ask(GetQueueStats()).counts["held"], held)
+        self.assertLessEqual(int(told[1].replace(",", "")), held)
+        self.assertLess(held, MANY)
 
     def test_the_story_of_a_message_is_one_screen(self) -> None:
         """
