@@ -98,6 +98,12 @@ def stats(answer: QueueStats, times: Times) -> RenderableType:
     more = answer.destination_count - len(answer.destinations)
     if more > 0:
         parts.append(plain(f"and {some(more, 'destination')} more", "dim"))
+    if not answer.complete:
+        parts.append(
+            plain(
+                "The destinations are not counted to the end: the queue is long, ask again in some seconds.", "yellow"
+            )
+        )
     return Group(*parts)
 
 

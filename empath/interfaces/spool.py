@@ -229,7 +229,8 @@ class ISpool(Interface):
 
     def destinations(limit: int) -> Deferred[Destinations]:
         """
-        Count the deliveries by destination; tells the `limit` greatest.
+        Count the deliveries by destination; tells the `limit` greatest. What takes more than a second is told as it is
+        then, and that it is not complete; of a long queue it may be as it was a second ago.
         """
 
     def heads(queue_ids: Collection[str]) -> Deferred[dict[str, Head]]:

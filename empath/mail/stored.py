@@ -63,11 +63,13 @@ class Destination:
 @attrs.frozen(slots=True)
 class Destinations:
     """
-    Those with the most deliveries, most first, and how many destinations there are.
+    Those with the most deliveries, most first, and how many destinations there are; `complete` unless counting them
+    all would have taken too long.
     """
 
     most: tuple[Destination, ...]
     number: int
+    complete: bool = True
 
 
 @attrs.frozen(slots=True)

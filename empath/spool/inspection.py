@@ -20,6 +20,7 @@ from empath.spool import changes, checking, surveying
 from empath.spool.cleanup import Cleanup
 from empath.spool.commit import GroupCommit, Operation
 from empath.spool.content import Content
+from empath.spool.destinations import Counting
 from empath.spool.questions import Questions
 from empath.spool.room import Room
 from empath.spool.verifying import Verification
@@ -53,6 +54,7 @@ class Inspection(Questions):
     _in_thread: InThread[Any]
     _content: Content
     _cleanup: Cleanup
+    _counting: Counting
     _commits: GroupCommit
     _room: Room
 
@@ -60,7 +62,7 @@ class Inspection(Questions):
         """
         As `ISpool.destinations`.
         """
-        return self._patient.ask(partial(surveying.destinations, limit))
+        return Deferred.fromCoroutine(self._counting.destinations(limit))
 
     def heads(self, queue_ids: Collection[str]) -> Deferred[dict[str, Head]]:
         """

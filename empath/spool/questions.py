@@ -19,8 +19,8 @@ from empath.spool.withdrawal import Withdrawals
 
 class Questions:
     """
-    The questions of `ISpool`. `_reader` answers what the queue waits for, `_patient` what may take longer: it has a
-    connection of its own.
+    The questions of `ISpool`. `_reader` answers what the queue waits for, `_patient` what may take longer, as
+    to count all of a long queue: it has a connection of its own.
     """
 
     _reader: Reader
@@ -49,13 +49,13 @@ class Questions:
         """
         As `ISpool.counts`; every status is among the keys.
         """
-        return self._reader.counts()
+        return self._patient.counts()
 
     def due_count(self, now: float, skip: Collection[str] = ()) -> Deferred[int]:
         """
         As `ISpool.due_count`.
         """
-        return self._reader.due_count(now, skip)
+        return self._patient.due_count(now, skip)
 
     def overdue(self, received: float, now: float, domains: Collection[str], limit: int) -> Deferred[list[Delivery]]:
         """

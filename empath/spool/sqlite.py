@@ -33,6 +33,7 @@ from empath.spool.cleanup import Cleanup
 from empath.spool.commit import GroupCommit, Operation, Outcome
 from empath.spool.content import Content
 from empath.spool.content_writer import ContentWriter
+from empath.spool.destinations import Counting
 from empath.spool.inspection import Inspection, OneByOne
 from empath.spool.listing import TakingUp
 from empath.spool.operations import managing, settling, size_inline, storing, warning
@@ -79,6 +80,7 @@ class SqliteSpool(Inspection):
         self._writer = Writer(database, self._ballast, self._lock)
         self._reader = Reader(database, in_reader)
         self._patient = Reader(database, OneByOne(in_thread))
+        self._counting = Counting(self._patient, clock)
         self._withdrawals = Withdrawals(lambda: self._commits, lambda name: self._content.remove(name))
         self._commits = GroupCommit(
             self._writer.commit, in_writer, clock, emit, self._committed, self._withdrawals.withdraw

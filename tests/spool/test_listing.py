@@ -28,7 +28,7 @@ from tests.spool.support import HeldThread, Post, at_once
 START = 1_000_000.0
 
 
-class ListingTests(SynchronousTestCase):
+class SpoolOfNow(SynchronousTestCase):
     """
     Mail whose ids are of the time at which it comes.
     """
@@ -105,6 +105,12 @@ class ListingTests(SynchronousTestCase):
         """
         for _ in range(3):
             self.clock.advance(INTERVAL)
+
+
+class ListingTests(SpoolOfNow):
+    """
+    What is in the index, and what is found.
+    """
 
     def test_what_goes_on_at_once_is_not_in_it(self) -> None:
         """

@@ -164,6 +164,7 @@ class DestinationCount:
 class QueueStats:
     """
     The queue in numbers: deliveries by status, those that are due, the destinations with the most, the oldest.
+    `complete` unless the destinations could not be counted to the end in a second.
     """
 
     counts: dict[str, int]
@@ -171,6 +172,7 @@ class QueueStats:
     oldest: datetime | None
     destinations: tuple[DestinationCount, ...]
     destination_count: int
+    complete: bool = True
 
 
 @attrs.frozen

@@ -140,13 +140,10 @@ class QueueControl:
         by_domain: dict[str, list[Entry]] = {}
         for entry in entries:
             by_domain.setdefault(entry.key[1], []).append(entry)
-        destinations = [
-            terms.DestinationCount(each.domain, counted(each.counts, by_domain.get(each.domain, ())))
-            for each in found.most
-        ]
-        return terms.QueueStats(
-            counted(counts, entries), max(0, due - len(entries)), moment(oldest), tuple(destinations), found.number
-        )
+        most = ((each.domain, counted(each.counts, by_domain.get(each.domain, ()))) for each in found.most)
+        rows = tuple([terms.DestinationCount(*each) for each in most])
+        waiting, all_of_it = max(0, due - len(entries)), counted(counts, entries)
+        return terms.QueueStats(all_of_it, waiting, moment(oldest), rows, found.number, found.complete)
 
     async def _process_now(self, request: terms.ProcessNow, call: Call) -> terms.Processed:
         return terms.Processed(await self._controls.process_now())
