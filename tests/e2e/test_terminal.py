@@ -181,7 +181,7 @@ class BulkTests(TerminalTestCase):
         bulk = self.session(empath, "queue", "delete", "--sender", BULK, sip=64)
         bulk.wait(question)
         bulk.press("y\r")
-        bulk.compare("delete", lambda screen: re.search(rf"/{MANY} \d:\d\d:\d\d", screen) is not None)
+        bulk.compare("delete", lambda screen: re.search(rf"00 of {MANY:,} \d:\d\d:\d\d", screen) is not None)
         bulk.compare("deleted", lambda screen: f"{MANY:,} deliveries deleted." in screen)
         self.assertEqual(bulk.ended(), 0)
         left = self.session(empath, "queue", "count", "--all")
