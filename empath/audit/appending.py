@@ -93,12 +93,15 @@ class Appender:
         self._look()
         return True
 
-    def rotate(self, day: str) -> Path:
+    def rotate(self, day: str) -> Path | None:
         """
-        End the file under a name of its own, and begin a new one.
+        End the file under a name of its own, and begin a new one; None where ours was taken away: then a new one is
+        begun already.
         """
         if self._descriptor >= 0:
             self._fsync(self._descriptor)
+            if not self._look():
+                return None
         ended = rotated_name(self.path, day)
         os.rename(self.path, ended)
         self.open()
@@ -123,9 +126,9 @@ class Appender:
         if found.behind:
             self.end_line()
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
         """
-        Go on in a new file where this one was renamed or removed.
+        Go on in a new file where this one was renamed or removed; tells whether it is where it was.
         """
         try:
             there = os.stat(self.path, follow_symlinks=False).st_ino == self._inode
@@ -134,6 +137,7 @@ class Appender:
         if not there:
             log.error("audit trail: {path} was renamed or removed, and is begun anew", path=str(self.path))
             self.open()
+        return there
 
 
 def sync_folder(folder: Path) -> None:

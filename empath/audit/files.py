@@ -63,13 +63,19 @@ def day_of(path: Path) -> str:
 
 def rotated_name(path: Path, day: str) -> Path:
     """
-    Choose a name for a file that ends now, which nothing has yet.
+    Choose a name for a file that ends now, behind those of all before it: also where clocks were put back meanwhile, or
+    somebody removed files.
     """
-    number, name = 1, f"{path.name}.{day}"
-    while any(path.with_name(each).exists() for each in (name, f"{name}.gz")):
-        number += 1
-        name = f"{path.name}.{day}.{number}"
-    return path.with_name(name)
+    before = rotated(path)
+    latest = day_of(before[-1]) if before else ""
+    if day > latest:
+        return path.with_name(f"{path.name}.{day}")
+    return path.with_name(f"{path.name}.{latest}.{_number_of(before[-1]) + 1}")
+
+
+def _number_of(path: Path) -> int:
+    match = re.search(_DATED.pattern + r"\Z", path.name)
+    return int(match[2] or 1) if match else 1
 
 
 def open_lines(path: Path) -> IO[bytes]:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import attrs
 from twisted.logger import Logger
@@ -82,16 +82,29 @@ def _compress(file: Path, cancelled: Callable[[], bool]) -> None:
     new = final.with_name(final.name + ".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
     found = file.stat()
-    with open(descriptor, "wb") as raw:
-        with file.open("rb") as plain, gzip.GzipFile("", "wb", LEVEL, raw, mtime=int(found.st_mtime)) as packed:
-            while piece := plain.read(PIECE):
-                packed.write(piece)
-                if cancelled():
-                    os.unlink(new)
-                    return
-        raw.flush()
-        os.fsync(raw.fileno())
+    try:
+        with open(descriptor, "wb") as raw:
+            if not _packed(file, raw, int(found.st_mtime), cancelled):
+                os.unlink(new)
+                return
+    except OSError:
+        os.unlink(new)  # a full disk is the fuller by it
+        raise
     shutil.copystat(file, new)
     os.replace(new, final)
     sync_folder(file.parent)
     os.unlink(file)
+
+
+def _packed(file: Path, raw: IO[bytes], changed: int, cancelled: Callable[[], bool]) -> bool:
+    """
+    Compress a file into another; tells whether it is whole, and on the disk.
+    """
+    with file.open("rb") as plain, gzip.GzipFile("", "wb", LEVEL, raw, mtime=changed) as packed:
+        while piece := plain.read(PIECE):
+            packed.write(piece)
+            if cancelled():
+                return False
+    raw.flush()
+    os.fsync(raw.fileno())
+    return True

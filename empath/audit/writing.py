@@ -65,7 +65,7 @@ class TrailFile:
         self.link = Link()
         self._file = None if path is None else Appender(path, fsync)
         self._head: HeadFile | None = None
-        self._day = 0  # of the first record in the file, in days since the epoch; 0 without one
+        self._day = 0  # the earliest of the file's records, in days since the epoch; 0 without one
 
     def open(self, now: float) -> None:
         """
@@ -130,14 +130,15 @@ class TrailFile:
         size = 0
         seq, digest = self.link.seq, self.link.hash
         for at, capture in enumerate(batch):
-            ended = self.daily and 0 < self._day < int(capture[1] // DAY)
+            day = int(capture[1] // DAY)
+            ended = self.daily and 0 < self._day < day
             if size >= PIECE or ended:
                 self._append(lines, Link(seq, digest), at, written)
                 lines, size = [], 0
             if ended:
                 self._rotate(written)
-            if not self._day:
-                self._day = int(capture[1] // DAY)
+            if not self._day or day < self._day - 1:  # after a clock was put back its next midnight ends the file
+                self._day = day
             for record in self._made(capture, written):
                 seq += 1
                 line, digest = sealed(record, seq, digest)
@@ -178,6 +179,8 @@ class TrailFile:
         ended = self._file.rotate(date_of(self._day))
         self._day = 0
         self._sync()
+        if ended is None:
+            return
         written.ended.append(ended)
         log.info(
             "audit trail: {path} ends with record {seq}, hash {hash}",

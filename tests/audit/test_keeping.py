@@ -4,6 +4,7 @@ Old files: compressed and removed without harm to the chain, and searched withou
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 from pathlib import Path
@@ -68,6 +69,31 @@ class OldFileTests(SynchronousTestCase):
         compress(self.path, lambda: False)
         self.assertEqual([name for name in os.listdir(self.path.parent) if name.endswith(".new")], [])
         self.assertEqual(len(rotated(self.path)), 3)
+
+    def test_a_full_disk_is_left_no_fuller(self) -> None:
+        def full(_: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        self.patch(os, "fsync", full)
+        self.assertRaises(OSError, compress, self.path, lambda: False)
+        self.assertEqual([name for name in os.listdir(self.path.parent) if ".gz" in name], [])
+
+    def test_whole_files_that_were_swapped_removed_or_packed_anew_are_told_apart(self) -> None:
+        compress(self.path, lambda: False)
+        first, second, third = rotated(self.path)
+        second.write_bytes(gzip.compress(gzip.decompress(second.read_bytes()), 1))
+        self.assertTrue(verify(self.path).sound)
+        kept = second.read_bytes()
+        second.write_bytes(third.read_bytes())
+        third.write_bytes(kept)
+        self.assertFalse(verify(self.path).sound)
+        second.write_bytes(third.read_bytes())
+        third.unlink()
+        self.assertFalse(verify(self.path).sound)
+        second.unlink()
+        self.assertFalse(verify(self.path).sound)
+        first.unlink()
+        self.assertFalse(verify(self.path).sound)
 
     def test_a_crash_between_compressing_and_removing_counts_no_record_twice(self) -> None:
         first = rotated(self.path)[0]

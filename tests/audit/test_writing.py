@@ -147,6 +147,44 @@ class WritingTests(SynchronousTestCase):
         self.assertEqual(len(self.records()), 6)
         self.assertTrue(verify(self.path).sound)
 
+    def test_a_clock_that_jumps_both_ways_ends_files_at_midnight_in_their_order(self) -> None:
+        file = trail(self.path)
+        file.open(NOON)
+        days = (400, 400, 0, 1, 2, -900, -899, 3, 401, 4)
+        for number, day in enumerate(days):
+            file.write([happened(number, NOON + day * DAY)], sync=True)
+        file.close(NOON + 4 * DAY)
+        firsts = [self.records(each)[0]["seq"] for each in [*rotated(self.path), self.path]]
+        self.assertEqual(firsts, sorted(firsts))
+        self.assertGreaterEqual(len(firsts), 6)
+        self.assertTrue(verify(self.path).sound)
+
+    def test_numbers_of_names_are_not_given_again_where_files_were_removed(self) -> None:
+        for day in range(4):
+            written(self.path, 1, NOON)
+            self.path.rename(self.path.with_name(f"audit.jsonl.2030-01-01{f'.{day + 1}' if day else ''}"))
+        self.path.with_name("audit.jsonl.2030-01-01.2").unlink()
+        written(self.path, 1, NOON)
+        written(self.path, 1, NOON + DAY)
+        self.assertEqual(rotated(self.path)[-1].name, "audit.jsonl.2030-01-01.5")
+
+    def test_a_file_that_was_taken_away_before_midnight_does_not_end_the_trail(self) -> None:
+        for replaced in (False, True):
+            file = trail(self.path)
+            file.open(NOON)
+            self.path.rename(self.path.with_name("elsewhere"))
+            if replaced:
+                self.path.write_bytes(b"somebody else's\n")
+            told = file.write([happened(1, NOON + DAY)], sync=True)
+            self.assertEqual((told.trouble, told.done, told.ended), ("", 1, []))
+            file.close(NOON + DAY)
+            self.assertEqual(self.records_behind(replaced)[0]["action"], "step-1")
+            for each in list(self.path.parent.iterdir()):
+                each.unlink()
+
+    def records_behind(self, lines: int) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_bytes().splitlines()[lines:]]
+
     def test_a_name_that_is_taken_is_not_taken_again(self) -> None:
         written(self.path, 1)
         self.path.rename(self.path.with_name("audit.jsonl." + self.records()[0]["time"][:10]))
