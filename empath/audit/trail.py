@@ -88,6 +88,13 @@ class Trail:
         """
         return len(self._waiting)
 
+    @property
+    def behind(self) -> bool:
+        """
+        Whether there is anything that cannot be read in the file.
+        """
+        return bool(self._waiting) or self._writing is not None
+
     def take(self, capture: Capture, weight: int = WEIGHT) -> None:
         """
         Have the records of a capture written soon, which keeps about `weight` octets alive until then.
@@ -109,6 +116,12 @@ class Trail:
         As `take`; fires once the record is on the disk, or if that cannot be now. Never fails.
         """
         self.take(capture, weight)
+        return self.caught_up()
+
+    def caught_up(self) -> Deferred[None]:
+        """
+        Fires once all that was taken is on the disk, or if that cannot be now. Never fails.
+        """
         done: Deferred[None] = Deferred()
         self._waiters.append(done)
         if self.figures.trouble:

@@ -176,10 +176,12 @@ class Auditing:
 
     async def find(self, queue_id: str) -> Found:
         """
-        Find what the trail tells of a message.
+        Find what the trail tells of a message, up to now.
         """
         if not self.section.enabled or self.file.path is None:
             return Found(())
+        if self.trail.behind:
+            await self.trail.caught_up()
         found: Found = await self._in_thread(partial(find, self.file.path, queue_id, self._reactor.seconds))
         return found
 

@@ -128,6 +128,27 @@ class TrailTests(SynchronousTestCase):
         self.clock.advance(RETRY)
         self.assertEqual(self.file.actions, ["step-1", "step-2"])
 
+    def test_who_reads_waits_until_all_is_written(self) -> None:
+        """
+        What waits is written at once; what is being written is waited for.
+        """
+        self.assertFalse(self.trail.behind)
+        self.trail.take(happened(1))
+        self.assertTrue(self.trail.behind)
+        waiting = self.trail.caught_up()
+        self.clock.advance(0)
+        self.successResultOf(waiting)
+        self.assertEqual((self.file.actions, self.trail.behind), ([happened(1)[2]], False))
+
+    def test_who_reads_does_not_wait_for_what_cannot_be_written(self) -> None:
+        """
+        It sees what there is.
+        """
+        self.file.trouble = "disk full"
+        self.trail.take(happened(1))
+        self.clock.advance(GATHER)
+        self.successResultOf(self.trail.caught_up())
+
     def test_mail_is_refused_meanwhile_only_if_that_is_wanted(self) -> None:
         self.assertTrue(self.trail.has_room())
         self.file.trouble = "no space"

@@ -40,7 +40,7 @@ class Case:
     change: Callable[[Zone, str, str], object] | None = None
 
 
-class DaneTests(EndToEndTestCase):
+class DaneTestCase(EndToEndTestCase):
     """
     Each destination has a host of its own, mx1 below its name.
     """
@@ -93,6 +93,12 @@ class DaneTests(EndToEndTestCase):
         empath = self.empath({"delivery": delivery, "log": {"format": "json"}})
         empath.start()
         return empath
+
+
+class DaneTests(DaneTestCase):
+    """
+    Requirements on DANE.
+    """
 
     def finger_says(self, domain: str) -> str:
         """

@@ -22,7 +22,7 @@ from tests.e2e.storing_session import Options, Stored
 MX: Final = HOSTS[0]
 
 
-class DeliveryTests(EndToEndTestCase):
+class MtaStsTestCase(EndToEndTestCase):
     """
     One MX host, mx1 below each domain, with a certificate that is for some of them.
     """
@@ -81,6 +81,12 @@ class DeliveryTests(EndToEndTestCase):
         queue_id = self.send(empath, [f"you@{domain}"])
         empath.wait_logged(queue_id, "status=deferred", code)
         return queue_id
+
+
+class DeliveryTests(MtaStsTestCase):
+    """
+    Requirements on MTA-STS in delivery.
+    """
 
     def test_enforce(self) -> None:
         """
