@@ -86,6 +86,7 @@ TOP: Final = {
     "log_output": set[str](),
     "process": {"config", "errors", "log_output", "observe"},
     "program": {"config", "errors", "process", "service"},
+    "checking": {"config", "errors", "program", "service"},
     "__main__": set[str](),
 }
 MUTABLE: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)

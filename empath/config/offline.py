@@ -2,7 +2,7 @@
 What can be asked of a configuration file without a service: whether it can be used, and what is different in two.
 
 Files that it names are looked at as far as reading the configuration needs them; whether certificates, keys and modules
-can be used is seen when the service starts, or reads it again.
+can be used is seen when the service is made.
 """
 
 from __future__ import annotations

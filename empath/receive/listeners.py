@@ -82,15 +82,21 @@ class Reception:
         clients wait: what judges their mail may not know yet what it knew before.
         """
         self._bound_as = os.geteuid()
-        for gate in self._gates:
-            if gate.tls is not None:
-                gate.tls.load()
+        self.read_certificates()
         try:
             for gate in self._gates:
                 gate.open(self._reactor)
         except BaseException:
             self._stop_ports()
             raise
+
+    def read_certificates(self) -> None:
+        """
+        Read the certificates and keys of all listeners. ConfigError for the first that cannot be used.
+        """
+        for gate in self._gates:
+            if gate.tls is not None:
+                gate.tls.load()
 
     def start(self) -> None:
         """
