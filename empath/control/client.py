@@ -114,7 +114,9 @@ class ControlClient:
         tag = b"%x" % self._number
         octets = octets_of(protocol.asking(tag, self._number, request, self._token))
         if len(octets) > protocol.MAX_REQUEST:
-            raise TooLarge(f"the request has {len(octets)} octets, and may have {protocol.MAX_REQUEST}: ask for less")
+            raise TooLarge(
+                f"the request has {len(octets)} octets, and may have {protocol.MAX_REQUEST}: give less at a time"
+            )
         try:
             self._send(octets)
             box = self._answer_to(tag, request, on_piece)

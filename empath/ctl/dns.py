@@ -21,7 +21,7 @@ from empath.control.terms.dns import (
     RemoveOverride,
     SetOverride,
 )
-from empath.ctl.errors import NotThere
+from empath.ctl.errors import NotThere, Usage
 from empath.ctl.listing import Cells, Listing, paged, show
 from empath.ctl.tool import Tool
 from empath.ctl.verbs import verb
@@ -129,6 +129,8 @@ def refresh(tool: Tool, domain: str) -> None:
     """
     from empath.ctl.tables import table
 
+    if not domain.strip():
+        raise Usage("an empty name is no domain: say whose answers are to be asked for again")
     tool.answer(
         RefreshDomain(domain),
         lambda answer: table(LISTING.titles, [cells(row, tool.times) for row in answer.answers]),

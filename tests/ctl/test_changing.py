@@ -64,6 +64,14 @@ class ChangingTests(SynchronousTestCase):
         got = ran("system", "reload-config", answers={Reload: Reloaded("/e.toml", (), ())})
         self.assertIn("nothing in it differs", got.out)
 
+    def test_an_empty_name_is_not_refreshed(self) -> None:
+        """
+        It is a variable that was never set.
+        """
+        got = ran("dns", "refresh", "", answers={})
+        self.assertEqual((got.code, got.asked), (2, []))
+        self.assertIn("an empty name is no domain", got.err)
+
     def test_sessions_are_ended(self) -> None:
         """
         One by its id at once; all of a peer after a question; nobody is an error.
