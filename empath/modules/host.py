@@ -45,7 +45,8 @@ log = Logger()
 class Modules:
     """
     The modules that `sections` describe; those `present` are made already for their sections. `decisions` asks `core`,
-    then the modules; `subscribe` tells of life events; `authors` write for us.
+    then the modules; `subscribe` tells of life events; `authors` write for us. `sections` are those in force,
+    while others may still start.
 
     `oldest_transaction` tells when the oldest transaction began that is under way, infinity without one.
     """
@@ -65,6 +66,8 @@ class Modules:
         self._listeners = Listeners(subscribe)
         self.authors = Authors()
         self._hosted = tuple(Hosted(loaded, around) for loaded in load_modules(sections, present))
+        self.sections = tuple(sections)
+        self._trouble = ""
         self._replacing: Deferred[None] | None = None
         self._next: Sections | None = None
         self._starting: Deferred[None] | None = None
@@ -79,6 +82,19 @@ class Modules:
         What the modules are called, in their order.
         """
         return tuple(hosted.name for hosted in self._hosted)
+
+    @property
+    def trouble(self) -> str:
+        """
+        Why other modules are in force than those that were asked for last, "" if they are not.
+        """
+        if self._replacing is not None:
+            return f"modules that take the places of others are still starting; in force: {self._in_force}"
+        return self._trouble and f"{self._trouble}; still in force: {self._in_force}"
+
+    @property
+    def _in_force(self) -> str:
+        return ", ".join(self.names) or "no module"
 
     def start(self) -> Awaitable[None] | None:
         """
@@ -127,9 +143,9 @@ class Modules:
             self._next = section
             return
         loaded = load_modules(section, [hosted.loaded for hosted in self._hosted])
-        replacing = Deferred.fromCoroutine(self._replace(loaded))
+        replacing = Deferred.fromCoroutine(self._replace(loaded, section))
         _refuse(replacing, {each.name: place for (place, _), each in zip(section, loaded, strict=True)})
-        self._replacing = replacing
+        self._replacing, self._trouble = replacing, ""
         replacing.addErrback(self._not_replaced).addCallback(self._replaced)
 
     async def stop(self) -> None:
@@ -166,9 +182,9 @@ class Modules:
             self._begin()
             self._replaced(None)
 
-    async def _replace(self, loaded: tuple[LoadedModule, ...]) -> None:
+    async def _replace(self, loaded: tuple[LoadedModule, ...], sections: Sections) -> None:
         """
-        Put the modules of `loaded` in the place of those that there are.
+        Put the modules of `loaded`, made from `sections`, in the place of those that there are.
         """
         by_loaded = {each.loaded: each for each in self._hosted}
         hosted = tuple(by_loaded.get(each) or Hosted(each, self._around) for each in loaded)
@@ -179,7 +195,7 @@ class Modules:
         except BaseException:
             await stop_all(new, self._around.clock)
             raise
-        self._hosted = hosted
+        self._hosted, self.sections = hosted, tuple(sections)
         mark = self.decisions.use(self._checks(hosted), self._around.clock.seconds())
         self._listeners.use(each.listener for each in hosted)
         self.authors.use(each.author for each in hosted)
@@ -194,6 +210,7 @@ class Modules:
 
     def _not_replaced(self, failure: Failure) -> None:
         error = failure.value
+        self._trouble = f"modules are not replaced: {error}"
         if isinstance(error, EmpathError):
             log.error("modules are not replaced: {reason}", reason=error)
         elif not isinstance(error, CancelledError):
@@ -206,6 +223,7 @@ class Modules:
             try:
                 self.reconfigure(sections)
             except ConfigError as error:
+                self._trouble = f"modules are not replaced: {'; '.join(error.problems)}"
                 for problem in error.problems:
                     log.error("modules are not replaced: {problem}", problem=problem)
 

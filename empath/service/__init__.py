@@ -41,7 +41,7 @@ from empath.service.configuration import Configuration, Origin
 from empath.service.control import make_control
 from empath.service.live import Live
 from empath.service.machine import Machine, this_machine
-from empath.service.modules import make_storages, make_surroundings, sections_of, verifies
+from empath.service.modules import in_force, make_storages, make_surroundings, sections_of, verifies
 from empath.service.order import Order
 from empath.service.outgoing import Outgoing, Stores
 from empath.service.pages import MonitoringPages, checks_of, gauges_of
@@ -138,7 +138,7 @@ class EmpathService(MultiService):
         nothing is changed, if it cannot be used, or we stop already.
         """
         self._refuse_at_the_end()
-        self.config, outcome = self._reload.use(self.config, config)
+        self.config, outcome = self._reload.use(in_force(self.config, self.modules.sections), config)
         return outcome
 
     def reload(self) -> Outcome:

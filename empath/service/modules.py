@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+
 from empath.config.schema import Config, Module
 from empath.config.units import Options
 from empath.interfaces import InThread
@@ -34,6 +36,14 @@ def sections_of(config: Config) -> Sections:
     if config.relay.domains and source != "any" and not verifies(config):
         sections.append(("relay.recipients", Module(factory=RECIPIENTS, options=Options({"source": source}))))
     return sections
+
+
+def in_force(config: Config, sections: Sections) -> Config:
+    """
+    Give a configuration with the modules of `sections`: those that it names may still start, or have failed to.
+    """
+    modules = tuple(section for place, section in sections if place.startswith("modules["))
+    return config if modules == config.modules else attrs.evolve(config, modules=modules)
 
 
 def verifies(config: Config) -> bool:

@@ -21,6 +21,23 @@ UNBOUND = (  # the defaults' ports may be somebody else's
     '[[smtp.listeners]]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
     "[metrics]\nenabled = false\n[health]\nenabled = false\n"
 )
+SLOW = """
+from twisted.internet.task import deferLater
+from zope.interface import implementer
+from empath.modules import IModule
+
+
+@implementer(IModule)
+class Slow:
+    name = "slow"
+
+    async def start(self, services):
+        await deferLater(services.clock, 4)
+        raise OSError("no such server")
+
+    async def stop(self):
+        pass
+"""
 BROKEN = (
     ("hostname = ", "not TOML"),
     ('hostnam = "a.example"', "hostnam: unknown key; did you mean hostname?"),
@@ -150,3 +167,21 @@ class ReloadingTests(EndToEndTestCase):
         self.assertEqual(self.ask(empath, "config", "diff", str(empath.file)), (0, "Nothing is different.\n"))
         self.send(empath, ["you@one.test"])
         self.wait_arrived(peer, "you@one.test")
+
+    def test_modules_that_take_their_time_and_fail(self) -> None:
+        """
+        Are told where an operator looks, and those shown are those that judge; the next reload tries again.
+        """
+        empath = self.empath()
+        empath.folder.mkdir()
+        (empath.folder / "slow_words.py").write_text(SLOW)
+        empath.start()
+        before = self.ask(empath, "--json", "config", "show")
+        self.reloaded(empath, {"modules": [{"factory": "slow_words:Slow"}]})
+        self.assertIn("still starting; in force: no module", self.ask(empath, "system", "status")[1])
+        empath.wait_logged("modules are not replaced: module slow: start: no such server")
+        self.assertIn("no such server; still in force: no", self.ask(empath, "system", "status")[1])
+        self.assertEqual(self.ask(empath, "--json", "config", "show"), before)
+        self.assertIn("modules", self.ask(empath, "config", "diff", str(empath.file))[1])
+        self.assertEqual(self.reloaded(empath, {"modules": []})["changed"], [])
+        self.assertNotIn("in force", self.ask(empath, "system", "status")[1])

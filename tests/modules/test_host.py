@@ -421,8 +421,23 @@ class ReplacingTests(HostCase):
             self.assertEqual(len(events), int(isinstance(starting, Deferred)))
             self.assertIn("module c: start: no", told)
             self.assertEqual((self.asked(modules), self.told[1:]), (["a"], ["b starts", "c starts", "b stops"]))
+            self.assertEqual("c: start: no; still in force: a" in modules.trouble, isinstance(starting, Deferred))
             modules.reconfigure([self.section("a")])  # nothing is under way any more
-            self.assertEqual(modules.names, ("a",))
+            self.assertEqual((modules.names, modules.trouble), (("a",), ""))
+
+    def test_what_is_in_force_is_told_while_others_start(self) -> None:
+        """
+        And the others once they have.
+        """
+        self.module("a")
+        modules = self.host()
+        modules.start()
+        before, starting = modules.sections, Deferred[None]()
+        self.adding(modules, Recording("b", self.told, starting))([self.section("b")])
+        self.assertIn("still starting; in force: a", modules.trouble)
+        self.assertEqual(modules.sections, before)
+        starting.callback(None)
+        self.assertEqual((modules.trouble, modules.sections), ("", (self.section("b"),)))
 
     def test_a_fault_of_ours_is_logged_as_one(self) -> None:
         """

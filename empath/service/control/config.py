@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from empath.config.offline import check_text, compare
+from empath.config.schema import Config
 from empath.config.written import plain
 from empath.control.serving import Answers, Call, Refused
 from empath.control.terms.config import ConfigDiff, DiffConfig, Difference, GetConfig, ShownConfig
 from empath.control.terms.system import Reload, Reloaded
 from empath.errors import ConfigError
+from empath.service.modules import in_force
 from empath.service.overriding import overrides_of
 
 if TYPE_CHECKING:
@@ -41,9 +43,13 @@ class ConfigControl:
             raise Refused(*trouble.problems, "nothing was changed") from trouble
         return Reloaded(outcome.path, outcome.changed, tuple(outcome.restart), dict(outcome.restart))
 
+    @property
+    def _in_force(self) -> Config:
+        return in_force(self._service.config, self._service.modules.sections)
+
     def _show(self, request: GetConfig, call: Call) -> ShownConfig:
         service = self._service
-        return ShownConfig(service.configuration.path, plain(service.config), overrides_of(service))
+        return ShownConfig(service.configuration.path, plain(self._in_force), overrides_of(service))
 
     async def _diff(self, request: DiffConfig, call: Call) -> ConfigDiff:
         configuration = self._service.configuration
@@ -54,7 +60,7 @@ class ConfigControl:
             wanted = await configuration.in_thread(reading)
         except ConfigError as trouble:
             return ConfigDiff((), tuple(trouble.problems))
-        found = compare(self._service.config, wanted)
+        found = compare(self._in_force, wanted)
         return ConfigDiff(
             tuple(Difference(each.key, each.old, each.new, bool(each.restart), each.restart) for each in found)
         )

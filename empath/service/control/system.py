@@ -124,6 +124,8 @@ class SystemControl:
             found.append("it is stopping")
         elif not self._service.running:
             found.append("it is still starting")
+        if self._service.modules.trouble:
+            found.append(self._service.modules.trouble)
         if self._service.control.trouble:
             found.append(self._service.control.trouble)
         audit = self._audit()
