@@ -22,8 +22,7 @@ from empath.interfaces import InThread
 from empath.net.certified import CertifiedHosts
 
 PORTS: Final = {"udp": 514, "tcp": 514, "tls": 6514}
-MOST_DATAGRAM: Final = 65_000  # octets
-PATIENCE: Final = 30.0  # seconds for a handshake
+MOST_DATAGRAM, HANDSHAKE = 65_000, 30.0  # octets, seconds
 
 
 @attrs.frozen(slots=True)
@@ -52,8 +51,7 @@ def target_of(address: str) -> Target:
         port = port.removeprefix(":")
     elif rest.count(":") == 1:
         host, _, port = rest.partition(":")
-    good = not port or (port.isascii() and port.isdecimal() and 0 < int(port) < 65536)
-    if kind not in PORTS or not _is_name(host) or not good:
+    if kind not in PORTS or not _is_name(host) or not 0 < (int(port) if port.isdecimal() else not port) < 65536:
         raise ValueError(f"syslog.address: {address!r} is no unix:/path, udp:host:port, tcp:host:port or tls:host:port")
     return Target(kind, host, int(port or PORTS[kind]))
 
@@ -147,7 +145,6 @@ class Datagrams:
             if error.errno == errno.EMSGSIZE:
                 self._sink.too_long()
                 return True
-            self._let_go()
             self._lost(error.strerror or str(error))
             return False
         return True
@@ -160,9 +157,9 @@ class Datagrams:
         self._let_go()
 
     def _let_go(self) -> None:
-        gone, self._socket = self._socket, None
-        if gone is not None:
-            gone.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _connect(self, found: Any) -> None:
         if self._closed:
@@ -179,6 +176,7 @@ class Datagrams:
         self._sink.opened()
 
     def _lost(self, why: str) -> None:
+        self._let_go()
         self._turn += 1
         self._sink.failed(f"{self._target.path or self._target.host}: {why}")
 
@@ -241,11 +239,10 @@ class Stream:
         The connection is made. Over TLS nothing goes before the server has proved its name.
         """
         self._connecting = None
+        self._shaking = connection
+        self._bound = self._reactor.callLater(HANDSHAKE, connection.give_up)
         if self._hosts is None:
             self.proved(connection)
-            return
-        self._shaking = connection
-        self._bound = self._reactor.callLater(PATIENCE, connection.give_up)
 
     def proved(self, connection: _Connection) -> None:
         """
@@ -264,9 +261,8 @@ class Stream:
         self.sink.failed(f"{self._target.host}:{self._target.port}: {why}")
 
     def _no_bound(self) -> None:
-        bound, self._bound = self._bound, None
-        if bound is not None and bound.active():
-            bound.cancel()
+        if self._bound is not None and self._bound.active():
+            self._bound.cancel()
 
 
 @implementer(IPushProducer, IHandshakeListener)
