@@ -28,7 +28,7 @@ from empath.queue.notes import Notes
 from empath.queue.site_names import learn_sites
 from empath.queue.window import Window
 
-SLICE: Final = 200  # deliveries: commits of others, and the reactor, wait no longer for one than some milliseconds
+SLICE: Final = 100  # deliveries: commits of others, and the reactor, wait no longer for one than some milliseconds
 BOUNCES: Final = 20  # each takes a slot of those that wait for the disk
 ORDER: Final = "order/"
 START: Final[Key] = ("", "")

@@ -15,7 +15,7 @@ from empath.spool import rows, schema
 from empath.spool.commit import Operation, Work
 
 SLICE: Final = 500
-KEPT: Final = 200  # at a time: with them go their messages, up to 64 KiB each
+KEPT: Final = 100  # at a time: with them go their messages, up to 64 KiB each
 CLAIMS: Final = 100  # at a time: those of one time lie far from each other, each in a page of its own
 
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from empath.errors import SpoolError
 from empath.interfaces import InThread
 from empath.mail.life import Emit, GroupCommitted
 from empath.spool.rows import Row
+
+LONGEST_REST: Final = 0.05  # seconds between two slices, so that what is long ends in about twice its time
 
 Work = Callable[[sqlite3.Connection], Any]
 
@@ -97,6 +100,8 @@ class GroupCommit:
         self._under_way: Group = []
         self._started = 0.0
         self._idle: list[Deferred[None]] = []
+        self._rest_until = float("-inf")
+        self._resting: set[Deferred[None]] = set()
         self._closed = True
 
     def open(self) -> None:
@@ -121,9 +126,34 @@ class GroupCommit:
 
     def submit_slice(self, operation: Operation) -> Deferred[Any]:
         """
-        As `submit`, for one of many: refused as soon as the spool is to close, which waits for what was submitted.
+        As `submit`, for one of many: while others commit, each waits for as long as the one before it took.
+        Refused as soon as the spool is to close, which waits for what was submitted.
         """
-        return fail(SpoolError("the spool is closed")) if self._closed else self.submit(operation)
+        rest = self._rest_until - self._clock.seconds()
+        if rest <= 0.0 or self._closed:
+            return self._submit_slice(operation)
+        resting: Deferred[None] = deferLater(self._clock, rest)
+        self._resting.add(resting)
+        return resting.addBoth(self._rested, resting, operation)
+
+    def _rested(self, result: object, resting: Deferred[None], operation: Operation) -> Deferred[Any] | Failure:
+        self._resting.discard(resting)
+        if isinstance(result, Failure) and not self._closed:
+            return result
+        return self._submit_slice(operation)
+
+    def _submit_slice(self, operation: Operation) -> Deferred[Any]:
+        if self._closed:
+            return fail(SpoolError("the spool is closed"))
+        now = self._clock.seconds()
+        began = self._rest_until if now - self._rest_until < LONGEST_REST else now  # reading it took time, too
+        return self.submit(operation).addBoth(self._slice_over, began)
+
+    def _slice_over(self, result: Any, began: float) -> Any:
+        self._rest_until = now = self._clock.seconds()
+        if self._waiting or len(self._under_way) > 1:
+            self._rest_until += min(now - began, LONGEST_REST)
+        return result
 
     def untold(self) -> set[str]:
         """
@@ -136,6 +166,8 @@ class GroupCommit:
         Wait for all that came before, and refuse what comes after that.
         """
         self._closed = True
+        for resting in list(self._resting):
+            resting.cancel()
         if self._under_way:
             idle: Deferred[None] = Deferred()
             self._idle.append(idle)

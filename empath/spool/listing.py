@@ -27,7 +27,7 @@ from empath.spool.commit import Operation
 
 LAG: Final = 5.0  # seconds after which mail counts as staying
 INTERVAL: Final = 10.0  # seconds between two rounds
-SLICE: Final = 250  # deliveries at a time: some milliseconds
+SLICE: Final = 150  # deliveries at a time: some milliseconds
 
 LISTED: Final = "SELECT coalesce((SELECT value FROM state WHERE name = 'listed'), '')"
 

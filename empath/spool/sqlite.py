@@ -45,6 +45,7 @@ from empath.spool.withdrawal import Withdrawals
 from empath.spool.writer import Writer
 
 DATABASE: Final = "spool.sqlite"
+FEW: Final = 10  # changes that hold up nobody
 
 log = Logger()
 
@@ -206,10 +207,11 @@ class SqliteSpool(Inspection):
 
     def manage(self, changes: Sequence[Change]) -> Deferred[list[bool]]:
         """
-        As `ISpool.manage`.
+        As `ISpool.manage`; many as a slice of still more.
         """
+        submit = self._commits.submit_slice if len(changes) > FEW else self._commits.submit
         try:
-            return self._commits.submit(managing(changes))
+            return submit(managing(changes))
         except SpoolError as failure:
             return fail(failure)
 

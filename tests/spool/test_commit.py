@@ -21,6 +21,7 @@ from empath.mail.idempotency import Claim
 from empath.mail.life import GroupCommitted, LifeEvent
 from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.settlement import Settlement
+from empath.spool.commit import LONGEST_REST
 from empath.spool.sqlite import SqliteSpool
 from tests.spool.support import HeldThread, Post, at_once
 
@@ -78,6 +79,56 @@ class CommitTests(SynchronousTestCase):
 
     def due(self) -> list[Delivery]:
         return self.successResultOf(self.spool.due(1e9, 1000, ()))
+
+    def hasten(self) -> Deferred[int]:
+        """
+        Begin what is done in slices.
+        """
+        return self.spool.hasten(("a.example",), 1.0)
+
+    def shared_slice(self) -> None:
+        """
+        Do a slice of half a second, during which others wait.
+        """
+        done, other = self.hasten(), self.store()
+        self.clock.advance(0.5)
+        self.writer.run()
+        self.writer.run()
+        self.successResultOf(done)
+        self.successResultOf(other)
+
+    def test_slices_alone_do_not_wait(self) -> None:
+        """
+        One follows the other where nobody else commits.
+        """
+        for _ in range(2):
+            done = self.hasten()
+            self.clock.advance(0.5)
+            self.writer.run()
+            self.successResultOf(done)
+
+    def test_slices_leave_time_to_others(self) -> None:
+        """
+        While others commit one waits, for no longer than is bounded; theirs go at once.
+        """
+        self.shared_slice()
+        done, other = self.hasten(), self.store()
+        self.writer.run()
+        self.successResultOf(other)
+        self.assertEqual(self.writer.calls, [])
+        self.clock.advance(LONGEST_REST)
+        self.writer.run()
+        self.successResultOf(done)
+
+    def test_slices_that_wait_when_the_spool_is_closed(self) -> None:
+        """
+        Are not done, and leave no timer behind.
+        """
+        self.shared_slice()
+        done = self.hasten()
+        self.close()
+        self.failureResultOf(done, SpoolError)
+        self.assertEqual([each for each in self.clock.getDelayedCalls() if each.active()], [])
 
     def test_what_waits_is_one_group(self) -> None:
         """
