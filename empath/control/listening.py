@@ -36,7 +36,8 @@ _LOCK_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 class ControlSocketError(EmpathError):
     """
-    The control socket cannot be ours. `denied`: for want of a right to its files.
+    The control socket cannot be ours. `denied`: for want of a right to its files, or of room for its path, so that who
+    did not ask for it can do without.
     """
 
     def __init__(self, text: str, denied: bool = False) -> None:
@@ -65,7 +66,8 @@ class ControlSocket:
         """
         if len(os.fsencode(self._path)) > MAX_PATH:
             raise ControlSocketError(
-                f"control_socket: {self._path} has more than the {MAX_PATH} octets that a socket's path may have"
+                f"control_socket: {self._path} has more than the {MAX_PATH} octets that a socket's path may have",
+                denied=True,
             )
         try:
             self._make_folder()

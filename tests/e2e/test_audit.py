@@ -90,12 +90,12 @@ class AuditTests(EndToEndTestCase):
         require(os.geteuid() == 0, "only root can mount a tmpfs")
         disk = Path(self.folder) / "disk"
         disk.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+        command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
         mounted = subprocess.run(command, capture_output=True, check=False)
         require(mounted.returncode == 0, f"cannot mount a tmpfs: {mounted.stderr!r}")
         self.addCleanup(subprocess.run, ["umount", "-l", str(disk)], check=False)
         empath = self.audited(path=str(disk / "audit.jsonl"), on_full="stop")
-        (disk / "filling").write_bytes(b"x" * 40 * 1024)
+        (disk / "filling").write_bytes(b"x" * (2048 - 24) * 1024)
         wait_until("refused", lambda: self.attempt(empath, ["one@one.test"]).code == 452)
         empath.wait_logged("error", "audit trail:", "no mail is taken")
         (disk / "filling").unlink()
