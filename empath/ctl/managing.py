@@ -222,6 +222,10 @@ def _move(tool: Tool, request: M, title: str, done: str, total: int | None = Non
     if tool.json:
         tool.write_json(tally)
         return
+    tool.say(_said(tally, done))
+
+
+def _said(tally: Tally, done: str) -> str:
     sentences = [f"{_deliveries(tally.changed).capitalize()} {done}."]
     if tally.in_flight:
         sentences.append(f"{number(tally.in_flight)} under way: done when that attempt ends.")
@@ -229,7 +233,7 @@ def _move(tool: Tool, request: M, title: str, done: str, total: int | None = Non
         sentences.append(
             f"{number(tally.unchanged)} left as before: they were so already, or cannot be in the state they are in."
         )
-    tool.say(" ".join(sentences))
+    return " ".join(sentences)
 
 
 def _deliveries(count: int) -> str:

@@ -86,10 +86,7 @@ class EmpathService(MultiService):
         self.verbosity = Verbosity(config.log, self.storages.of(".control"))
         self.events = self._make_events()
         self.live = Live(reactor, self.events)
-        self.auditing = Auditing(
-            config, reactor, machine, self._threads.in_thread, self.configuration.wrote("audit.path")
-        )
-        self.auditing.listen(self.events)
+        self.auditing = self._make_auditing()
         self.spool = self._make_spool()
         stores = Stores(self.spool, self.storages)
         self.outgoing = Outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit)
@@ -104,10 +101,23 @@ class EmpathService(MultiService):
         self.live.join(self)
         self.census = Census(self.spool, reactor)
         self._make_rounds(config.delivery)
+        self._make_views()
+
+    def _make_views(self) -> None:
+        """
+        Make what shows, to programs and people, how all the others fare.
+        """
+        config, reactor, in_thread = self.config, self._reactor, self._threads.in_thread
         self.readiness = Readiness(config.health, checks_of(self), reactor)
         self.exposition = Exposition(config.metrics, self.metrics, gauges_of(self))
-        self.pages = MonitoringPages(config, reactor, self.exposition, self.readiness, self._threads.in_thread)
-        self.control = make_control(self, reactor, self._threads.in_thread)
+        self.pages = MonitoringPages(config, reactor, self.exposition, self.readiness, in_thread)
+        self.control = make_control(self, reactor, in_thread)
+
+    def _make_auditing(self) -> Auditing:
+        written = self.configuration.wrote("audit.path")
+        auditing = Auditing(self.config, self._reactor, self._machine, self._threads.in_thread, written)
+        auditing.listen(self.events)
+        return auditing
 
     @property
     def accepts_mail(self) -> bool:
