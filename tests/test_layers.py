@@ -78,10 +78,13 @@ EDGES: Final = frozenset(
     }
 )
 TOOL: Final = frozenset({"control", "audit", "auth", "config", "observe"})  # of which empathctl is made
-ANY_EDGE: Final = frozenset({"mail", "smtp", "policy", "net", "interfaces", "errors", "config.schema", "config.units"})
+ANY_EDGE: Final = frozenset(
+    {"mail", "smtp", "policy", "net", "interfaces", "errors", "folders", "config.schema", "config.units"}
+)
 TOP: Final = {
     "": set[str](),
     "errors": {"mail"},
+    "folders": set[str](),
     "interfaces": {"mail", "policy", "smtp"},
     "log_output": set[str](),
     "process": {"config", "errors", "log_output", "observe"},

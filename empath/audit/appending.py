@@ -13,6 +13,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from empath.audit.files import MODE, Ending, ending, rotated_name
+from empath.folders import sync_folder
 
 log = Logger()
 
@@ -138,14 +139,3 @@ class Appender:
             log.error("audit trail: {path} was renamed or removed, and is begun anew", path=str(self.path))
             self.open()
         return there
-
-
-def sync_folder(folder: Path) -> None:
-    """
-    Have the names in a folder on the disk.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

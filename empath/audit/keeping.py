@@ -17,9 +17,9 @@ from typing import IO, Final
 import attrs
 from twisted.logger import Logger
 
-from empath.audit.appending import sync_folder
 from empath.audit.chain import Link, link_of
 from empath.audit.files import MODE, first_seal, last_line, rotated
+from empath.folders import sync_folder
 
 PIECE: Final = 256 * 1024
 LEVEL: Final = 6

@@ -10,20 +10,11 @@ import contextlib
 import os
 from typing import Final
 
+from empath.folders import sync_folder
+
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def sync_folder(path: str) -> None:
-    """
-    Make the names in a folder durable.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_folder(path: str, mode: int = _FOLDER_MODE) -> None:

@@ -22,10 +22,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.deliver.described import compact, description, envelope_text, iso_time
-from empath.deliver.durable import TmpFile, make_folder, sync_folder
+from empath.deliver.durable import TmpFile, make_folder
 from empath.deliver.streaming import UNREADABLE, OpenBody
 from empath.deliver.whole import Whole
 from empath.errors import SpoolError
+from empath.folders import sync_folder
 from empath.interfaces import IAgent, InThread
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message

@@ -18,11 +18,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from empath.deliver.durable import TmpFile, sync_folder
+from empath.deliver.durable import TmpFile
 from empath.deliver.maildir_files import delivered, make_maildir
 from empath.deliver.maildir_text import LocalLines, file_name, top
 from empath.deliver.streaming import OpenBody
 from empath.errors import SpoolError
+from empath.folders import sync_folder
 from empath.interfaces import IAgent, IBodyReader, InThread
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message

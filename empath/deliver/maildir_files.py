@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from empath.deliver.durable import make_folder, sync_folder
+from empath.deliver.durable import make_folder
+from empath.folders import sync_folder
 
 _FOLDERS: Final = ("tmp", "new", "cur")
 _FOLDER_MODE: Final = 0o700

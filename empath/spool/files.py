@@ -12,6 +12,7 @@ import os
 from typing import Final
 
 from empath.errors import QueueIdTaken, SpoolError, SpoolFull
+from empath.folders import sync_folder
 from empath.mail.queue_id import is_queue_id
 
 FOLDER: Final = "content"
@@ -36,17 +37,6 @@ def make_folder(root: str) -> None:
         sync_folder(root)
     except OSError as failure:
         raise SpoolError(f"the spool's content folder cannot be made: {failure}") from failure
-
-
-def sync_folder(path: str) -> None:
-    """
-    Bring the names in a folder to stable storage.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def unlink(path: str) -> None:

@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from empath.errors import SpoolError, SpoolLocked
-from empath.spool.files import sync_folder
+from empath.folders import sync_folder
 
 SYSTEM: Final = (
     "/etc",

@@ -19,6 +19,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from empath.errors import StorageError, StorageFull
+from empath.folders import sync_folder
 
 APPLICATION_ID: Final = 0x656D706D  # "empm"
 
@@ -148,11 +149,7 @@ def _make(path: str) -> None:
     if os.path.exists(path):
         return
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(os.path.dirname(path) or ".")
 
 
 def _connect(path: str | None) -> sqlite3.Connection:

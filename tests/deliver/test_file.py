@@ -20,6 +20,7 @@ from empath.deliver import durable, file
 from empath.deliver.discard import DiscardAgent
 from empath.deliver.file import FileAgent, file_name
 from empath.errors import SpoolError
+from empath.folders import sync_folder
 from empath.interfaces import IAgent
 from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
@@ -145,7 +146,7 @@ class FileTests(SynchronousTestCase):
             [json_name] = [name for name in self.names() if name.endswith("json")]
             before = os.stat(os.path.join(self.path, json_name)).st_ino
             done: list[str] = []
-            self.patch(file, "sync_folder", recorded(done, "sync", durable.sync_folder))
+            self.patch(file, "sync_folder", recorded(done, "sync", sync_folder))
             outcomes = self.successResultOf(self.start(carried))
             self.assertEqual((outcomes[0].reply.lines, done), (("written to a file before",), ["sync"]))
             self.assertEqual(os.stat(os.path.join(self.path, json_name)).st_ino, before)

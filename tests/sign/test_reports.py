@@ -39,7 +39,7 @@ class ReportTests(SynchronousTestCase):
         fields = signer.sign(made, cast(Any, None))
         assert isinstance(fields, bytes)
         content = fields + made.header + (made.body or b"")
-        published = record(ed25519()).replace(b"k=", b"s=tlsrpt; k=")
+        published = record(ed25519()).replace(b"k=", b"s=tlsrpt; k=", 1)  # not in the key, which may end with k=
         self.assertTrue(dkim.verify(content, dnsfunc=lambda *_, **__: published, tlsrpt="strict"))
         self.assertIn(b":TLS-Report-Domain:TLS-Report-Submitter;", fields.replace(b"\r\n\t", b""))
         other = attrs.evolve(made, header=made.header.replace(SENDER.domain.encode(), b"else.test"))
