@@ -7,8 +7,8 @@ from __future__ import annotations
 from empath.interfaces import IAgent, IBodyReader, IStrategyServices
 from empath.mail.address import Address
 from empath.mail.answer import Answer, Found
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message, RecipientState
 from empath.mail.outcome import Custody, Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply

@@ -24,9 +24,10 @@ from empath.config.schema import CircuitBreaker, Domain, Dsn, RateLimits, Shapin
 from empath.config.schema import Delivery as Section
 from empath.config.units import NO_LIMIT, Folder, Rate, Size, seconds
 from empath.interfaces import IAgent
+from empath.mail.attempt import Attempt
 from empath.mail.deliver_by import lapsed
 from empath.mail.envelope import Envelope, Recipient
-from empath.mail.life import Attempt, AttemptEnded, LifeEvent, ReportQueued
+from empath.mail.life import AttemptEnded, LifeEvent, ReportQueued
 from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.notice import Action, Notice
 from empath.mail.outcome import Custody, Outcome, PermanentFailure, Success

@@ -1,5 +1,5 @@
 """
-Readers of where the control socket is, who may use it, and where records of the audit trail go.
+Readers of where the control socket is, who may ask, and where records go.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ FACILITIES: Final = (  # RFC 5424 §6.2.1, table 1, in its order, as syslog.conf
     *(f"local{number}" for number in range(8)),
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_NAMESPACE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 
 
@@ -43,6 +44,22 @@ def sha256(value: object, _: Surroundings) -> str:
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
         raise Refused("the SHA-256 of a token, as 64 hexadecimal digits", "something else")
     return value.lower()
+
+
+def optional_sha256(value: object, around: Surroundings) -> str:
+    """
+    Read the hash of a token as `sha256` does; "" is none.
+    """
+    return "" if value == "" else sha256(value, around)
+
+
+def namespace(value: object, _: Surroundings) -> str:
+    """
+    Read the name of what logs: a module of ours, or of anybody's, or a package.
+    """
+    if not isinstance(value, str) or not _NAMESPACE.fullmatch(value):
+        raise Refused('the dotted name of a module or package, such as "empath.dns"')
+    return value
 
 
 def syslog_address(value: object, around: Surroundings) -> str:

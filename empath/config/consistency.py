@@ -12,6 +12,7 @@ import attrs
 from empath.config.control import of_audit, of_control
 from empath.config.convert import Problem, joined, unusable
 from empath.config.delivery import of_delivery, of_domain
+from empath.config.monitoring import of_metrics
 from empath.config.reception import of_auth, of_listeners
 from empath.config.schema import Config, Domain, Listener, Module, TlsPolicyName
 from empath.config.sending import of_sending
@@ -30,6 +31,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from of_sending(config.delivery, config.relay)
     yield from of_control(config.control)
     yield from of_audit(config.audit)
+    yield from of_metrics(config.metrics)
     for name, domain in config.delivery.domains.items():
         yield from of_domain(joined("delivery.domains", name), domain, config.delivery)
 

@@ -4,13 +4,13 @@ What the keys of [[smtp.listeners]] and [auth] need of one another.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
 from empath.config.convert import Problem, unusable
+from empath.config.endpoints import is_local, port_of
 from empath.config.schema import Auth, Config, KeyPair, Listener
 from empath.config.values import shown
 
@@ -106,7 +106,7 @@ def _of_lmtp(place: _Place, listener: Listener) -> Iterator[Problem]:
     """
     LMTP is never on port 25 (RFC 2033 §5), and nobody logs in there.
     """
-    if _port(listener.endpoint) == SMTP_PORT:
+    if port_of(listener.endpoint) == SMTP_PORT:
         allowed = 'any other port with kind = "lmtp" (RFC 2033)'
         yield place.unusable("endpoint", shown(listener.endpoint), allowed, "kind")
     if listener.auth:
@@ -132,7 +132,7 @@ def _of_cleartext(place: _Place, listener: Listener) -> Iterator[Problem]:
     Passwords go over TLS: beyond this machine from submitters always, from others unless the operator says so.
     """
     submission = listener.kind == "submission"
-    if submission and not _is_local(listener.endpoint):
+    if submission and not is_local(listener.endpoint):
         if listener.tls == "none":
             allowed = '"starttls" or "implicit", as kind is "submission" and the endpoint is not only on loopback'
             yield place.unusable("tls", '"none"', allowed, "kind", "endpoint")
@@ -146,37 +146,3 @@ def _of_cleartext(place: _Place, listener: Listener) -> Iterator[Problem]:
     elif listener.auth and not submission and listener.tls == "none" and not listener.auth_cleartext:
         allowed = '"starttls" or "implicit", or auth_cleartext = true, as AUTH is not offered otherwise'
         yield place.unusable("tls", '"none"', allowed, "auth", "auth_cleartext")
-
-
-def _parts(endpoint: str, *names: str) -> tuple[str, dict[str, str]]:
-    """
-    Split an endpoint string of Twisted's into its kind and its arguments; those without a name have `names`, in order.
-    """
-    kind, *arguments = (each.replace("\0", ":") for each in endpoint.replace("\\:", "\0").split(":"))
-    found = dict(each.split("=", 1) for each in arguments if "=" in each)
-    return kind, {**dict(zip(names, (each for each in arguments if "=" not in each), strict=False)), **found}
-
-
-def _port(endpoint: str) -> int | None:
-    """
-    Tell the port of an endpoint; None where it has none, or not before it is bound.
-    """
-    kind, arguments = _parts(endpoint, "port")
-    port = arguments.get("port", "")
-    return int(port) if kind in ("tcp", "tcp6") and port.isdecimal() else None
-
-
-def _is_local(endpoint: str) -> bool:
-    """
-    Tell whether only this machine can reach an endpoint, as far as its text says so.
-    """
-    kind, arguments = _parts(endpoint, "port", "interface")
-    if kind == "unix":
-        return True
-    if kind not in ("tcp", "tcp6"):
-        return False
-    interface = arguments.get("interface", "")
-    try:
-        return ipaddress.ip_address(interface).is_loopback
-    except ValueError:
-        return interface == "localhost"

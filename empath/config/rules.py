@@ -100,6 +100,7 @@ BY_TYPE: Final[Mapping[object, Reader]] = MappingProxyType(
 )
 
 _NOT_NEGATIVE: Final = Leaf(values.duration(low=0))
+_OTLP_HEADERS: Final = Keyed(web.request_header, Leaf(web.request_value))
 
 BY_NAME: Final[Mapping[tuple[type, str], Shape]] = MappingProxyType(
     {
@@ -111,6 +112,17 @@ BY_NAME: Final[Mapping[tuple[type, str], Shape]] = MappingProxyType(
         (schema.AuditSyslog, "address"): Leaf(collectors.syslog_address),
         (schema.AuditSyslog, "facility"): Leaf(values.one_of(collectors.FACILITIES)),
         (schema.AuditOtlp, "endpoint"): Leaf(web.collector_url),
+        (schema.Log, "levels"): Keyed(collectors.namespace, Leaf(values.one_of(get_args(schema.LogLevelName)))),
+        (schema.Log, "repeat_interval"): _NOT_NEGATIVE,
+        (schema.Log, "otlp_endpoint"): Leaf(web.optional_collector_url),
+        (schema.Log, "otlp_headers"): _OTLP_HEADERS,
+        (schema.Metrics, "token_hash"): Leaf(collectors.optional_sha256),
+        (schema.Metrics, "otlp_endpoint"): Leaf(web.optional_collector_url),
+        (schema.Metrics, "otlp_headers"): _OTLP_HEADERS,
+        (schema.Tracing, "otlp_endpoint"): Leaf(web.collector_url),
+        (schema.Tracing, "otlp_headers"): _OTLP_HEADERS,
+        (schema.Tracing, "sample_ratio"): Leaf(values.number(0, 1)),
+        (schema.Health, "token_hash"): Leaf(collectors.optional_sha256),
         (schema.Smtp, "banner"): Leaf(names.banner),
         (schema.Smtp, "bare_newlines_exclude"): Each(Leaf(names.network_or_trusted)),
         (schema.Smtp, "greeting_delay"): _NOT_NEGATIVE,

@@ -65,6 +65,13 @@ def collector_url(value: object, _: Surroundings) -> str:
     return value.rstrip("/")
 
 
+def optional_collector_url(value: object, around: Surroundings) -> str:
+    """
+    Read the URL of a collector as `collector_url` does; "" is none.
+    """
+    return "" if value == "" else collector_url(value, around)
+
+
 def _without_secrets(url: str) -> str:
     """
     Write an URL down for an error line: what stands before an "@", and behind a "?", may be a secret.

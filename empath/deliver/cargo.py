@@ -16,9 +16,9 @@ from empath.deliver.streaming import OpenBody
 from empath.errors import SigningFailed
 from empath.interfaces import ISigner
 from empath.mail.address import Address
+from empath.mail.attempt import Attempt
 from empath.mail.deliver_by import deliver_by
 from empath.mail.envelope import Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Failure, Scope, TransientFailure
 from empath.mail.reply import Reply

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from empath.interfaces import IAgent
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Custody, Outcome, Success
 from empath.mail.reply import Reply

@@ -17,7 +17,7 @@ from empath.config.schema import Delivery as Section
 from empath.deliver.routing import Routing
 from empath.deliver.signed import APART, Signing
 from empath.interfaces import IAgent
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome, Scope, TransientFailure
 from empath.mail.reply import Reply

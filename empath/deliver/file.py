@@ -28,7 +28,7 @@ from empath.deliver.whole import Whole
 from empath.errors import SpoolError
 from empath.folders import sync_folder
 from empath.interfaces import IAgent, InThread
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Custody, Outcome, Scope, Success, TransientFailure
 from empath.mail.reply import Reply

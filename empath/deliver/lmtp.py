@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from empath.deliver.smtp import SmtpAgent
 from empath.interfaces import IAgent
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 

@@ -25,7 +25,7 @@ from empath.deliver.streaming import OpenBody
 from empath.errors import SpoolError
 from empath.folders import sync_folder
 from empath.interfaces import IAgent, IBodyReader, InThread
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Custody, Outcome, Scope, Success, TransientFailure
 from empath.mail.reply import Reply

@@ -24,8 +24,8 @@ from empath.deliver.pool import Pool
 from empath.deliver.streaming import OpenBody
 from empath.deliver.visits import Pass
 from empath.mail.address import Address
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Message, deliveries_of
 from empath.mail.outcome import Outcome, Scope, Success
 from empath.mail.reply import Reply

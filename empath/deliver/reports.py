@@ -18,8 +18,9 @@ from empath.deliver.streaming import OpenBody
 from empath.errors import SpoolError, StorageError
 from empath.interfaces import IAgent, IStorage
 from empath.mail.address import Address, parse_address
+from empath.mail.attempt import Attempt
 from empath.mail.incoming_report import MOST_READ, Bounce, Complaint, Told, read_report
-from empath.mail.life import Attempt, Emit
+from empath.mail.life import Emit
 from empath.mail.life_safety import BounceReceived, ComplaintReceived
 from empath.mail.message import Delivery, Message
 from empath.mail.origin import Source

@@ -15,7 +15,7 @@ from empath.deliver.cargo import UNSIGNED
 from empath.deliver.streaming import OpenBody
 from empath.errors import SigningFailed
 from empath.interfaces import IAgent, ISigner
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.policy.incoming import STRATEGY

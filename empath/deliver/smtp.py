@@ -36,7 +36,7 @@ from empath.deliver.tls_sessions import TlsSessions
 from empath.deliver.visits import NO_WAY, Pass, reachable
 from empath.interfaces import IAgent, IResolver, ISigner, IStsPolicies
 from empath.mail.address import Address
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, TransientFailure
 from empath.mail.reply import Reply

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from empath.interfaces import IAgent
 from empath.mail.address import Address
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import LIVE, Delivery, Message
 from empath.mail.origin import Source
 from empath.mail.outcome import Outcome, PermanentFailure, Scope

@@ -27,7 +27,7 @@ from empath.deliver.whole import Whole
 from empath.errors import ConfigError
 from empath.interfaces import IAgent, InThread, IStrategyServices
 from empath.mail.answer import Answer
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply

@@ -20,7 +20,7 @@ from empath.deliver.pool import Pool, spent
 from empath.deliver.tally import After, Tally
 from empath.deliver.target import NO_PORT, Target, Want
 from empath.deliver.tls_report import Tell, not_offered
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, TransientFailure
 from empath.mail.reply import Reply
 from empath.policy.demand import Barred, bounced

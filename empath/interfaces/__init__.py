@@ -28,7 +28,7 @@ from empath.interfaces.spool import IBodyReader, IContentWriter, ISpool
 from empath.interfaces.storage import IStorage
 from empath.interfaces.strategies import IStrategyServices
 from empath.mail.answer import Answer
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.mail.session import Session, Transaction

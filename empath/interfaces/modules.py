@@ -17,8 +17,8 @@ from zope.interface import Attribute, Interface
 from empath.interfaces.spool import IBodyReader
 from empath.mail.address import Address
 from empath.mail.answer import Answer
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Message
 from empath.mail.reply import Reply
 from empath.mail.report_text import Draft, ReportText

@@ -16,8 +16,8 @@ MOST_REPLY: Final = 500  # characters
 class PastAttempt:
     """
     One attempt that did not end a delivery. Times are seconds since the epoch, 0.0 for a step that did not happen; the
-    fields are those of `empath.mail.life.Attempt`. `reply` is the worst that was heard, or why there was none, `result`
-    the status that the delivery had after it.
+    fields are those of `empath.mail.attempt.Attempt`. `reply` is the worst that was heard, or why there was none,
+    `result` the status that the delivery had after it.
     """
 
     number: int

@@ -7,12 +7,13 @@ them. An event holds references, not copies: a listener must not change what it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import attrs
 
 from empath.mail.address import Address
 from empath.mail.answer import Answer
+from empath.mail.attempt import Attempt
 from empath.mail.life_safety import (
     AddressSuppressed,
     BounceReceived,
@@ -25,9 +26,9 @@ from empath.mail.life_safety import (
 )
 from empath.mail.message import Delivery, Message, RecipientState
 from empath.mail.notice import Action
-from empath.mail.outcome import Outcome
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
+from empath.mail.step import Step, Steps
 
 
 @attrs.define(slots=True, eq=False)
@@ -86,7 +87,8 @@ class MessageDiscarded:
 class MessageReceived:
     """
     A message is on stable storage and is ours (`session` is None for our own reports); `seconds` from MAIL on. `held`
-    is why it is kept from delivery, "" if it is not. `recorded`: the audit trail has it already.
+    is why it is kept from delivery, "" if it is not. `recorded`: the audit trail has it already. `steps` are those of
+    its reception, where it is traced.
     """
 
     message: Message
@@ -94,41 +96,7 @@ class MessageReceived:
     seconds: float
     held: str = ""
     recorded: bool = False
-
-
-@attrs.define(slots=True)
-class Attempt:
-    """
-    The timing record of one attempt: one pass over a destination's hosts (hot-path rule P4).
-
-    Times are the clock's seconds, 0.0 for a step that did not happen. `host` and `address` are the last ones tried
-    (`host` "" where none was), `reused` tells that an idle connection served. `site` is the name of the destination's
-    site. `security` tells what vouched for the host: "dane", "mta-sts", "verified", "encrypted" (TLS, certificate not
-    judged), "" for cleartext. `results`, once it is settled, are the recipients that it dealt with, as they now stand,
-    and `doubtful` is how many of them the host may have taken without saying so.
-
-    `keep`, where it is not None, takes the outcomes so far of the open recipients, None for those without one yet: an
-    agent that has more to do calls it now and then, so that a crash does not repeat what is done.
-    """
-
-    number: int
-    started: float
-    resolved: float = 0.0
-    connected: float = 0.0
-    secured: float = 0.0
-    sent: float = 0.0
-    ended: float = 0.0
-    host: str = ""
-    address: str = ""
-    port: int = 0
-    tls: str = ""
-    cipher: str = ""
-    reused: bool = False
-    site: str = ""
-    security: str = ""
-    results: tuple[RecipientState, ...] = ()
-    doubtful: int = 0
-    keep: Callable[[Sequence[Outcome | None]], None] | None = None
+    steps: Steps | None = None
 
 
 @attrs.define(slots=True, eq=False)
@@ -144,6 +112,18 @@ class AttemptEnded:
     delivery: Delivery
     attempt: Attempt
     results: tuple[RecipientState, ...]
+
+
+@attrs.define(slots=True, eq=False)
+class StepEnded:
+    """
+    A step of an attempt that is traced ended after the attempt: the server's answer to QUIT.
+    """
+
+    message: Message
+    delivery: Delivery
+    attempt: Attempt
+    step: Step
 
 
 @attrs.define(slots=True, eq=False)
@@ -271,6 +251,7 @@ LifeEvent = (
     | MessageDiscarded
     | MessageReceived
     | AttemptEnded
+    | StepEnded
     | ReportQueued
     | ReportDropped
     | LookedUp

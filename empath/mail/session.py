@@ -13,6 +13,7 @@ from empath.mail.decision import MOST, Decision, brief
 from empath.mail.envelope import Recipient
 from empath.mail.expansion import Expanded, wants_success, without_success
 from empath.mail.present import Present
+from empath.mail.step import Steps
 from empath.mail.xtext import original_recipient
 
 MOST_RECIPIENTS: Final = 10_000  # of one message, with those that modules add
@@ -61,7 +62,8 @@ class Transaction:
     (when delivery may begin, in seconds since the epoch, 0.0 for at once, RFC 4865), and call what is below. `accepted`
     counts the RCPT commands that were accepted, whatever became of their recipients. `held` is why the message is to
     be held, "" if it is not. `routes` tells, by recipient, the name of the route it is redirected to; None as the key
-    stands for all others. `expanded` are the recipients that became several, and whose sender is to hear of it.
+    stands for all others. `expanded` are the recipients that became several, and whose sender is to hear of it. `steps`
+    takes what reception does step by step, where that is traced.
     """
 
     queue_id: str
@@ -78,6 +80,7 @@ class Transaction:
     routes: dict[Address | None, str] | None = None
     decisions: tuple[Decision, ...] = ()
     expanded: list[Expanded] | None = None
+    steps: Steps | None = None
     _rewritten: dict[Address, tuple[Recipient, ...]] | None = None
     _present: Present | None = attrs.field(default=None, init=False, repr=False)
 

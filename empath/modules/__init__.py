@@ -22,8 +22,8 @@ from empath.interfaces import (
 )
 from empath.mail.address import Address, parse_address
 from empath.mail.answer import Answer, Found
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message, RecipientState, Status
 from empath.mail.notice import Action as ReportAction
 from empath.mail.notice import Notice

@@ -15,6 +15,7 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 
 from empath.mail import life
 from empath.mail.answer import Found, Security
+from empath.mail.attempt import Attempt
 from empath.mail.message import RecipientState, Status
 from empath.mail.notice import Action
 from empath.mail.reply import Reply
@@ -266,7 +267,7 @@ def _own_trouble(reply: Reply) -> bool:
     return reply.transient and reply.status.startswith("4.3.")
 
 
-def _relay(attempt: life.Attempt) -> str:
+def _relay(attempt: Attempt) -> str:
     """
     Say where an attempt went, "" if it came to no host; a UNIX socket has no port.
     """
@@ -274,7 +275,7 @@ def _relay(attempt: life.Attempt) -> str:
     return attempt.host and f"{attempt.host}[{attempt.address}]{port}"
 
 
-def _delays(attempt: life.Attempt, received: float) -> str:
+def _delays(attempt: Attempt, received: float) -> str:
     """
     Tell a/b/c/d: seconds before this attempt, in look-ups, until the connection could be used, for the transaction.
     """

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from empath.mail import life
+from empath.mail.attempt import Attempt
 from empath.observe import counts
 from empath.observe.families import add, counter, tally
 from empath.observe.life import LifeEvents
@@ -78,7 +79,7 @@ class LimitCounts:
         events.subscribe(life.SiteShaped, self._shaped)
         events.subscribe(life.TlsTried, self._tls_tried)
 
-    def attempted(self, attempt: life.Attempt) -> None:
+    def attempted(self, attempt: Attempt) -> None:
         """
         Count by what an attempt reached its host; nothing if it sent nothing to one.
         """

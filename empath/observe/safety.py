@@ -10,7 +10,8 @@ from typing import Final, get_args
 from prometheus_client.core import Metric
 
 from empath.config.schema import BounceCategory
-from empath.mail import life, life_safety
+from empath.mail import life_safety
+from empath.mail.attempt import Attempt
 from empath.mail.message import RecipientState, Status
 from empath.observe.counts import OTHER, Tally
 from empath.observe.families import counter, gauge, tally
@@ -59,7 +60,7 @@ class SafetyCounts:
         events.subscribe(life_safety.ComplaintReceived, self._complained)
         events.subscribe(life_safety.AddressSuppressed, self._suppressed)
 
-    def attempted(self, attempt: life.Attempt, results: tuple[RecipientState, ...]) -> None:
+    def attempted(self, attempt: Attempt, results: tuple[RecipientState, ...]) -> None:
         """
         Count the recipients that an attempt left in doubt, those that got the mail although one had been, and those
         that failed for good.

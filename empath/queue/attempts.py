@@ -16,10 +16,13 @@ from twisted.logger import Logger
 
 from empath.errors import MessageUnknown, SpoolError
 from empath.interfaces import IAgent, ISpool
+from empath.mail.attempt import Attempt
 from empath.mail.deliver_by import lapsed
-from empath.mail.life import Attempt, DeliveryLimited, Emit
+from empath.mail.life import DeliveryLimited, Emit
 from empath.mail.message import Message
 from empath.mail.outcome import Outcome
+from empath.mail.step import Steps
+from empath.mail.trace_context import is_sampled
 from empath.queue.entry import LONGEST_ATTEMPT, Entry, Place, patience
 from empath.queue.interim import Interim
 from empath.queue.settle import LAPSED, Decided, outcomes_for
@@ -212,6 +215,8 @@ class Attempts:
         attempt = entry.attempt = Attempt(delivery.attempts + 1, self._clock.seconds())
         if entry.gate is not None:
             attempt.site = entry.gate.site.name
+        if is_sampled(message.trace):
+            attempt.steps = Steps()
         entry.deadline = attempt.started + patience(message, delivery)
         if message.size > SMALL or len(delivery.recipients) > 1:
             self._window.lines.charge(entry.line, len(delivery.recipients), message.size)

@@ -17,7 +17,8 @@ from zope.interface import implementer
 
 from empath.config import schema
 from empath.interfaces import IAgent, IComponent, ISites, ISpool, IStorage
-from empath.mail.life import Attempt, AttemptEnded, Emit, MessageReceived, ReportQueued
+from empath.mail.attempt import Attempt
+from empath.mail.life import AttemptEnded, Emit, MessageReceived, ReportQueued
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.notice import Action, worst
 from empath.mail.outcome import Outcome, doubts

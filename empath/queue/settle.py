@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 import attrs
 
+from empath.mail.attempt import Attempt
 from empath.mail.deliver_by import DeliverBy
 from empath.mail.history import MOST_REPLY, PastAttempt
-from empath.mail.life import Attempt
 from empath.mail.message import LIVE, Delivery, RecipientState, Status
 from empath.mail.notice import Action, Notice, wanted
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from empath.errors import MessageUnknown, QueueIdTaken, SpoolError
 from empath.interfaces import ISpool
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Message
 from empath.mail.outcome import Outcome
 from empath.mail.settlement import Settlement

@@ -13,8 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from empath.config import schema
 from empath.config.units import Rate
+from empath.mail.attempt import Attempt
 from empath.mail.deliver_by import deliver_by
-from empath.mail.life import Attempt
 from empath.mail.message import LIVE, Delivery, Message, Status
 from empath.policy.hold import Hold, Why
 from empath.policy.quantity import span

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from empath.config.schema import Spool
 from empath.mail.address import Address, parse_address
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message, RecipientState, Status, deliveries_of
 from empath.mail.session import Session, Transaction
 from empath.receive.content import Content

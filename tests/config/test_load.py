@@ -67,7 +67,7 @@ class ReadingTests(SynchronousTestCase):
             [
                 "hostnam: unknown key; did you mean hostname?",
                 "workers: unknown key; allowed: hostname, control_socket, watch_config, log, smtp, relay, auth, "
-                "modules, spool, delivery, metrics, health, control, audit",
+                "modules, spool, delivery, metrics, tracing, health, control, audit",
                 "smtp.max_attempts: unknown key; did you mean delivery.max_attempts?",
                 'smtp.listeners[0].endpoint: found "nope:1"; allowed: a Twisted server endpoint, such as "tcp:25" or '
                 "\"tcp:1025:interface=127.0.0.1\" (Unknown endpoint type: 'nope')",

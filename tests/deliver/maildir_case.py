@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.deliver.maildir import MaildirAgent
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Message, deliveries_of
 from empath.mail.outcome import Outcome
 from empath.policy.route import Route

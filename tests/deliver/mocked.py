@@ -13,7 +13,7 @@ from empath.config.schema import Delivery as Section
 from empath.deliver.routing import Routing
 from empath.deliver.smtp import SmtpAgent
 from empath.interfaces import IResolver
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Message, deliveries_of
 from empath.mail.outcome import Outcome
 from empath.testing import MockServer, MockSmtpServer

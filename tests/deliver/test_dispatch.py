@@ -20,7 +20,7 @@ from empath.deliver.dispatch import NO_ROUTE, Dispatch
 from empath.deliver.routing import Routing
 from empath.errors import ConfigError
 from empath.interfaces import IAgent
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome
 from empath.policy.route import NextHop, Route

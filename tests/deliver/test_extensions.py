@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.config.schema import ConnectionPool
 from empath.config.schema import Delivery as Section
 from empath.errors import SpoolError
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Message, deliveries_of
 from empath.mail.outcome import Custody, Outcome, Success
 from empath.smtp import client_chunks

@@ -22,7 +22,7 @@ from empath.deliver.file import FileAgent, file_name
 from empath.errors import SpoolError
 from empath.folders import sync_folder
 from empath.interfaces import IAgent
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Custody, Outcome
 from empath.policy.route import Route

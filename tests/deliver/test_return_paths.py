@@ -16,8 +16,8 @@ from empath.deliver.return_paths import AGAIN, MOST_REMEMBERED, OutgoingPaths
 from empath.errors import SpoolError, StorageError
 from empath.interfaces import IAgent
 from empath.mail.address import Address, parse_address
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message, RecipientState
 from empath.policy.incoming import PLACE, Incoming, Reading
 from empath.policy.return_path import ReturnPaths

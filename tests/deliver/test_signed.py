@@ -15,7 +15,7 @@ from empath.deliver.routing import Routing
 from empath.deliver.signed import Signing
 from empath.errors import SigningFailed
 from empath.interfaces import IAgent
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message, deliveries_of
 from empath.mail.origin import OUTSIDE, TRUSTED
 from empath.mail.outcome import Outcome, Success

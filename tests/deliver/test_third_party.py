@@ -19,7 +19,7 @@ from empath.deliver.routing import Routing
 from empath.deliver.third_party import StrategyServices, ThirdPartyAgent
 from empath.errors import ConfigError
 from empath.interfaces import IAgent, IStrategyServices
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome, Success
 from empath.mail.reply import Reply

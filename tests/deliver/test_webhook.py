@@ -22,8 +22,8 @@ from empath.deliver.webhook.agent import LONGEST_HEADER, WebhookAgent
 from empath.deliver.webhook.signing import key_of, signature
 from empath.errors import SpoolError
 from empath.interfaces import IAgent
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Custody, Outcome, TransientFailure
 from empath.net.web_answer import GivenUp, WebAnswer

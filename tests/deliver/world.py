@@ -19,8 +19,8 @@ from empath.deliver.smtp import SmtpAgent
 from empath.interfaces import IBodyReader, IResolver
 from empath.mail.address import Address
 from empath.mail.answer import Answer, Found, MxRecord
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message, deliveries_of
 from empath.mail.outcome import Outcome
 from tests.deliver.fakes import Reactor, Server

@@ -21,7 +21,7 @@ from empath.config.schema import Delivery as Section
 from empath.config.schema import Domain
 from empath.deliver.routing import Routing
 from empath.deliver.smtp import SmtpAgent
-from empath.mail.life import Attempt
+from empath.mail.attempt import Attempt
 from empath.mail.outcome import Outcome
 from tests.deliver.world import CONTENT, Reader, Resolver, message, one_delivery, spell
 from tests.e2e.debian_peers import SmtpSink

@@ -9,9 +9,10 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.address import parse_address
+from empath.mail.attempt import Attempt
 from empath.mail.decision import LONGEST, MOST, Decision
 from empath.mail.envelope import Recipient
-from empath.mail.life import Attempt, ConnectionOpened
+from empath.mail.life import ConnectionOpened
 from empath.mail.message import Delivery
 from empath.mail.session import Session, Transaction
 from empath.mail.settlement import Settlement

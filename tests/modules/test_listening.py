@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail import life
 from empath.mail.answer import Answer, Found
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope
 from empath.mail.message import Message, RecipientState, Status, deliveries_of
 from empath.mail.reply import Reply
@@ -36,7 +37,7 @@ def attempted(*statuses: Status) -> life.AttemptEnded:
     Make an attempt after which recipients stand like this.
     """
     results = tuple(RecipientState(TO, status) for status in statuses)
-    return life.AttemptEnded(MESSAGE, DELIVERY, life.Attempt(1, 0.0), results)
+    return life.AttemptEnded(MESSAGE, DELIVERY, Attempt(1, 0.0), results)
 
 
 class ListeningCase(SynchronousTestCase):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from empath.mail import life
 from empath.mail.address import Address
 from empath.mail.answer import Answer, Found
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.message import Delivery, Message, RecipientState, Status
 from empath.mail.reply import Reply
@@ -40,8 +41,8 @@ def state(
     return RecipientState(Recipient(address(text)), status, reply, host)
 
 
-def attempt(**changes: object) -> life.Attempt:
-    made = life.Attempt(
+def attempt(**changes: object) -> Attempt:
+    made = Attempt(
         1,
         1001.0,
         resolved=1001.25,
@@ -61,7 +62,7 @@ def attempt_ended(
     *results: RecipientState,
     status: Status = Status.COMPLETED,
     domain: str = "dst.test",
-    timing: life.Attempt | None = None,
+    timing: Attempt | None = None,
     begun: float = 1000.0,
 ) -> life.AttemptEnded:
     delivery = Delivery(QUEUE_ID, domain, begun, results, status, attempts=1)

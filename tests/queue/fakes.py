@@ -16,9 +16,9 @@ from empath.config.schema import Spool
 from empath.errors import MessageUnknown
 from empath.interfaces import IAgent, IBodyReader, IContentWriter, ISites, ISpool, IStorage
 from empath.mail.address import Address
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
 from empath.mail.idempotency import Accepted
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply

@@ -7,8 +7,8 @@ from __future__ import annotations
 import attrs
 
 from empath.errors import MessageUnknown, SpoolFull
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope
-from empath.mail.life import Attempt
 from empath.mail.message import Message, Status
 from empath.queue.interim import SELDOM
 from tests.queue.bench import QueueCase

@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.config import schema
 from empath.config.units import seconds
 from empath.errors import SpoolError, StorageError
-from empath.mail.life import Attempt, AttemptEnded, LifeEvent, MessageReceived
+from empath.mail.attempt import Attempt
+from empath.mail.life import AttemptEnded, LifeEvent, MessageReceived
 from empath.mail.life_safety import SenderStopped
 from empath.mail.message import Message, Status, deliveries_of
 from empath.mail.origin import OUTSIDE, TRUSTED, Origin, Source

@@ -9,9 +9,9 @@ import random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Recipient
 from empath.mail.history import MOST_REPLY, PastAttempt
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, RecipientState, Status, deliveries_of
 from empath.mail.outcome import Outcome, PermanentFailure, Scope
 from empath.mail.reply import Reply

@@ -14,8 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.config.schema import Suppression as Section
 from empath.errors import StorageError
 from empath.mail.address import Address, parse_address
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Envelope, Recipient
-from empath.mail.life import Attempt, AttemptEnded, LifeEvent
+from empath.mail.life import AttemptEnded, LifeEvent
 from empath.mail.life_safety import AddressSuppressed, BounceReceived
 from empath.mail.message import Delivery, Message, RecipientState, Status
 from empath.mail.origin import OUTSIDE, OWN, TRUSTED, Origin

@@ -29,6 +29,7 @@ from empath.config.schema.delivery import (
     TlsRpt,
 )
 from empath.config.schema.modules import Module
+from empath.config.schema.monitoring import Health, HealthPart, Log, LogLevelName, Metrics, Tracing
 from empath.config.schema.reception import (
     Auth,
     ExtensionName,
@@ -51,7 +52,7 @@ from empath.config.schema.sending import (
     Suppression,
     Verp,
 )
-from empath.config.units import KIB, MIB, EndpointText, Folder, Size
+from empath.config.units import KIB, MIB, Folder, Size
 
 __all__ = (
     "Audit",
@@ -83,6 +84,7 @@ __all__ = (
     "Listener",
     "ListenerTimeouts",
     "Log",
+    "LogLevelName",
     "Metrics",
     "Module",
     "RateLimits",
@@ -97,18 +99,9 @@ __all__ = (
     "Suppression",
     "TlsPolicyName",
     "TlsRpt",
+    "Tracing",
     "Verp",
 )
-
-
-@attrs.frozen(slots=True)
-class Log:
-    """
-    [log]: how much is logged, and how it looks.
-    """
-
-    level: Literal["debug", "info", "warn", "error", "critical"] = "info"
-    format: Literal["text", "json"] = "text"
 
 
 @attrs.frozen(slots=True)
@@ -121,33 +114,6 @@ class Spool:
     path: Folder = Folder("/var/spool/empath")
     inline_limit: Size = Size(64 * KIB)
     min_free: Size = Size(64 * MIB)
-
-
-@attrs.frozen(slots=True)
-class Metrics:
-    """
-    [metrics]: the page that Prometheus reads.
-    """
-
-    enabled: bool = True
-    endpoint: EndpointText = EndpointText("tcp:9090:interface=127.0.0.1")
-    max_domain_cardinality: int = 1000
-    high_priority_domains: tuple[str, ...] = ()
-
-
-HealthPart = Literal["smtp", "spool", "delivery", "dns", "queue"]
-
-
-@attrs.frozen(slots=True)
-class Health:
-    """
-    [health]: liveness and readiness over HTTP.
-    """
-
-    enabled: bool = True
-    endpoint: EndpointText = EndpointText("tcp:8080:interface=127.0.0.1")
-    max_queue_size: int = 10000
-    require: tuple[HealthPart, ...] = ("smtp", "spool", "delivery", "dns", "queue")
 
 
 @attrs.frozen(slots=True)
@@ -168,6 +134,7 @@ class Config:
     spool: Spool = Spool()
     delivery: Delivery = Delivery()
     metrics: Metrics = Metrics()
+    tracing: Tracing = Tracing()
     health: Health = Health()
     control: Control = Control()
     audit: Audit = Audit()

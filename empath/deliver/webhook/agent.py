@@ -26,8 +26,8 @@ from empath.deliver.webhook.signing import key_of, signature
 from empath.deliver.whole import Whole
 from empath.errors import SpoolError
 from empath.interfaces import IAgent
+from empath.mail.attempt import Attempt
 from empath.mail.envelope import Recipient
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Outcome, Scope, TransientFailure
 from empath.mail.reply import Reply

@@ -19,8 +19,8 @@ from empath.control.terms.queue import (
 from empath.errors import MessageUnknown
 from empath.interfaces import ISpool
 from empath.mail.arrival import Arrival
+from empath.mail.attempt import Attempt
 from empath.mail.history import PastAttempt
-from empath.mail.life import Attempt
 from empath.mail.message import Delivery, Message, RecipientState, Status
 from empath.mail.preview import BINARY, fields_of, text_of
 from empath.mail.queue_id import is_queue_id

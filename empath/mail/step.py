@@ -1,0 +1,76 @@
+"""
+What one attempt, or one reception, did step by step: kept only where it is traced.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+MOST_STEPS: Final = 128
+MOST_LINES: Final = 256  # of all steps together
+
+Fact = str | int | float | bool
+
+
+@attrs.frozen(slots=True)
+class Said:
+    """
+    One line of a dialogue, with what is secret masked; `time` is in seconds since the epoch.
+    """
+
+    time: float
+    from_us: bool
+    text: str
+
+
+@attrs.define(slots=True, eq=False)
+class Step:
+    """
+    One step, from `started` to `ended` (seconds since the epoch, 0.0 while it goes on). `name` is "dns", "connect",
+    "tls", "mail", "rcpt", "data", "quit" (RFC 5321's commands and what comes before them), "store" or "module".
+    `facts` tell about it in OpenTelemetry's words where it has some; `trouble` is why it failed, "" if it did not.
+    `said` are the lines that belong to it.
+    """
+
+    name: str
+    started: float
+    ended: float = 0.0
+    facts: dict[str, Fact] = attrs.field(factory=dict)
+    trouble: str = ""
+    said: list[Said] = attrs.field(factory=list)
+
+
+class Steps:
+    """
+    The steps so far, in the order in which they began; beyond MOST_STEPS and MOST_LINES they are only counted.
+    """
+
+    __slots__ = ("left_out", "lines", "steps")
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.lines = 0
+        self.left_out = 0
+
+    def begin(self, name: str, now: float, **facts: Fact) -> Step:
+        """
+        Begin a step. Whoever began it ends it: `step.ended = now`.
+        """
+        step = Step(name, now, facts=facts)
+        if len(self.steps) < MOST_STEPS:
+            self.steps.append(step)
+        else:
+            self.left_out += 1
+        return step
+
+    def say(self, step: Step, line: Said) -> None:
+        """
+        Add a line to a step.
+        """
+        if self.lines < MOST_LINES:
+            self.lines += 1
+            step.said.append(line)
+        else:
+            self.left_out += 1

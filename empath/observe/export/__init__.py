@@ -1,0 +1,3 @@
+"""
+What leaves for OpenTelemetry collectors: spans, metrics and log records, over OTLP.
+"""

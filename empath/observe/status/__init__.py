@@ -1,0 +1,3 @@
+"""
+The status page: what people see of the service in a browser.
+"""

@@ -1,0 +1,3 @@
+"""
+One trace a message: what is made of life events, for OpenTelemetry.
+"""
