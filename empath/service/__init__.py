@@ -39,12 +39,13 @@ from empath.receive.terms import Surroundings
 from empath.service.auditing import Auditing
 from empath.service.configuration import Configuration, Origin
 from empath.service.control import make_control
+from empath.service.gauges import gauges_of
 from empath.service.live import Live
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import in_force, make_storages, make_surroundings, sections_of, verifies
 from empath.service.order import Order
 from empath.service.outgoing import Outgoing, Stores
-from empath.service.pages import MonitoringPages, checks_of, gauges_of
+from empath.service.pages import MonitoringPages, checks_of
 from empath.service.receiving import Receiving, make_authenticates
 from empath.service.reload import Reload
 from empath.service.safety import make_safety

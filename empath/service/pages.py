@@ -15,7 +15,7 @@ from empath.config.schema import Config, Health
 from empath.config.schema import Metrics as MetricsSection
 from empath.errors import ConfigError
 from empath.interfaces import InThread
-from empath.observe.exposition import Exposition, Gauges
+from empath.observe.exposition import Exposition
 from empath.observe.health import Checks, Readiness
 from empath.observe.http import HttpService, health_pages, metrics_pages
 
@@ -103,30 +103,6 @@ def _stop(*gone: HttpService | None) -> None:
     for http in gone:
         if http is not None:
             http.stop().addErrback(lambda failure: log.failure("a page's port was not closed", failure))
-
-
-def gauges_of(service: EmpathService) -> Gauges:
-    """
-    Tell where the numbers come from that are not counted but looked up.
-    """
-    cache = service.resolver.cache
-    return Gauges(
-        connections_active=lambda: service.reception.sessions.count,
-        queue_size=lambda: service.census.counts,
-        queue_oldest=lambda: service.census.oldest,
-        site_connections=lambda: dict(service.outgoing.smtp_agent.connections()),
-        dns_hits=lambda: cache.hits,
-        dns_misses=lambda: cache.misses,
-        dns_evictions=lambda: cache.evictions,
-        deletion_failures=lambda: service.spool.deletion_failures,
-        orphans=lambda: service.spool.orphans,
-        strays=lambda: service.queue.watchdog.strays,
-        overdue_attempts=lambda: service.queue.watchdog.overdue,
-        frozen=lambda: service.queue.controls.frozen(),
-        stopped_senders=lambda: len(service.safety.senders.stopped()),
-        circuits=lambda: service.queue.controls.circuits(),
-        audit=service.auditing.figures,
-    )
 
 
 def checks_of(service: EmpathService) -> Checks:
