@@ -1,7 +1,7 @@
 """
 One connection that is overheard: its lines, as they may be seen, to those who watch it.
 
-Fatal: nothing. A peer's line without end is cut.
+Fatal: nothing.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import attrs
 
 from empath.mail.address import canonical_domain
 from empath.net.dialogues import Dialogues, Overheard, Watch
-from empath.smtp.masking import Masking
+from empath.net.spoken import Spoken
 
-LONGEST_LINE: Final = 4096  # octets of a line that has no end so far
 MOST_DOMAINS: Final = 1000  # that a session named
 _NAMING: Final = (b"MAIL ", b"RCPT ")
 
 
-class Overhearing:
+class Overhearing(Spoken):
     """
     A tap (see `empath.smtp.tap.Tap`) on the connection `name`; `side` is "server" where we are the server. `joined`: it
     goes on for some time already; `password` is one that the session says, or has said.
@@ -31,85 +30,29 @@ class Overhearing:
 
     __slots__ = (
         "_announced",
-        "_content",
         "_dialogues",
         "_last",
-        "_masking",
-        "_partial",
         "_queue_id",
         "_seen",
-        "_skipping",
         "_watched_by",
         "_where",
         "domains",
         "ids",
         "name",
         "peer",
-        "side",
     )
 
     def __init__(self, dialogues: Dialogues, name: str, side: str, *, joined: bool = False, password: str = "") -> None:
+        super().__init__(side, joined, password)
         self._dialogues = dialogues
         self.name = name
-        self.side = side
         self.peer = self._where = self._queue_id = ""
         self.ids = frozenset({name.lower()})
         self.domains: set[str] = set()
-        self._masking = Masking(joined=joined)
-        self._masking.password(password)
-        self._partial = b""
-        self._skipping = False
-        self._content = 0
         self._last: Overheard | None = None
         self._seen: tuple[Watch, ...] = ()
         self._watched_by: tuple[Watch, ...] = ()
         self._announced: tuple[Watch, ...] = ()
-
-    # What the session tells
-
-    def heard(self, octets: bytes) -> None:
-        """
-        See `Tap.heard`.
-        """
-        *lines, rest = (self._partial + octets).split(b"\n")
-        for line in lines:
-            if self._skipping:
-                self._skipping = False
-            else:
-                self._line(line.removesuffix(b"\r"), from_us=False)
-        if len(rest) > LONGEST_LINE:
-            if not self._skipping:
-                self._line(rest, from_us=False)
-            self._skipping, rest = True, b""
-        self._partial = rest
-
-    def said(self, octets: bytes) -> None:
-        """
-        See `Tap.said`.
-        """
-        if octets:
-            for line in octets.removesuffix(b"\r\n").split(b"\r\n"):
-                self._line(line, from_us=True)
-
-    def secret(self, octets: bytes) -> None:
-        """
-        See `Tap.secret`.
-        """
-        self._flush()
-        self._tell("line", self._masking.response(octets))
-
-    def faulty(self, words: str) -> None:
-        """
-        See `Tap.faulty`.
-        """
-        self._flush()
-        self._tell("line", f"[a line with a fault: {words}]")
-
-    def content(self, octets: int) -> None:
-        """
-        See `Tap.content`; it is told as one, before the next line.
-        """
-        self._content += octets
 
     # What the edge tells
 
@@ -150,22 +93,21 @@ class Overhearing:
         """
         See `Tap.closed`.
         """
-        if self._partial and not self._skipping:
-            self._line(self._partial, from_us=False)
-        self._flush()
+        self._finish()
         self._tell("closed", self._masking.words(words))
 
     # ----
 
-    def _line(self, line: bytes, *, from_us: bool) -> None:
-        self._flush()
-        if from_us is (self.side == "server"):
-            text = self._masking.reply(line)
-        else:
-            text = self._masking.command(line)
-            if line[:5].upper() in _NAMING and self.side == "server":
-                self._name(line)
+    def _take(self, line: bytes, text: str, from_us: bool) -> None:
+        if not from_us and self.side == "server" and line[:5].upper() in _NAMING:
+            self._name(line)
         self._tell("line", text, from_us=from_us)
+
+    def _take_words(self, text: str) -> None:
+        self._tell("line", text)
+
+    def _take_content(self, octets: int) -> None:
+        self._tell("line", f"[{octets} octets of content]", from_us=self.side == "client")
 
     def _name(self, line: bytes) -> None:
         """
@@ -180,14 +122,6 @@ class Overhearing:
         except ValueError:
             return
         self._match()
-
-    def _flush(self) -> None:
-        """
-        Tell of content before anything else is told.
-        """
-        if self._content:
-            octets, self._content = self._content, 0
-            self._tell("line", f"[{octets} octets of content]", from_us=self.side == "client")
 
     def _tell(self, event: str, text: str, *, from_us: bool = False) -> None:
         if self._seen is not self._dialogues.watches:

@@ -9,7 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.net.dialogues import MOST_LINES, MOST_WATCHES, Dialogues, Interest, Overheard, TooManyWatches, Watch, peers
-from empath.net.overhearing import LONGEST_LINE, Overhearing
+from empath.net.overhearing import Overhearing
+from empath.net.spoken import LONGEST_LINE
 from empath.smtp.tap import Tap
 
 

@@ -1,0 +1,256 @@
+"""
+One dialogue that is traced: what was said, step by step.
+
+Fatal: nothing. Steps and lines are bounded (see `empath.mail.step`), and so is each line.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+
+from empath.mail.step import Said, Step, Steps
+from empath.net.overhearing import Overhearing
+from empath.net.spoken import Spoken
+from empath.smtp.tap import Tap
+
+REPLY_CODE: Final = "empath.reply.code"
+CONTENT_SIZE: Final = "empath.content.size"
+_NAMES: Final = {b"MAIL": "mail", b"RCPT": "rcpt", b"DATA": "data", b"BDAT": "data", b"QUIT": "quit"}
+
+
+class Recording(Spoken):
+    """
+    A tap (see `empath.smtp.tap.Tap`) that keeps a dialogue in `steps`: each MAIL, RCPT, DATA (with all BDAT) and QUIT
+    begins a step, which ends with its reply; a refusal, or the end of the connection before there was a reply, is its
+    trouble. Replies belong to commands in their order, so pipelining changes nothing.
+
+    Lines of other commands, and of the greeting, go to `aside`, a step that somebody else begins and ends; where that
+    is None, to the step that was begun last, and before the first nowhere. `on_ended` hears of each step that ends.
+    `unanswered`: so many commands were said before the first that is recorded, and are still to be answered.
+    """
+
+    __slots__ = ("_answers", "_clock", "_latest", "_over", "aside", "on_ended", "steps")
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        steps: Steps,
+        side: str,
+        *,
+        joined: bool = False,
+        password: str = "",
+        unanswered: int = 0,
+        on_ended: Callable[[Step], None] | None = None,
+    ) -> None:
+        super().__init__(side, joined, password)
+        self.steps = steps
+        self.aside: Step | None = None
+        self.on_ended = on_ended
+        self._clock = clock
+        self._latest: Step | None = None
+        self._answers: deque[Step | None] = deque([None] * unanswered)
+        self._over = False
+
+    def finish(self) -> None:
+        """
+        Record no more commands, only the replies to those that were.
+        """
+        self._over = True
+
+    # What the edge tells
+
+    def opened(self, peer: str, where: str) -> None:
+        """
+        See `Tap.opened`: whoever connects has a step for that.
+        """
+
+    def presents(self, peer: str) -> None:
+        """
+        See `Tap.presents`.
+        """
+
+    def carries(self, queue_id: str, domains: Iterable[str]) -> None:
+        """
+        See `Tap.carries`.
+        """
+
+    def secured(self, words: str) -> None:
+        """
+        See `Tap.secured`: whoever shakes hands has a step for that.
+        """
+
+    def closed(self, words: str) -> None:
+        """
+        See `Tap.closed`.
+        """
+        super()._finish()
+        trouble = f"no reply before the end: {self._masking.words(words)}"
+        for step in dict.fromkeys(self._answers):
+            if step is not None and step is not self.aside:
+                self._end(step, step.trouble or trouble)
+        self._answers.clear()
+        self._over = True
+
+    # ----
+
+    def _take(self, line: bytes, text: str, from_us: bool) -> None:
+        if from_us is (self.side == "server"):
+            self._answer(line, text, from_us)
+            return
+        step = self._step_of(line[:4].upper())
+        self._answers.append(step)
+        self._say(step, text, from_us)
+
+    def _step_of(self, verb: bytes) -> Step | None:
+        """
+        Tell which step a command belongs to, a new one for most.
+        """
+        if self._over:
+            return None
+        name = _NAMES.get(verb)
+        if name is None:
+            return self.aside or self._latest
+        if verb != b"BDAT" or self._latest is None or self._latest.name != name:
+            self._latest = self.steps.begin(name, self._clock.seconds())
+        return self._latest
+
+    def _answer(self, line: bytes, text: str, from_us: bool) -> None:
+        """
+        Take a line of a reply. One that answers no command (the greeting, LMTP's replies for further recipients, the
+        last words of a server) belongs to what is under way.
+        """
+        step = self._answers[0] if self._answers else (None if self._over else self.aside or self._latest)
+        self._say(step, text, from_us)
+        code = line[:3]
+        if line[3:4] == b"-" or not code.isdigit():
+            return
+        if code != b"354" and self._answers:
+            self._answers.popleft()
+        if step is None or step is self.aside:
+            return
+        step.facts[REPLY_CODE] = int(code)
+        if code != b"354":
+            self._end(step, text if code >= b"400" else step.trouble)
+
+    def _end(self, step: Step, trouble: str) -> None:
+        step.ended = self._clock.seconds()
+        step.trouble = trouble
+        if self.on_ended is not None:
+            self.on_ended(step)
+
+    def _take_words(self, text: str) -> None:
+        step = None if self._over else self.aside or self._latest
+        self._answers.append(step)
+        self._say(step, text, False)
+
+    def _take_content(self, octets: int) -> None:
+        if self._latest is not None:
+            before = self._latest.facts.get(CONTENT_SIZE, 0)
+            self._latest.facts[CONTENT_SIZE] = octets + int(before)
+
+    def _say(self, step: Step | None, text: str, from_us: bool) -> None:
+        if step is not None:
+            self.steps.say(step, Said(self._clock.seconds(), from_us, text))
+
+
+class Both:
+    """
+    A tap that tells two others all that it is told.
+    """
+
+    __slots__ = ("recording", "watched")
+
+    def __init__(self, recording: Recording, watched: Overhearing) -> None:
+        self.recording = recording
+        self.watched = watched
+
+    def heard(self, octets: bytes) -> None:
+        """
+        See `Tap.heard`.
+        """
+        self.recording.heard(octets)
+        self.watched.heard(octets)
+
+    def said(self, octets: bytes) -> None:
+        """
+        See `Tap.said`.
+        """
+        self.recording.said(octets)
+        self.watched.said(octets)
+
+    def secret(self, octets: bytes) -> None:
+        """
+        See `Tap.secret`.
+        """
+        self.recording.secret(octets)
+        self.watched.secret(octets)
+
+    def faulty(self, words: str) -> None:
+        """
+        See `Tap.faulty`.
+        """
+        self.recording.faulty(words)
+        self.watched.faulty(words)
+
+    def content(self, octets: int) -> None:
+        """
+        See `Tap.content`.
+        """
+        self.recording.content(octets)
+        self.watched.content(octets)
+
+    def opened(self, peer: str, where: str) -> None:
+        """
+        See `Tap.opened`.
+        """
+        self.watched.opened(peer, where)
+
+    def presents(self, peer: str) -> None:
+        """
+        See `Tap.presents`.
+        """
+        self.watched.presents(peer)
+
+    def carries(self, queue_id: str, domains: Iterable[str]) -> None:
+        """
+        See `Tap.carries`.
+        """
+        self.watched.carries(queue_id, domains)
+
+    def secured(self, words: str) -> None:
+        """
+        See `Tap.secured`.
+        """
+        self.watched.secured(words)
+
+    def closed(self, words: str) -> None:
+        """
+        See `Tap.closed`.
+        """
+        self.recording.closed(words)
+        self.watched.closed(words)
+
+
+def taps_of(tap: Tap | None) -> tuple[Recording | None, Overhearing | None]:
+    """
+    Tell what records a session, and what people watch it by.
+    """
+    if isinstance(tap, Both):
+        return tap.recording, tap.watched
+    return (
+        tap if isinstance(tap, Recording) else None,
+        tap if isinstance(tap, Overhearing) else None,
+    )
+
+
+def together(recording: Recording | None, watched: Overhearing | None) -> Tap | None:
+    """
+    Make the one tap of a session for both.
+    """
+    if recording is not None and watched is not None:
+        return Both(recording, watched)
+    return recording or watched
