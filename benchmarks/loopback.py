@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import hooks, load, mtas, runs, signatures, table, trail
+from benchmarks import hooks, load, mtas, observed, runs, signatures, table, trail
 
 RESULTS = Path(__file__).parent / "results"
 QUICK_COUNT = 1000
@@ -29,10 +29,12 @@ WHAT = {
     "onward": ONWARD,
     "modules": ["receive", "relay"],
     "audit": ["relay"],
+    "observed": ["relay"],
     "signed": SIGNED,
 }
 PROOFS = 50  # messages that each MTA which signs has to prove itself with
 WITH_AUDIT = [f"empath+{name}" for name in trail.AUDITED]
+WATCHED = [f"empath+{name}" for name in observed.VARIANTS]
 WITH_MODULES = [f"empath+{name}" for name in mtas.MODULES]
 
 
@@ -70,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
             modules,
         ),
         ("audit", "measure relay without audit trail, with one, and with one that 250 waits for", audit),
+        ("observed", "measure relay with metrics and traces off, scraped, and traced", watched),
         ("signed", "measure relay with DKIM signatures, over STARTTLS too, beside Postfix with OpenDKIM", signed),
         ("ceiling", "measure smtp-source → smtp-sink: what the load itself can do", ceiling),
         ("serve", "run one MTA, relaying to an smtp-sink, until interrupted (to profile it)", serve),
@@ -85,7 +88,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     Add the options that all commands share.
     """
     signing = [f"{mta}+{key}" for mta in ("empath", "postfix") for key in signatures.KEYS]
-    choices = ["empath", "postfix", *WITH_MODULES, *WITH_AUDIT, *signing]
+    choices = ["empath", "postfix", *WITH_MODULES, *WITH_AUDIT, *WATCHED, *signing]
     command.add_argument("--mta", action="append", choices=choices, help="default: both, as installed")
     command.add_argument("--old", type=Path, help="a checkout of another commit, run beside")
     command.add_argument("--count", type=int, default=5000, help="messages a run (%(default)s)")
@@ -145,6 +148,16 @@ def audit(options: argparse.Namespace) -> int:
     """
     old = [f"old:{options.old.resolve()}"] if options.old else []
     text = measured(options, lambda _: options.mta or ["empath", *old, *WITH_AUDIT])
+    print("\n" + text)
+    write(options, text)
+    return 0
+
+
+def watched(options: argparse.Namespace) -> int:
+    """
+    Measure empath in the dark, with metrics that are scraped, and with traces of few and of all messages.
+    """
+    text = measured(options, lambda _: options.mta or WATCHED)
     print("\n" + text)
     write(options, text)
     return 0

@@ -6,7 +6,7 @@ Both log as they do by default, to a file, and hand all mail to one host by plai
 peer that never greets, and all the rest waits in the queue behind it. Neither makes an attempt for any message counted.
 "old:FOLDER" is the empath of another checkout, "empath+six" one with six idle modules (`MODULES`),
 "empath+rsa2048" and "postfix+rsa2048" are such that sign (`signatures`). All run without an audit trail, but for
-"empath+audit" and "empath+durable".
+"empath+audit" and "empath+durable". Those of `observed` are watched.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import accounting, idle, signatures, trail
+from benchmarks import accounting, idle, observed, signatures, trail
 
 TOP = Path(__file__).parents[1]
 MODULES = {"six": idle.SIX, "fired": idle.FIRED, "turn": idle.TURN}
@@ -45,10 +45,6 @@ max_per_server = {connections}
 max_messages = {messages}
 [delivery.domains."*"]
 mx_override = "127.0.0.1:{next_hop}"
-[metrics]
-endpoint = "tcp:{metrics}:interface=127.0.0.1"
-[health]
-endpoint = "tcp:{health}:interface=127.0.0.1"
 """
 
 EMPATH_TLS = """\
@@ -181,12 +177,13 @@ def running(
     folder.mkdir(mode=0o755)
     if tls:
         certify(folder)
-    port = free_port()
+    port, metrics, collector = free_port(), free_port(), free_port()
     if with_postfix:
         more = signatures.settings(signatures.POSTFIX, folder, key) if key else ""
         command = prepare_postfix(folder, port, next_hop, receive_only, tls, onward, more)
     else:
         more = signatures.settings(signatures.EMPATH, folder, key) if key else modules
+        more = observed.sections(variant, metrics, free_port(), collector) + more
         control = trail.settings(folder, variant, Path(checkout) if checkout else TOP)
         command = prepare_empath(folder, port, next_hop, receive_only, tls, more, onward, control)
         path = checkout or (TOP if modules else "")
@@ -197,7 +194,8 @@ def running(
     process = accounting.launch(command, account, log, folder)
     try:
         wait_for_banner(port, process, log)
-        yield Running(name, port, account, log, signer.pid if signer else None)
+        with observed.watching(variant, metrics, collector, folder / "watching"):
+            yield Running(name, port, account, log, signer.pid if signer else None)
     finally:
         if with_postfix:
             subprocess.run([*postfix(folder), "stop"], capture_output=True, check=False)
@@ -241,8 +239,6 @@ def prepare_empath(
             parallel=1 if receive_only else 100,
             connections=1 if receive_only else 20,
             messages=100 if onward.shared else 1,
-            metrics=free_port(),
-            health=free_port(),
         )
         + (EMPATH_ONWARD if onward.tls else "")
         + more

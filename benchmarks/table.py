@@ -73,12 +73,13 @@ def comparisons(what: str, load: Load, runs: Sequence[Run]) -> list[str]:
 
 def prices(runs: Sequence[Run]) -> list[str]:
     """
-    Say what modules cost, or signatures ("empath+six" beside "empath").
+    Say what modules cost, or signatures ("empath+six" beside "empath", or beside "empath+dark" without that).
     """
-    told = []
+    told, ran = [], {run.mta for run in runs}
     for name in dict.fromkeys(run.mta for run in runs if "+" in run.mta):
         plain = name.partition("+")[0]
-        if ratio := ratios(runs, plain, name):
+        plain = plain if plain in ran else f"{plain}+dark"
+        if plain != name and (ratio := ratios(runs, plain, name)):
             bare = Spread.of([run.cpu for run in runs if run.mta == plain]).median
             cpu = Spread.of([run.cpu for run in runs if run.mta == name]).median - bare
             told.append(f"{name} at {ratio[0]:.2f} × {plain}'s rate, {cpu * 1e6:+.0f} µs of CPU per message")

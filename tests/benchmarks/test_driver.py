@@ -4,30 +4,22 @@ The parts of the benchmark driver that need no load; `python -m benchmarks.loopb
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import dkim  # type: ignore[import-untyped]  # it has no annotations
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import accounting, counting_sink, load, loopback, mtas, runs, signatures, table, trail
+from benchmarks import accounting, counting_sink, load, loopback, mtas, observed, table, trail
 from benchmarks.runs import Run
 from empath.config.load import load_config
 from empath.config.values import Surroundings
 from empath.modules.loading import load_modules
-from empath.sign.signer import Signer
 
 SURROUNDINGS = Surroundings(Path("/"), {}, lambda: "mx.test", str)
 COUNTER = b"sess=1 quit=0 mesg=%d\r"
@@ -35,11 +27,6 @@ COUNTER = b"sess=1 quit=0 mesg=%d\r"
 
 def run(mta: str, rate: float, cpu: float) -> Run:
     return Run(mta, rate + 10, rate, cpu, 64 * table.MIB, 32 * table.MIB, "control group")
-
-
-def in_thread(call: Callable[[], None]) -> Deferred[None]:
-    call()
-    return succeed(None)
 
 
 class CounterTests(SynchronousTestCase):
@@ -142,6 +129,12 @@ class TableTests(SynchronousTestCase):
             ["- relay, one: empath+six at 0.90 × empath's rate, +5 µs of CPU per message"],
         )
 
+    def test_without_an_empath_as_it_is_the_dark_one_is_what_others_are_told_beside(self) -> None:
+        runs = [run("empath+dark", 100.0, 0.001), run("empath+scraped", 90.0, 0.0011)]
+        self.assertEqual(
+            table.prices(runs), ["empath+scraped at 0.90 × empath+dark's rate, +100 µs of CPU per message"]
+        )
+
     def test_what_signatures_cost_is_told_beside_the_same_mta_without_and_the_other_with(self) -> None:
         signing = replace(run("postfix+rsa2048", 900, 0.0020), signer=0.0003)
         runs = [run("empath", 3000, 0.0004), run("empath+rsa2048", 1800, 0.0008), run("postfix", 1000, 0.0016), signing]
@@ -199,6 +192,20 @@ class ConfigurationTests(SynchronousTestCase):
     def test_an_empath_older_than_the_trail_gets_no_keys_that_it_would_refuse(self) -> None:
         self.assertEqual(trail.settings(Path("/x"), "durable", Path(self.mktemp())), "")
 
+    def test_what_is_watched_is_on_as_it_is_measured(self) -> None:
+        """
+        In the dark there is nothing, else the pages, and traces of as many messages as the name says.
+        """
+        told = {}
+        for variant in ("", *observed.VARIANTS):
+            folder = Path(self.mktemp()).absolute()
+            folder.mkdir()
+            more = observed.sections(variant, 9001, 9002, 9003)
+            config = load_config(Path(mtas.prepare_empath(folder, 2525, 2526, False, False, more)[-1]), SURROUNDINGS)
+            told[variant] = (config.metrics.enabled, config.tracing.enabled and config.tracing.sample_ratio)
+        self.assertEqual(told.pop(""), (True, False))
+        self.assertEqual([*told.values()], [(False, False), (True, False), (True, 0.01), (True, 1.0)])
+
     def test_the_way_on_is_written_as_it_is_measured(self) -> None:
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
@@ -220,68 +227,6 @@ class ConfigurationTests(SynchronousTestCase):
     def test_quick_is_one_round_of_a_thousand(self) -> None:
         options = loopback.parser().parse_args(["compare", "--quick", "--mta", "empath"])
         self.assertEqual([one.count for one in loopback.chosen_loads(options)], [1000, 1000])
-
-
-class SignatureTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir()
-
-    def test_names_tell_who_signs(self) -> None:
-        told = [signatures.key_of(mta) for mta in ("empath", "empath+six", "empath+rsa2048", "postfix+ed25519")]
-        self.assertEqual(told, ["", "", "rsa2048", "ed25519"])
-
-    def test_empath_is_given_the_key_of_the_load(self) -> None:
-        for name in signatures.KEYS:
-            more = signatures.settings(signatures.EMPATH, self.folder, name)
-            command = mtas.prepare_empath(self.folder, 2525, 2526, False, False, more)
-            dkim = load_config(Path(command[-1]), SURROUNDINGS).delivery.dkim
-            self.assertEqual([(key.domain, key.selector) for key in dkim.keys], [("source.bench.test", name)])
-            self.assertTrue(Signer(dkim, Clock(), in_thread).active)
-
-    def test_only_a_signature_by_the_key_verifies(self) -> None:
-        content = b"From: sender@source.bench.test\r\n\r\nX\r\n"
-        for name in signatures.KEYS:
-            signatures.settings(signatures.EMPATH, self.folder, name)
-            key, record = (self.folder / f"{name}.pem").read_bytes(), signatures.record(self.folder, name)
-            kind = signatures.KINDS[name].encode()
-            if kind == b"ed25519":
-                loaded = load_pem_private_key(key, None)
-                assert isinstance(loaded, Ed25519PrivateKey)
-                key = base64.b64encode(loaded.private_bytes_raw())
-            field = dkim.sign(content, name.encode(), b"source.bench.test", key, signature_algorithm=kind + b"-sha256")
-            signatures.settings(signatures.EMPATH, self.folder, name)
-            other = signatures.record(self.folder, name)
-            self.assertEqual(signatures.refusals([field + content], name, record), [])
-            self.assertEqual(len(signatures.refusals([field + content, content], name, other)), 2)
-
-    def test_who_signs_and_verifies_is_measured(self) -> None:
-        def proof(mta: str, count: int, folder: Path | None) -> list[str]:
-            return ["body hash mismatch"] * 2 if mta == "postfix+ed25519" else []
-
-        asked = ["empath+rsa2048", "postfix+rsa2048", "postfix+ed25519"]
-        signing, notes = loopback.proved(asked, None, proof, lambda: True)
-        self.assertEqual(signing, asked[:2])
-        self.assertEqual(
-            notes[1:],
-            [
-                "- postfix+rsa2048: 50 of 50 messages verify in dkimpy",
-                "- postfix+ed25519: 48 of 50 messages verify in dkimpy; left out: body hash mismatch",
-            ],
-        )
-        signing, notes = loopback.proved(asked, None, proof, lambda: False)
-        self.assertEqual((signing, len(notes)), (asked[:1], 3))
-
-    def test_an_empath_whose_signatures_do_not_verify_is_not_measured(self) -> None:
-        with self.assertRaises(load.LoadFailed):
-            loopback.proved(["empath+ed25519"], None, lambda mta, count, folder: ["no"], lambda: True)
-
-    def test_a_counted_run_without_all_its_signatures_fails(self) -> None:
-        for mta, some in (("empath", 1), ("empath+rsa2048", 9), ("empath+rsa2048", 0)):
-            with self.assertRaises(load.LoadFailed):
-                runs.with_totals(run(mta, 1.0, 1.0), load.Load(10), load.Totals(signatures=some))
-        told = runs.with_totals(run("empath+rsa2048", 1.0, 1.0), load.Load(10), load.Totals(2, signatures=10))
-        self.assertEqual(told.connections, 0.2)
 
 
 class AccountingTests(SynchronousTestCase):
