@@ -5,7 +5,10 @@ What counting costs nothing to: plain integers in slotted objects, turned into s
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Final
+
+import attrs
 
 OTHER: Final = "other"
 
@@ -18,24 +21,47 @@ COMMITS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 RETRIES: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
 
 
-class Histogram:
+@attrs.frozen(slots=True)
+class Example:
     """
-    How many values fell at or below each of `bounds` (ascending), and their sum.
+    One value that was counted, at `time` (seconds since the epoch), and the trace that tells more of it.
     """
 
-    __slots__ = ("bounds", "counts", "total")
+    value: float
+    trace_id: str
+    time: float
+
+
+class Histogram:
+    """
+    How many values fell at or below each of `bounds` (ascending), and their sum; values below zero, from a clock that
+    was set back, count as zero, so that the sum never falls. `examples` are the latest by bucket, None without any.
+    """
+
+    __slots__ = ("bounds", "counts", "examples", "total")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
+        self.examples: dict[int, Example] | None = None
 
     def observe(self, value: float) -> None:
         """
         Count one value.
         """
         self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+        if value > 0.0:
+            self.total += value
+
+    def observe_traced(self, value: float, trace_id: str, now: float) -> None:
+        """
+        Count one value of what is traced, and keep it as the example of its bucket.
+        """
+        self.observe(value)
+        if self.examples is None:
+            self.examples = {}
+        self.examples[bisect_left(self.bounds, value)] = Example(max(0.0, value), trace_id, now)
 
 
 class DomainCounts:
@@ -108,35 +134,40 @@ class Domains:
 
 class Tally:
     """
-    Counts by one label of few values, such as a reply code; past `limit` values the rest is "other".
+    Counts by one label of few values, such as a reply code; past `limit` values the rest is "other". Those that are
+    `known` beforehand are told as 0 from the start, so that the first one counted is seen to rise.
     """
 
     __slots__ = ("_limit", "by_label")
 
-    def __init__(self, limit: int = 100) -> None:
+    def __init__(self, limit: int = 100, known: Iterable[str] = ()) -> None:
         self._limit = limit
-        self.by_label: dict[str | int, int] = {}
+        self.by_label: dict[str | int, int] = dict.fromkeys(known, 0)
 
     def add(self, label: str | int, amount: int = 1) -> None:
         """
         Count one, or so many.
         """
-        if label not in self.by_label and len(self.by_label) >= self._limit:
-            label = OTHER
-        self.by_label[label] = self.by_label.get(label, 0) + amount
+        try:
+            self.by_label[label] += amount
+        except KeyError:
+            if len(self.by_label) >= self._limit:
+                label = OTHER
+            self.by_label[label] = self.by_label.get(label, 0) + amount
 
 
 class Histograms:
     """
-    A histogram for each of few label values; past `limit` values the rest is "other".
+    A histogram for each of few label values, those `known` beforehand among them; past `limit` values the rest is
+    "other".
     """
 
     __slots__ = ("_bounds", "_limit", "by_label")
 
-    def __init__(self, bounds: tuple[float, ...], limit: int = 100) -> None:
+    def __init__(self, bounds: tuple[float, ...], limit: int = 100, known: Iterable[str] = ()) -> None:
         self._bounds = bounds
         self._limit = limit
-        self.by_label: dict[str, Histogram] = {}
+        self.by_label = {label: Histogram(bounds) for label in known}
 
     def observe(self, label: str, value: float) -> None:
         """

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from twisted.logger import Logger
 
@@ -26,7 +24,9 @@ from empath.observe.gauges import Readings
 from empath.observe.limits import circuit_families, limit_families, remarkable
 from empath.observe.metrics import Metrics
 from empath.observe.module_page import module_families
+from empath.observe.process_page import ProcessPage
 from empath.observe.safety import safety_families, stop_families
+from empath.observe.service_page import service_families
 
 log = Logger()
 
@@ -39,7 +39,7 @@ class Exposition:
     def __init__(self, section: schema.Metrics, metrics: Metrics, gauges: Gauges) -> None:
         self._metrics = metrics
         self._gauges = gauges
-        self._process = ProcessCollector(registry=CollectorRegistry())
+        self._process = ProcessPage()
         self.reconfigure(section)
 
     def reconfigure(self, section: schema.Metrics) -> None:
@@ -78,7 +78,8 @@ class Exposition:
         yield from self._spool(readings)
         yield from audit_families(readings.audit or {})
         yield from module_families(self._metrics.modules)
-        yield from self._process.collect()
+        yield from service_families(readings)
+        yield from self._process.families(readings)
 
     def _look(self, name: str) -> Any:
         try:
@@ -138,8 +139,7 @@ class Exposition:
         )
         for name, domain in self._metrics.domains.items():
             for status in ("completed", "retry", "failed", "expired"):
-                if number := getattr(domain, status):
-                    attempts.add_metric((status, name), number)
+                attempts.add_metric((status, name), getattr(domain, status))
             add(durations, (name,), domain.duration)
             add(retries, (name,), domain.retries)
         yield from (attempts, durations, retries)

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.samples import Exemplar
 
-from empath.observe.counts import OTHER, Histogram, Histograms, Tally
+from empath.observe.counts import OTHER, Example, Histogram, Histograms, Tally
 
 
 def share(part: int, whole: int) -> float:
@@ -78,10 +79,30 @@ def histograms(name: str, text: str, label: str, counted: Histograms) -> Metric:
     return family
 
 
+def gauges(name: str, text: str, label: str, values: Mapping[str, float] | None) -> tuple[Metric, ...]:
+    """
+    Make a gauge with one label of what was read, if it could be.
+    """
+    if values is None:
+        return ()
+    family = GaugeMetricFamily(name, text, labels=(label,))
+    for value, number in values.items():
+        family.add_metric((value,), number)
+    return (family,)
+
+
 def add(family: HistogramMetricFamily, labels: tuple[str, ...], counted: Histogram) -> None:
     """
-    Add a histogram under these labels.
+    Add a histogram under these labels. Only OpenMetrics shows its examples.
     """
-    upto = accumulate(list(counted.counts))
     bounds = (*(str(bound) for bound in counted.bounds), "+Inf")
-    family.add_metric(labels, list(zip(bounds, upto, strict=True)), counted.total)
+    examples = dict(counted.examples or {})
+    upto = accumulate(list(counted.counts))
+    buckets = [_bucket(*pair, examples.get(at)) for at, pair in enumerate(zip(bounds, upto, strict=True))]
+    family.add_metric(labels, buckets, counted.total)
+
+
+def _bucket(bound: str, number: int, example: Example | None) -> tuple[str, float] | tuple[str, float, Exemplar]:
+    if example is None:
+        return bound, number
+    return bound, number, Exemplar({"trace_id": example.trace_id}, example.value, example.time)

@@ -9,7 +9,53 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import attrs
 
 from empath.mail.message import Status
+from empath.observe.counts import Histogram, Histograms
+from empath.observe.health import Findings
 from empath.observe.limits import Circuit
+
+
+@attrs.frozen(slots=True)
+class Space:
+    """
+    Bytes: left on the spool's disk (`free`), kept free of new mail (`min_free`), of the database's file (`database`)
+    and free within it (`reusable`), and of content that is in memory (`memory`).
+    """
+
+    free: int
+    min_free: int
+    database: int
+    reusable: int
+    memory: int
+
+
+@attrs.frozen(slots=True)
+class PoolState:
+    """
+    A pool of at most `threads`: how many are `busy`, and how many calls wait for one.
+    """
+
+    threads: int
+    busy: int
+    waiting: int
+
+
+@attrs.frozen(slots=True)
+class Reloads:
+    """
+    How often the configuration was read again and used, how often it could not be, whether the last time was one of
+    the former, and when the configuration in use was read (seconds since the epoch).
+    """
+
+    used: int
+    refused: int
+    successful: bool
+    read_at: float
+
+
+def _nothing() -> None:
+    """
+    There is nothing to look at.
+    """
 
 
 @attrs.frozen(slots=True)
@@ -25,6 +71,14 @@ class Gauges:
     could not be deleted (`deletion_failures`), and those found without a message (`orphans`); deliveries that the
     watchdog found where they should not be (`strays`), and attempts past their deadline (`overdue_attempts`). `audit`:
     the figures of the audit trail, see `audit_families`; none without one.
+
+    `queue_waiting`: deliveries that are due and wait, and `queue_limit`: how many of them are too many. `space`: the
+    room of the spool. `findings`: what was found last when readiness was looked at. `certificates`: when those that
+    listeners serve end, in seconds since the epoch, by endpoint and file. `reloads`: how the configuration was read
+    again. `export`: the figures of what goes to collectors, by signal (traces, logs, metrics) and name (lost, sent,
+    failures, waiting). `pools`: how busy threads are, by the name of their pool. `loop_latency`: how late the reactor's
+    loop was. `gc_pauses`: how long it stood still for the garbage collector, by generation. `started`: when we started,
+    in seconds since the epoch.
     """
 
     connections_active: Callable[[], int]
@@ -42,6 +96,17 @@ class Gauges:
     stopped_senders: Callable[[], int]
     circuits: Callable[[], Iterable[Circuit]] = tuple
     audit: Callable[[], Mapping[str, int]] = dict
+    queue_waiting: Callable[[], int] = int
+    queue_limit: Callable[[], int] = int
+    space: Callable[[], Space | None] = _nothing
+    findings: Callable[[], Findings | None] = _nothing
+    certificates: Callable[[], Mapping[tuple[str, str], float]] = dict
+    reloads: Callable[[], Reloads | None] = _nothing
+    export: Callable[[], Mapping[str, Mapping[str, int]]] = dict
+    pools: Callable[[], Mapping[str, PoolState]] = dict
+    loop_latency: Callable[[], Histogram | None] = _nothing
+    gc_pauses: Callable[[], Histograms | None] = _nothing
+    started: Callable[[], float] = float
 
 
 @attrs.frozen(slots=True)
@@ -65,3 +130,14 @@ class Readings:
     stopped_senders: int | None
     circuits: tuple[Circuit, ...] | None
     audit: Mapping[str, int] | None
+    queue_waiting: int | None
+    queue_limit: int | None
+    space: Space | None
+    findings: Findings | None
+    certificates: Mapping[tuple[str, str], float] | None
+    reloads: Reloads | None
+    export: Mapping[str, Mapping[str, int]] | None
+    pools: Mapping[str, PoolState] | None
+    loop_latency: Histogram | None
+    gc_pauses: Histograms | None
+    started: float | None

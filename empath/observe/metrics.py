@@ -13,6 +13,7 @@ from empath.mail import life
 from empath.mail.answer import Found
 from empath.mail.message import Status
 from empath.mail.reply import Reply
+from empath.mail.trace_context import is_sampled
 from empath.observe import counts
 from empath.observe.life import LifeEvents
 from empath.observe.limits import LimitCounts
@@ -40,7 +41,9 @@ LIMITS_BY_TEXT: Final = {  # those that 421 4.7.0 and 454 4.7.0 tell of
     "too many failed logins, try again later": "logins",
     "you spoke before the greeting": "early_talker",
 }
+LIMITS: Final = sorted({*LIMITS_BY_STATUS.values(), *LIMITS_BY_TEXT.values()})
 AUTH_RESULTS: Final = {535: "failed", 454: "unavailable"}
+COMMANDS: Final = ("EHLO", "HELO", "MAIL", "RCPT", "DATA", ".")
 
 
 class Metrics:
@@ -88,11 +91,11 @@ class Metrics:
         self.delivered = self.failed = self.retrying = 0
         self.cleanups_given_up = self.reports_queued = self.reports_dropped = 0
         self.smtp_errors = counts.Tally()
-        self.auth_results = counts.Tally()
-        self.tls_versions = counts.Tally()
-        self.limits = counts.Tally()
+        self.auth_results = counts.Tally(known=("accepted", "failed", "refused", "unavailable"))
+        self.tls_versions = counts.Tally(known=("failed",))
+        self.limits = counts.Tally(known=LIMITS)
         self.session_duration = counts.Histogram(counts.DURATIONS)
-        self.command_durations = counts.Histograms(counts.DURATIONS)
+        self.command_durations = counts.Histograms(counts.DURATIONS, known=COMMANDS)
         self.message_size = counts.Histogram(counts.SIZES)
         self.domains = counts.Domains(section.max_domain_cardinality, section.high_priority_domains)
         self.limit_counts = LimitCounts(self.domains)
@@ -166,13 +169,24 @@ class Metrics:
     def _received(self, event: life.MessageReceived) -> None:
         if event.session is not None:
             self.messages_received += 1
-            self.message_size.observe(event.message.size)
+            message = event.message
+            trace = message.trace
+            if trace and is_sampled(trace):
+                self.message_size.observe_traced(message.size, trace_id_in(trace), message.received)
+            else:
+                self.message_size.observe(message.size)
 
     def _attempted(self, event: life.AttemptEnded) -> None:
         delivery, attempt = event.delivery, event.attempt
         domain = self.domains.of(delivery.domain)
-        domain.duration.observe(attempt.ended - attempt.started)
-        self.queue_age.observe(max(0.0, attempt.started - delivery.received))
+        trace = event.message.trace
+        if trace and is_sampled(trace):
+            trace_id, now = trace_id_in(trace), attempt.ended
+            domain.duration.observe_traced(attempt.ended - attempt.started, trace_id, now)
+            self.queue_age.observe_traced(attempt.started - delivery.received, trace_id, now)
+        else:
+            domain.duration.observe(attempt.ended - attempt.started)
+            self.queue_age.observe(attempt.started - delivery.received)
         self.limit_counts.attempted(attempt)
         self.safety.attempted(attempt, event.results)
         status = delivery.status
@@ -219,6 +233,13 @@ class Metrics:
 
     def _given_up(self, event: life.CleanupGivenUp) -> None:
         self.cleanups_given_up += 1
+
+
+def trace_id_in(traceparent: str) -> str:
+    """
+    Give the id of the trace that a traceparent of ours names.
+    """
+    return traceparent[3:35]
 
 
 def limit_of(reply: Reply) -> str:

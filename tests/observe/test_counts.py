@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.observe.counts import Domains, Histogram, Histograms, Tally
+from empath.observe.counts import Domains, Example, Histogram, Histograms, Tally
 
 
 class HistogramTests(SynchronousTestCase):
@@ -12,7 +12,23 @@ class HistogramTests(SynchronousTestCase):
         histogram = Histogram((1.0, 2.0))
         for value in (0.0, 1.0, 1.5, 2.0, 2.1, -1.0):
             histogram.observe(value)
-        self.assertEqual((histogram.counts, histogram.total), ([3, 2, 1], 5.6))
+        self.assertEqual((histogram.counts, histogram.total), ([3, 2, 1], 6.6))
+
+    def test_a_sum_never_falls_although_clocks_are_set_back(self) -> None:
+        histogram = Histogram((1.0,))
+        histogram.observe(0.5)
+        histogram.observe(-3600.0)
+        self.assertEqual((histogram.counts, histogram.total), ([2, 0], 0.5))
+
+    def test_what_is_traced_leaves_an_example_in_its_bucket(self) -> None:
+        histogram = Histogram((1.0, 2.0))
+        histogram.observe(0.5)
+        self.assertIsNone(histogram.examples)
+        histogram.observe_traced(1.5, "a" * 32, 1000.0)
+        histogram.observe_traced(1.7, "b" * 32, 1001.0)
+        histogram.observe_traced(-1.0, "c" * 32, 1002.0)
+        self.assertEqual((histogram.counts, histogram.total), ([2, 2, 0], 3.7))
+        self.assertEqual(histogram.examples, {1: Example(1.7, "b" * 32, 1001.0), 0: Example(0.0, "c" * 32, 1002.0)})
 
     @settings(max_examples=100)
     @given(st.lists(st.integers(-5, 20)))
