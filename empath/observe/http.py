@@ -1,5 +1,5 @@
 """
-The few pages that monitoring asks for, over twisted.web: `/metrics`, `/health/live`, `/health/ready`.
+The pages that monitoring asks for, over twisted.web: `/metrics`, `/health/…`, and what else it is given.
 
 Fatal: an endpoint that cannot be bound (`HttpService.bind` raises). A page that fails is a bug: logged, told as 500.
 A page that is late is told as 503; a client that is gone is ignored.
@@ -7,14 +7,15 @@ A page that is late is told as 503; a client that is gone is ignored.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Final
+import ipaddress
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-import attrs
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
@@ -23,30 +24,24 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from empath.interfaces import InThread
 from empath.observe.exposition import Exposition
-from empath.observe.health import Findings, Readiness
+from empath.observe.page import Answer, Asked, Page, Pages, Stream, text
+from empath.observe.streams import Streams
 
 log = Logger()
 
 BOUND: Final = 0.95  # seconds after which a page is given up: the contract promises an answer within one
 IDLE: Final = 15.0  # seconds for which a connection may say nothing
-_TEXT: Final = "text/plain; charset=utf-8"
-
-
-@attrs.frozen(slots=True)
-class Page:
-    """
-    What a request is answered with.
-    """
-
-    code: int
-    content_type: str
-    body: bytes
-
-
-Pages = Mapping[bytes, Callable[[str], "Deferred[Page]"]]
-"""
-For each path, what makes its page of the request's Accept header.
-"""
+MOST_CONNECTIONS: Final = 256  # at once, of one endpoint: mail needs descriptors too
+USUAL: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "server": "empath",
+        "cache-control": "no-store",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+        "cross-origin-resource-policy": "same-origin",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+    }
+)
 
 
 def metrics_pages(exposition: Exposition, in_thread: InThread[tuple[str, bytes]]) -> Pages:
@@ -54,32 +49,12 @@ def metrics_pages(exposition: Exposition, in_thread: InThread[tuple[str, bytes]]
     Make `/metrics`. Gauges are read here; the page, long with a thousand domains, is written in a thread.
     """
 
-    def metrics(accept: str) -> Deferred[Page]:
+    def metrics(asked: Asked) -> Deferred[Page]:
         readings = exposition.read()
-        writing = in_thread(lambda: exposition.page(readings, accept))
+        writing = in_thread(lambda: exposition.page(readings, asked.accept))
         return writing.addCallback(lambda written: Page(200, *written))
 
     return {b"/metrics": metrics}
-
-
-def health_pages(readiness: Readiness) -> Pages:
-    """
-    Make `/health/live`, `/health/ready`, and `/health`, which is the first of them.
-    """
-
-    def live(accept: str) -> Deferred[Page]:
-        return succeed(Page(200, _TEXT, b"OK"))
-
-    def ready(accept: str) -> Deferred[Page]:
-        return readiness.look().addCallback(_readiness_page)
-
-    return {b"/health": live, b"/health/live": live, b"/health/ready": ready}
-
-
-def _readiness_page(found: Findings) -> Page:
-    if found.ready:
-        return Page(200, _TEXT, b"OK")
-    return Page(503, "application/json", json.dumps(attrs.asdict(found)).encode() + b"\n")
 
 
 class _Root(Resource):
@@ -89,61 +64,107 @@ class _Root(Resource):
 
     isLeaf = True  # noqa: N815 (Twisted's name)
 
-    def __init__(self, pages: Pages, clock: IReactorTime) -> None:
+    def __init__(self, pages: Pages, streams: Streams, clock: IReactorTime) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's
         self._pages = pages
+        self._streams = streams
         self._clock = clock
 
     def render(self, request: Request) -> int:
+        answer = self._answer(request)
+        if not isinstance(answer, Deferred):
+            self._send(request, answer)
+            return NOT_DONE_YET
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
-        making = self._make(request)
-        making.addTimeout(BOUND, self._clock)
-        making.addErrback(_trouble)
-        making.addCallback(lambda page: None if gone else _answer(request, page))
-        making.addErrback(lambda failure: log.failure("a page could not be sent", failure))
+        answer.addTimeout(BOUND, self._clock)
+        answer.addErrback(_trouble)
+        answer.addCallback(lambda page: None if gone else self._send(request, page))
         return NOT_DONE_YET
 
-    def _make(self, request: Request) -> Deferred[Page]:
-        page = self._pages.get(request.path)
-        if page is None:
-            return succeed(Page(404, _TEXT, b"Not Found\n"))
+    def _answer(self, request: Request) -> Answer | Deferred[Page]:
+        ask = self._pages.get(request.path)
+        if ask is None:
+            return text(404, "Not Found")
         if request.method not in (b"GET", b"HEAD"):
-            request.setHeader(b"allow", b"GET, HEAD")
-            return succeed(Page(405, _TEXT, b"Method Not Allowed\n"))
-        accept = ",".join(request.requestHeaders.getRawHeaders("accept", []))
+            return text(405, "Method Not Allowed", allow="GET, HEAD")
         try:
-            return page(accept)
+            return ask(_asked(request))
         except Exception:
-            failed: Deferred[Page] = Deferred()
-            failed.errback(Failure())
-            return failed
+            return _trouble(Failure())
+
+    def _send(self, request: Request, answer: Answer) -> None:
+        try:
+            self._write(request, answer)
+        except Exception:
+            log.failure("a page could not be sent")
+
+    def _write(self, request: Request, answer: Answer) -> None:
+        if isinstance(answer, Stream) and self._streams.full:
+            answer = text(503, "Too Many Streams", retry_after="30")
+        if isinstance(answer, Page):
+            _write_head(request, answer.code, answer.content_type, answer.headers)
+            request.setHeader(b"content-length", str(len(answer.body)).encode())
+            if request.method != b"HEAD":
+                request.write(answer.body)
+            request.finish()
+            return
+        _write_head(request, 200, answer.content_type, answer.headers)
+        request.write(b"")  # the head goes out now: the client knows that it is connected
+        if request.method == b"HEAD":
+            request.finish()
+        else:
+            self._streams.begin(request, answer)
+
+
+def _asked(request: Request) -> Asked:
+    def field(name: str) -> str:
+        return ",".join(request.requestHeaders.getRawHeaders(name, []))
+
+    return Asked(
+        path=request.path.decode("latin-1"),
+        accept=field("accept"),
+        accept_encoding=field("accept-encoding"),
+        authorization=field("authorization"),
+        host=field("host"),
+        is_local=_is_local(request.getClientAddress()),
+    )
+
+
+def _is_local(client: IAddress) -> bool:
+    """
+    Tell whether an address is of this machine; IPv6 sockets take IPv4 clients by mapped addresses (RFC 4291 §2.5.5.2).
+    """
+    if isinstance(client, UNIXAddress):
+        return True
+    if not isinstance(client, IPv4Address | IPv6Address):
+        return False
+    address = ipaddress.ip_address(client.host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _trouble(failure: Failure) -> Page:
     if failure.check(TimeoutError, CancelledError):
-        return Page(503, _TEXT, b"Timed Out\n")
+        return text(503, "Timed Out")
     log.failure("a page could not be made", failure)
-    return Page(500, _TEXT, b"Internal Server Error\n")
+    return text(500, "Internal Server Error")
 
 
-def _answer(request: Request, page: Page) -> None:
-    request.setResponseCode(page.code)
-    request.setHeader(b"server", b"empath")
-    request.setHeader(b"content-type", page.content_type.encode())
-    request.setHeader(b"content-length", str(len(page.body)).encode())
-    request.setHeader(b"cache-control", b"no-store")
-    if request.method != b"HEAD":
-        request.write(page.body)
-    request.finish()
+def _write_head(request: Request, code: int, content_type: str, headers: Mapping[str, str]) -> None:
+    request.setResponseCode(code)
+    for name, value in {**USUAL, "content-type": content_type, **headers}.items():
+        request.setHeader(name.encode(), value.encode())
 
 
 class MonitoringSite(Site):
     """
-    A site that writes no access log, not even to Twisted's own log, and needs no clock of its own for it.
+    A site that writes no access log, not even to Twisted's own log, and needs no clock of its own for it. It takes so
+    many connections at once, and closes those beyond.
     """
 
     noisy = False
+    connections = 0
 
     def startFactory(self) -> None:  # the base's opens the log and ticks once a second
         pass
@@ -154,6 +175,19 @@ class MonitoringSite(Site):
     def log(self, request: HttpRequest) -> None:
         pass
 
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        if self.connections >= MOST_CONNECTIONS:
+            return None
+        channel = super().buildProtocol(addr)  # type: ignore[no-untyped-call]  # Twisted's
+        lost, self.connections = channel.connectionLost, self.connections + 1
+
+        def connection_lost(reason: Failure) -> None:
+            self.connections -= 1
+            lost(reason)
+
+        channel.connectionLost = connection_lost
+        return channel
+
 
 class HttpService:
     """
@@ -163,7 +197,8 @@ class HttpService:
     def __init__(self, reactor: IReactorTime, endpoint: str, pages: Pages) -> None:
         self._reactor = reactor
         self._endpoint = endpoint
-        root = _Root(pages, reactor)
+        self.streams = Streams(reactor)
+        root = _Root(pages, self.streams, reactor)
         self._site = MonitoringSite(  # type: ignore[no-untyped-call]  # Twisted's
             root, timeout=IDLE, reactor=reactor, parsePOSTFormSubmission=False
         )
@@ -193,8 +228,9 @@ class HttpService:
 
     def stop(self) -> Deferred[None]:
         """
-        Accept no more connections; open ones end by themselves within IDLE seconds.
+        Accept no more connections, and end streams; other connections end by themselves within IDLE seconds.
         """
+        self.streams.end()
         port, self._port = self._port, None
         stopped: Deferred[None] = succeed(None)
         return stopped if port is None else stopped.addCallback(lambda _: port.stopListening())

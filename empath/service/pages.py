@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 from twisted.logger import Logger
@@ -16,13 +16,30 @@ from empath.config.schema import Metrics as MetricsSection
 from empath.errors import ConfigError
 from empath.interfaces import InThread
 from empath.observe.exposition import Exposition
+from empath.observe.guard import Guard
 from empath.observe.health import Checks, Readiness
-from empath.observe.http import HttpService, health_pages, metrics_pages
+from empath.observe.health_pages import health_pages
+from empath.observe.http import HttpService, metrics_pages
+from empath.observe.page import Pages
 
 if TYPE_CHECKING:
     from empath.service import EmpathService
 
 log = Logger()
+
+
+_KEYS: Final = ("metrics", "health")
+
+
+@attrs.frozen(slots=True)
+class StatusPages:
+    """
+    The pages for people, on the endpoint of [health]: the `shell`, which tells nothing of the service and is for all,
+    as a browser sends no token with an address that is typed in, and the `figures`, for those who may see them.
+    """
+
+    shell: Pages
+    figures: Pages
 
 
 @attrs.define(slots=True, eq=False)
@@ -43,11 +60,24 @@ class MonitoringPages:
     """
 
     def __init__(
-        self, config: Config, reactor: Any, exposition: Exposition, readiness: Readiness, in_thread: InThread[Any]
+        self,
+        config: Config,
+        reactor: Any,
+        exposition: Exposition,
+        readiness: Readiness,
+        in_thread: InThread[Any],
+        status: StatusPages | None = None,
     ) -> None:
         self._reactor = reactor
-        self._pages = {"metrics": metrics_pages(exposition, in_thread), "health": health_pages(readiness)}
-        self._served = [self._make(key, getattr(config, key)) for key in self._pages]
+        status = status or StatusPages({}, {})
+        self._guards = {
+            key: Guard(getattr(config, key).token_hash, f"{key}.token_hash", config.hostname) for key in _KEYS
+        }
+        self._pages: dict[str, Pages] = {
+            "metrics": self._guards["metrics"].over(metrics_pages(exposition, in_thread)),
+            "health": {**health_pages(readiness), **status.shell, **self._guards["health"].over(status.figures)},
+        }
+        self._served = [self._make(key, getattr(config, key)) for key in _KEYS]
 
     def bind(self) -> None:
         """
@@ -76,8 +106,17 @@ class MonitoringPages:
             gone = [old.http for old, new in zip(self._served, served, strict=True) if old.http is not new.http]
             self._served = served
             _stop(*gone)
+            self._use_tokens(config)
 
         return use
+
+    def _use_tokens(self, config: Config) -> None:
+        """
+        Go by the tokens of this configuration: whoever follows a stream by another one asks again.
+        """
+        for served in self._served:
+            if self._guards[served.key].use(getattr(config, served.key).token_hash) and served.http is not None:
+                served.http.streams.end()
 
     def _make(self, key: str, section: MetricsSection | Health) -> _Served:
         http = HttpService(self._reactor, section.endpoint, self._pages[key]) if section.enabled else None

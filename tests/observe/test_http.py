@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -15,8 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.config import schema
 from empath.observe.exposition import Exposition
 from empath.observe.health import Readiness
-from empath.observe.http import BOUND, HttpService, Page, Pages, health_pages, metrics_pages
+from empath.observe.health_pages import health_pages
+from empath.observe.http import BOUND, MOST_CONNECTIONS, HttpService, metrics_pages
 from empath.observe.metrics import Metrics
+from empath.observe.page import Asked, Feed, Page, Pages, Stream, text
+from empath.observe.streams import MOST, MOST_UNSENT, SLOWEST
 from tests.observe.test_health import Service
 from tests.observe.test_metrics import gauges
 
@@ -44,6 +47,24 @@ class Busy(MemoryReactorClock):
         raise CannotListenError(interface, port, OSError("in use"))
 
 
+def paused(transport: StringTransport) -> None:
+    """
+    Tell who writes that the transport is full.
+    """
+    producer = transport.producer
+    assert producer is not None
+    producer.pauseProducing()
+
+
+def resumed(transport: StringTransport) -> None:
+    """
+    Tell who writes that the transport is empty.
+    """
+    producer = transport.producer
+    assert producer is not None
+    producer.resumeProducing()
+
+
 class HttpCase(SynchronousTestCase):
     def pages(self) -> Pages:
         return {}
@@ -54,9 +75,10 @@ class HttpCase(SynchronousTestCase):
         self.http.bind()
         self.addCleanup(self.http.stop)
 
-    def connect(self) -> tuple[Any, StringTransport]:
+    def connect(self, peer: Any = None) -> tuple[Any, StringTransport]:
         [(_, factory, _, _)] = self.reactor.tcpServers
-        protocol, transport = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000)), StringTransport()
+        protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000))
+        transport = StringTransport(peerAddress=peer)
         assert protocol is not None
         protocol.makeConnection(transport)
         return protocol, transport
@@ -166,13 +188,13 @@ class TroubleTests(HttpCase):
         self.hanging: Deferred[Page] = Deferred()
         self.advance: Callable[[], None] = lambda: None
 
-        def broken(accept: str) -> Deferred[Page]:
+        def broken(asked: Asked) -> Deferred[Page]:
             raise ZeroDivisionError
 
         return {
-            b"/hangs": lambda accept: self.hanging,
+            b"/hangs": lambda asked: self.hanging,
             b"/raises": broken,
-            b"/fine": lambda accept: succeed(Page(200, "text/plain", b"")),
+            b"/fine": lambda asked: succeed(Page(200, "text/plain", b"")),
         }
 
     def after_asking(self) -> None:
@@ -207,6 +229,151 @@ class TroubleTests(HttpCase):
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.ask("/fine")
         self.assertEqual(seen, [])
+
+
+class StreamTests(HttpCase):
+    """
+    A stream of server-sent events.
+    """
+
+    def pages(self) -> Pages:
+        self.feeds: list[Feed] = []
+        self.ended: list[Feed] = []
+
+        def begin(feed: Feed) -> Callable[[], object]:
+            self.feeds.append(feed)
+            return lambda: self.ended.append(feed)
+
+        def broken(feed: Feed) -> Callable[[], object]:
+            raise ZeroDivisionError
+
+        return {
+            b"/events": lambda asked: Stream("text/event-stream", begin),
+            b"/broken": lambda asked: Stream("text/event-stream", broken),
+        }
+
+    def follow(self, method: str = "GET") -> tuple[Any, StringTransport]:
+        protocol, transport = self.connect()
+        protocol.dataReceived(f"{method} /events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return protocol, transport
+
+    def test_the_head_is_sent_at_once_and_then_whatever_is_written(self) -> None:
+        _, transport = self.follow()
+        answer = Answer(transport.value())
+        self.assertEqual((answer.code, answer.headers["content-type"], answer.body), (200, "text/event-stream", b""))
+        self.feeds[0].write(b"data: 1\n\n")
+        self.feeds[0].write(b"")
+        self.assertTrue(transport.value().endswith(b"\r\n\r\n9\r\ndata: 1\n\n\r\n"))
+
+    def test_no_time_limit_ends_it(self) -> None:
+        _, transport = self.follow()
+        self.reactor.advance(3600)
+        self.feeds[0].write(b"still")
+        self.assertIn(b"still", transport.value())
+        self.assertEqual(self.ended, [])
+
+    def test_its_end_is_told_once_whoever_ended_it(self) -> None:
+        protocol, transport = self.follow()
+        self.feeds[0].end()
+        self.feeds[0].end()
+        self.assertTrue(transport.value().endswith(b"0\r\n\r\n"))
+        self.follow()[0].connectionLost(Failure(ConnectionDone()))
+        self.feeds[1].end()
+        self.assertEqual(self.ended, self.feeds)
+        for feed in self.feeds:
+            feed.write(b"nobody")
+        self.assertNotIn(b"nobody", transport.value())
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(len(self.ended), 2)
+
+    def test_all_end_with_the_service(self) -> None:
+        self.follow(), self.follow()
+        self.http.stop()
+        self.assertCountEqual(self.ended, self.feeds)
+        self.assertEqual(self.http.streams.count, 0)
+
+    def test_a_client_that_does_not_read_is_cut_off_after_a_while(self) -> None:
+        _, transport = self.follow()
+        paused(transport)
+        self.reactor.advance(SLOWEST / 2)
+        resumed(transport)
+        self.reactor.advance(SLOWEST)
+        self.assertEqual(self.ended, [])
+        paused(transport)
+        self.reactor.advance(SLOWEST)
+        self.assertTrue(transport.disconnected)
+        self.assertEqual(self.ended, self.feeds)
+
+    def test_a_client_is_cut_off_for_which_too_much_waits(self) -> None:
+        _, transport = self.follow()
+        paused(transport)
+        for _ in range(MOST_UNSENT // 1024 + 2):
+            self.feeds[0].write(bytes(1024))
+        self.assertTrue(transport.disconnected)
+        self.assertEqual((self.ended, self.http.streams.count), (self.feeds, 0))
+        self.assertLess(len(transport.value()), MOST_UNSENT * 1.1)
+
+    def test_there_are_so_many_at_once(self) -> None:
+        followed = [self.follow() for _ in range(MOST)]
+        answer = Answer(self.follow()[1].value())
+        self.assertEqual((answer.code, answer.headers["retry-after"]), (503, "30"))
+        followed[0][0].connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(Answer(self.follow()[1].value()).code, 200)
+
+    def test_head_begins_none(self) -> None:
+        self.assertEqual(Answer(self.follow("HEAD")[1].value()).code, 200)
+        self.assertEqual(self.feeds, [])
+
+    def test_one_that_does_not_begin_is_ended_and_logged(self) -> None:
+        self.assertEqual(self.ask("/broken").code, 200)
+        self.assertEqual(self.http.streams.count, 0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class ConnectionTests(HttpCase):
+    def pages(self) -> Pages:
+        self.asked: list[Asked] = []
+
+        def page(asked: Asked) -> Page:
+            self.asked.append(asked)
+            return text(200, "fine", content_security_policy="default-src 'self'")
+
+        return {b"/": page}
+
+    def test_so_many_at_once_are_taken(self) -> None:
+        connected = [self.connect() for _ in range(MOST_CONNECTIONS)]
+        [(_, factory, _, _)] = self.reactor.tcpServers
+        self.assertIsNone(factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000)))
+        connected[0][0].connectionLost(Failure(ConnectionDone()))
+        self.connect()
+
+    def test_pages_are_told_who_asks_and_how(self) -> None:
+        self.ask("/?token=x", headers="Accept: a\r\nAccept: b\r\nAuthorization: Bearer t\r\nAccept-Encoding: gzip\r\n")
+        self.assertEqual(self.asked, [Asked("/", "a,b", "gzip", "Bearer t", "x", is_local=False)])
+
+    def test_local_is_who_comes_from_loopback_or_a_unix_socket(self) -> None:
+        for peer, is_local in (
+            (IPv4Address("TCP", "127.0.0.1", 1), True),
+            (IPv4Address("TCP", "127.9.9.9", 1), True),
+            (IPv6Address("TCP", "::1", 1), True),
+            (IPv6Address("TCP", "::ffff:127.0.0.1", 1), True),
+            (UNIXAddress(None), True),
+            (IPv4Address("TCP", "192.0.2.1", 1), False),
+            (IPv6Address("TCP", "::ffff:192.0.2.1", 1), False),
+            (IPv6Address("TCP", "fe80::1%eth0", 1), False),
+        ):
+            protocol, _ = self.connect(peer)
+            protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
+            self.assertEqual(self.asked.pop().is_local, is_local, peer)
+
+    def test_every_answer_tells_browsers_to_do_nothing_else_with_it(self) -> None:
+        for path, policy in (("/", "default-src 'self'"), ("/nothing", "default-src 'none'; frame-ancestors 'none'")):
+            headers = self.ask(path).headers
+            self.assertEqual(headers["content-security-policy"], policy)
+            self.assertEqual(headers["x-content-type-options"], "nosniff")
+            self.assertEqual(headers["referrer-policy"], "no-referrer")
+            self.assertEqual(headers["cross-origin-resource-policy"], "same-origin")
+            self.assertNotIn("access-control-allow-origin", headers)
 
 
 class BindingTests(SynchronousTestCase):
