@@ -4,6 +4,8 @@ The JSON Schema of a record.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 EVENTS: Final = (
@@ -12,26 +14,21 @@ EVENTS: Final = (
     *("suppressed", "unsuppressed", "bounce-received", "complaint-received", "control"),
 )
 _HASH: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-
-
-def schema() -> dict[str, Any]:
-    """
-    Describe a record by JSON Schema, draft 2020-12.
-    """
-    text: dict[str, Any] = {"type": "string"}
-    properties: dict[str, Any] = {
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_PROPERTIES: Final[Mapping[str, Any]] = MappingProxyType(
+    {
         "version": {"const": 1},
         "time": {"type": "string", "format": "date-time"},
         "event": {"type": "string", "examples": list(EVENTS)},
-        "actor": text,
-        "resource": text,
-        "action": text,
-        "result": text,
+        "actor": _TEXT,
+        "resource": _TEXT,
+        "action": _TEXT,
+        "result": _TEXT,
         "message_id": {"type": "string", "pattern": "^([0-9A-Z]{26})?$"},
         "sender": {"type": ["string", "null"]},
-        "recipients": {"type": "array", "items": text},
-        "host": text,
-        "reply": text,
+        "recipients": {"type": "array", "items": _TEXT},
+        "host": _TEXT,
+        "reply": _TEXT,
         "duration_ms": {"type": ["number", "null"], "minimum": 0},
         "attempt": {"type": ["integer", "null"], "minimum": 0},
         "metadata": {"type": "object"},
@@ -39,11 +36,18 @@ def schema() -> dict[str, Any]:
         "prev": _HASH,
         "hash": _HASH,
     }
+)
+
+
+def schema() -> dict[str, Any]:
+    """
+    Describe a record by JSON Schema, draft 2020-12.
+    """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A record of empath's audit trail",
         "type": "object",
-        "properties": properties,
-        "required": list(properties),
+        "properties": dict(_PROPERTIES),
+        "required": list(_PROPERTIES),
         "additionalProperties": False,
     }

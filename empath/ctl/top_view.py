@@ -139,6 +139,14 @@ def last_row(snapshots: Snapshots, height: int) -> int:
     return max(0, len(snapshots.last.sites) - max(1, height - HEAD - 2))
 
 
+FLOWS: Final = (  # what they are called, and the totals behind them
+    ("in", "received"),
+    ("out", "delivered"),
+    ("deferred", "deferred"),
+    ("failed", "failed"),
+    ("refused", "refused"),
+    ("connects", "connections"),
+)
 KEYS_LINE: Final = "q quit  s, left and right: sort  p pause  up and down: scroll"
 
 
@@ -166,17 +174,7 @@ def _latency(seconds: float) -> Text:
 
 def _summary(snapshots: Snapshots, times: Times) -> list[Text]:
     top = snapshots.last
-    flow = Text("  ").join(
-        _flow(word, snapshots.rate(total))
-        for word, total in (
-            ("in", "received"),
-            ("out", "delivered"),
-            ("deferred", "deferred"),
-            ("failed", "failed"),
-            ("refused", "refused"),
-            ("connects", "connections"),
-        )
-    )
+    flow = Text("  ").join(_flow(word, snapshots.rate(total)) for word, total in FLOWS)
     volume = snapshots.rate("octets_in")
     if volume is not None:
         flow.append(f"  {octets(volume)}/s")
