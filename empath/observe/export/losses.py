@@ -1,0 +1,64 @@
+"""
+What is said of a collector that does not take what it should, and how much was lost: rarely, however bad it is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+SAID_EVERY: Final = 60.0  # seconds between two words on losses
+
+log = Logger()
+
+
+class Losses:
+    """
+    Counts what of this `signal` ("traces", "logs" or "metrics") is lost, and tells in the log.
+    """
+
+    def __init__(self, signal: str, clock: IReactorTime) -> None:
+        self.lost = 0
+        self._signal = signal
+        self._clock = clock
+        self._trouble = ""
+        self._untold = 0
+        self._reason = ""
+        self._said = 0.0
+
+    def lose(self, count: int, reason: str) -> None:
+        """
+        Count what will not get there.
+        """
+        self.lost += count
+        self._untold += count
+        self._reason = reason or self._reason
+
+    def failed(self, why: str) -> None:
+        """
+        Say why nothing goes, once until it goes again.
+        """
+        if not self._trouble:
+            log.warn("{signal} do not get to their collector: {why}", signal=self._signal, why=why)
+        self._trouble = why
+
+    def went(self) -> None:
+        """
+        Say that it goes again, if it did not.
+        """
+        if self._trouble:
+            self._trouble = ""
+            log.info("{signal} get to their collector again; {lost} lost", signal=self._signal, lost=self.lost)
+            self._untold = 0
+
+    def tell(self, now: bool = False) -> None:
+        """
+        Say what was lost since this was last said, if that is long enough ago, or has to be `now`.
+        """
+        seconds = self._clock.seconds()
+        if self._untold and (now or seconds - self._said >= SAID_EVERY):
+            count, self._untold, self._said = self._untold, 0, seconds
+            reason = self._reason or self._trouble or "they come faster than they go"
+            log.warn("{signal}: {count} lost: {why}", signal=self._signal, count=count, why=reason)
