@@ -74,13 +74,14 @@ class CommandAnswered:
 class MessageDiscarded:
     """
     A message was dropped although its client heard 250: `decided_by` names the module that wanted it, `why` is its
-    reason.
+    reason. `steps` are those of its reception, where it is traced.
     """
 
     message: Message
     session: Session
     decided_by: str
     why: str = ""
+    steps: Steps | None = None
 
 
 @attrs.define(slots=True, eq=False)
@@ -97,6 +98,19 @@ class MessageReceived:
     held: str = ""
     recorded: bool = False
     steps: Steps | None = None
+
+
+@attrs.define(slots=True, eq=False)
+class TransactionEnded:
+    """
+    A transaction whose reception is traced ended without a message of ours: `reply` is what its end was answered, None
+    where the client or the connection gave it up.
+    """
+
+    session: Session
+    transaction: Transaction
+    reply: Reply | None
+    steps: Steps
 
 
 @attrs.define(slots=True, eq=False)
@@ -250,6 +264,7 @@ LifeEvent = (
     | CommandAnswered
     | MessageDiscarded
     | MessageReceived
+    | TransactionEnded
     | AttemptEnded
     | StepEnded
     | ReportQueued

@@ -17,6 +17,7 @@ from empath.mail.life import ConnectionClosed, ConnectionOpened
 from empath.mail.reply import Reply
 from empath.mail.session import Transaction
 from empath.net.overhearing import Overhearing
+from empath.net.recording import taps_of, together
 from empath.net.writer import PromptWriter
 from empath.receive.link import Link
 from empath.receive.live import Live, step_of
@@ -163,13 +164,15 @@ class Connection(Link):
         """
         Let whoever watches overhear what is said from now on; nobody, if nobody does.
         """
-        dialogues, session, tap = self._around.dialogues, self.session, self._smtp.tap
+        dialogues, session = self._around.dialogues, self.session
+        recording, watched = taps_of(self._smtp.tap)
         if dialogues is None or not dialogues.wanted(session.peer):
-            self._smtp.tap = None
-        elif tap is not None:
-            tap.presents(session.peer)
+            self._smtp.tap = recording
+        elif watched is not None:
+            watched.presents(session.peer)
         else:
-            self._smtp.tap = tap = Overhearing(dialogues, session.session_id, "server", joined=self._greeted)
+            tap = Overhearing(dialogues, session.session_id, "server", joined=self._greeted)
+            self._smtp.tap = together(recording, tap)
             if self._transaction is not None:
                 tap.carries(self._transaction.queue_id, _domains(self._transaction))
             since = max(0.0, dialogues.clock.seconds() - session.opened)

@@ -16,6 +16,7 @@ from empath.mail.origin import origin_of
 from empath.mail.session import MOST_RECIPIENTS, Session, Transaction
 from empath.mail.trace import received_field, with_protocol
 from empath.mail.wish import noted
+from empath.receive.terms import Surroundings
 
 log = Logger()
 
@@ -32,8 +33,7 @@ def warn_of_crowd(transaction: Transaction) -> None:
 
 
 def make_message(
-    hostname: str,
-    now: float,
+    around: Surroundings,
     session: Session,
     transaction: Transaction,
     header: bytes,
@@ -46,7 +46,10 @@ def make_message(
     the header block, as it is in the end, says of TLS is noted with the envelope (RFC 8689 §4.1).
     """
     parameters = noted(transaction.parameters, header)
-    header = _trace(hostname, now, session, transaction) + header
+    origin = origin_of(session.trusted, session.login)
+    traces, now = around.traces, around.clock.seconds()
+    trace = traces.received(transaction.queue_id, header, origin) if traces.on else ""
+    header = _trace(around.hostname, now, session, transaction) + header
     if not binary and parameters.get("BODY") == "BINARYMIME":
         parameters = _unbinary(parameters, eight_bit)
     if not transaction.priority and "MT-PRIORITY" in parameters:  # a module took it away
@@ -61,9 +64,10 @@ def make_message(
         len(header) + writer.size,
         eight_bit,
         dict(transaction.metadata),
+        trace,
         priority=transaction.priority,
         decisions=transaction.decisions,
-        origin=origin_of(session.trusted, session.login),
+        origin=origin,
         arrival=arrival_of(session),
     )
 

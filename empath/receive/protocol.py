@@ -29,6 +29,7 @@ from empath.receive.replies import TOO_MANY_RECIPIENTS
 from empath.receive.sessions import ClientKey, Sessions
 from empath.receive.storing import StoringConnection
 from empath.receive.terms import Surroundings, Terms
+from empath.receive.traced import record
 from empath.smtp.events import (
     AuthAnswered,
     AuthBegun,
@@ -192,8 +193,10 @@ class SmtpProtocol(StoringConnection):
             priority=granted.priority,
             decisions=session.decisions,
         )
-        if self._smtp.tap is not None:
-            self._smtp.tap.carries(transaction.queue_id, ())
+        if around.traces.on:
+            transaction.steps = around.traces.steps(transaction.queue_id)
+        if self._smtp.tap is not None or transaction.steps is not None:
+            record(self._smtp, transaction, event, around.clock)
         self._decide(around.decisions.mail_from(session, transaction), self._mail_accepted, transaction)
 
     def _mail_accepted(self, transaction: Transaction) -> None:

@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Any
 from OpenSSL import SSL
 from twisted.logger import Logger
 
+from empath.mail.life import TransactionEnded
 from empath.receive.judging import JudgedConnection
 from empath.receive.tls import channel_bindings, described
+from empath.receive.traced import finish
 from empath.smtp.events import StartTls
 from empath.smtp.extension import Standing
 from empath.smtp.server_states import State
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
+
+    from empath.mail.reply import Reply
+    from empath.mail.session import Transaction
 
 log = Logger()
 
@@ -152,10 +157,22 @@ class SecuredConnection(JudgedConnection):
         """
         Drop the transaction, and what has come of its content.
         """
-        self._transaction = None
+        transaction, self._transaction = self._transaction, None
         intake, self._intake = self._intake, None
         if intake is not None:
             intake.withdraw()
+        if transaction is not None and transaction.steps is not None:
+            self._untrace(transaction, None)
+
+    def _untrace(self, transaction: Transaction | None, reply: Reply | None) -> None:
+        """
+        Tell of a transaction that is over, if it is traced and nobody has: `reply` is the answer to its end, if there
+        was one.
+        """
+        finish(self._smtp)
+        if transaction is not None and (steps := transaction.steps) is not None:
+            transaction.steps = None
+            self._around.emit(TransactionEnded(self.session, transaction, reply, steps))
 
 
 def _why(error: SSL.Error) -> str:

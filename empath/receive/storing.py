@@ -23,6 +23,7 @@ from empath.receive.replies import spool_reply
 from empath.receive.transaction import Intake
 from empath.smtp.events import ChunkEnded, ContentChunk, ContentEnded, DataBegun, HeaderBlock, Verb
 
+TAKEN: Final = Reply.of("250 2.0.0 as a copy")  # where there is no message of its own
 ANSWER_MARGIN: Final = 60.0  # seconds: what has not committed so long before data_termination ends is withdrawn
 
 log = Logger()
@@ -42,7 +43,7 @@ class StoringConnection(LoginConnection):
             chunk = self._smtp.pending is Verb.BDAT
             self._refuse(spool_reply(error))
             if chunk:  # of a refused DATA the transaction goes on, of a refused BDAT not
-                self._transaction = None
+                self._forget()
         else:
             self._intake.discarding = self._discarding
             self._smtp.accept()
@@ -125,6 +126,8 @@ class StoringConnection(LoginConnection):
             self._end(reply, "module", verdict)
         else:
             self._refuse(reply, None, verdict)
+        if self._smtp.tap is not None:
+            self._untrace(self._transaction, reply or TAKEN)
         self._transaction = None
         if self._draining:
             self._shut_down()

@@ -18,6 +18,7 @@ from empath.mail.expansion import Expanded
 from empath.mail.life import Emit
 from empath.mail.message import Delivery, Message
 from empath.mail.session import Session
+from empath.mail.traces import Traces
 from empath.net.dialogues import Dialogues
 from empath.policy.relay import relay_policy
 from empath.policy.throttle import Throttle
@@ -68,7 +69,8 @@ class Surroundings:
     nobody), `secret_chance` makes the nonces of SCRAM. `held` tells of a message that is to be stored why it is to be
     held, "" if it is not. `idempotency` knows what was accepted under a key (None: keys mean nothing). `on_expanded` is
     called with a message that is stored, and those of its recipients that became several, if its sender wants to know;
-    the client waits for what it gives, which never fails. `dialogues` tells who overhears sessions (None: nobody can).
+    the client waits for what it gives, which never fails. `dialogues` tells who overhears sessions (None: nobody can),
+    `traces` which messages are followed under which trace.
     """
 
     hostname: str
@@ -89,6 +91,7 @@ class Surroundings:
     on_expanded: Callable[[Message, list[Expanded]], Deferred[None] | None] = nobody_told
     record: Callable[[Message, Session], Deferred[None] | None] = not_recorded
     dialogues: Dialogues | None = None
+    traces: Traces = attrs.field(factory=Traces)
 
 
 @attrs.frozen(slots=True, eq=False)

@@ -30,14 +30,9 @@ from empath.policy.verdict import Action, Verdict
 from empath.receive.content import Content
 from empath.receive.incoming import Incoming
 from empath.receive.making import make_message, warn_of_crowd
-from empath.receive.replies import (
-    BARE_NEWLINE,
-    LOCAL_ERROR,
-    SPOOL_TROUBLE,
-    TOO_MANY_COPIES,
-    TOO_MANY_RECIPIENTS,
-)
+from empath.receive.replies import BARE_NEWLINE, LOCAL_ERROR, SPOOL_TROUBLE, TOO_MANY_COPIES, TOO_MANY_RECIPIENTS
 from empath.receive.terms import Surroundings, Terms
+from empath.receive.traced import taken
 from empath.smtp.events import ContentEnded
 
 NOBODY_LEFT: Final = Verdict(Action.DISCARD, why="no recipient is left")
@@ -235,13 +230,13 @@ class Intake(Incoming):
             header, eight_bit, binary = self._header, event.eight_bit, event.binary
         else:
             header, eight_bit, binary = content.header, content.eight_bit, event.binary and not content.lines
-        now = self._around.clock.seconds()
-        hostname = self._around.hostname
-        return make_message(hostname, now, self._session, self._transaction, header, self._writer, eight_bit, binary)
+        around, session, transaction = self._around, self._session, self._transaction
+        return make_message(around, session, transaction, header, self._writer, eight_bit, binary)
 
     def _discard(self, message: Message, verdict: Verdict) -> None:
         self._drop()
-        self._around.emit(MessageDiscarded(message, self._session, verdict.decided_by, verdict.why))
+        steps, decided_by = taken(self._transaction), verdict.decided_by
+        self._around.emit(MessageDiscarded(message, self._session, decided_by, verdict.why, steps))
         self._answer(None)
 
     def _commit(self, message: Message, digest: bytes) -> Deferred[None]:
@@ -266,10 +261,11 @@ class Intake(Incoming):
         """
         self._work = None
         around, transaction = self._around, self._transaction
-        seconds = around.clock.seconds() - transaction.started
-        around.emit(MessageReceived(message, self._session, seconds, transaction.held, recorded is not None))
-        if transaction.held:
-            log.info("{queue_id}: held: {why}", queue_id=message.queue_id, why=transaction.held)
+        now, held = around.clock.seconds(), transaction.held
+        steps, seconds = taken(transaction, message.received, now), now - transaction.started
+        around.emit(MessageReceived(message, self._session, seconds, held, recorded is not None, steps))
+        if held:
+            log.info("{queue_id}: held: {why}", queue_id=message.queue_id, why=held)
         self._kept = True
         told = None if transaction.expanded is None else around.on_expanded(message, transaction.expanded)
         if recorded is not None:

@@ -92,6 +92,13 @@ class SessionBase:
         """
         return len(self._lines)
 
+    @property
+    def unsent(self) -> int:
+        """
+        How many replies wait for `output`.
+        """
+        return sum(line[3:4] == b" " for line in b"".join(self._out).split(b"\r\n"))
+
     def greet(self) -> None:
         """
         Open the session with the greeting.

@@ -1,0 +1,138 @@
+"""
+Which trace a message is followed under, and whether that is recorded: decided once, when it becomes ours.
+
+The trace of a message from a client that is trusted goes on where a `traceparent` field of it says so. All others begin
+with the message, and have their ids from its queue id.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from empath.mail.header import Header
+from empath.mail.message import Message
+from empath.mail.origin import Origin
+from empath.mail.queue_id import is_queue_id
+from empath.mail.step import Steps
+from empath.mail.trace_context import (
+    TraceContext,
+    is_chosen,
+    is_sampled,
+    parse_traceparent,
+    span_id_of,
+    trace_id_of,
+)
+
+FIELD: Final = "traceparent"
+MOST_CONTINUED: Final = 10_000  # messages of traces that others began whose ids are remembered
+_FIELD: Final = FIELD.encode()
+
+Ids = tuple[str, str]
+
+
+class Traces:
+    """
+    Decides while `on`: the `ratio` (0 to 1) of all traces that begin here are recorded, and those that a trusted client
+    had begun and recorded.
+    """
+
+    __slots__ = ("_continued", "on", "ratio")
+
+    def __init__(self, on: bool = False, ratio: float = 0.0) -> None:
+        self._continued: OrderedDict[str, Ids] = OrderedDict()
+        self.use(on, ratio)
+
+    def use(self, on: bool, ratio: float) -> None:
+        """
+        Decide so about the messages that come from now on.
+        """
+        self.on = on
+        self.ratio = ratio
+
+    def steps(self, queue_id: str) -> Steps | None:
+        """
+        Tell at MAIL where a reception is to be recorded, None for nowhere. A trace that goes on is only known by the
+        header: its reception is recorded if this one would have been.
+        """
+        return Steps() if self.on and is_chosen(trace_id_of(queue_id), self.ratio) else None
+
+    def received(self, queue_id: str, header: bytes, origin: Origin) -> str:
+        """
+        Give the traceparent of a message that came in with this header block, "" while nothing is traced.
+        """
+        if not self.on:
+            return ""
+        parent = parent_in(header) if origin.vouched else None
+        if parent is None:
+            trace_id = trace_id_of(queue_id)
+            return str(TraceContext(trace_id, span_id_of(queue_id), is_chosen(trace_id, self.ratio)))
+        root = TraceContext(parent.trace_id, span_id_of(queue_id), parent.sampled)
+        self._remember(queue_id, root)
+        return str(root)
+
+    def written(self, queue_id: str, cause: str = "") -> str:
+        """
+        Give the traceparent of a message that we write because of another one, whose traceparent is `cause`: it is
+        recorded if that one is.
+        """
+        if not self.on:
+            return ""
+        trace_id = trace_id_of(queue_id)
+        return str(TraceContext(trace_id, span_id_of(queue_id), is_sampled(cause) or is_chosen(trace_id, self.ratio)))
+
+    def met(self, message: Message) -> None:
+        """
+        Take note of a message that was stored before: others than its own ids may be its trace's.
+        """
+        context = parse_traceparent(message.trace)
+        if context is not None and context.trace_id != trace_id_of(message.queue_id):
+            self._remember(message.queue_id, context)
+
+    def ids_of(self, queue_id: str) -> Ids | None:
+        """
+        Tell the ids of the trace and of the root span of a message; None while nothing is traced, and for what is no
+        queue id. May be called in any thread.
+        """
+        if not self.on or not is_queue_id(queue_id):
+            return None
+        return self._continued.get(queue_id) or (trace_id_of(queue_id), span_id_of(queue_id))
+
+    def _remember(self, queue_id: str, root: TraceContext) -> None:
+        continued = self._continued
+        continued[queue_id] = (root.trace_id, root.span_id)
+        if len(continued) > MOST_CONTINUED:
+            continued.popitem(last=False)
+
+
+def parent_in(header: bytes, ours: int = 0) -> TraceContext | None:
+    """
+    Find what a header block, below `ours` fields that we put on top, says its message continues. Only what the last
+    hop wrote counts, which stands above all Received fields (anybody may have written the rest), and of that the
+    topmost field; nothing if that is malformed.
+    """
+    if _FIELD not in header.lower():
+        return None
+    for name, value in Header(header).fields()[ours:]:
+        match name.lower():
+            case "received":
+                return None
+            case "traceparent":
+                return parse_traceparent(value.strip())
+    return None
+
+
+def context_of(message: Message) -> TraceContext:
+    """
+    Tell the root span of a message, also of one that came in while nothing was traced.
+    """
+    context = parse_traceparent(message.trace)
+    return context or TraceContext(trace_id_of(message.queue_id), span_id_of(message.queue_id))
+
+
+def parent_of(message: Message) -> str:
+    """
+    Tell the span that a message's root span is under, "" for none.
+    """
+    parent = parent_in(message.header, ours=1) if message.origin.vouched else None
+    return parent.span_id if parent is not None and parent.trace_id == context_of(message).trace_id else ""

@@ -1,0 +1,116 @@
+"""
+Requirements on which trace a message is followed under.
+"""
+
+from __future__ import annotations
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from empath.mail.origin import OUTSIDE, OWN, TRUSTED
+from empath.mail.trace_context import TraceContext, parse_traceparent, span_id_of, trace_id_of
+from empath.mail.traces import MOST_CONTINUED, Traces, context_of, parent_in, parent_of
+from tests.observe.made import message
+
+QUEUE_ID = "01JD0000000000000000000001"
+PARENT = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", True)
+FIELD = f"Traceparent:  {PARENT} \r\n".encode()
+OURS = b"Received: from a.test by mx.test; date\r\n"
+REST = b"From: <ann@one.test>\r\n"
+
+
+class TracesTests(SynchronousTestCase):
+    """
+    What is decided when a message becomes ours.
+    """
+
+    def test_nothing_is_traced_while_it_is_off(self) -> None:
+        traces = Traces(False, 1.0)
+        self.assertIsNone(traces.steps(QUEUE_ID))
+        self.assertEqual(traces.received(QUEUE_ID, FIELD, TRUSTED), "")
+        self.assertEqual(traces.written(QUEUE_ID, str(PARENT)), "")
+        self.assertIsNone(traces.ids_of(QUEUE_ID))
+
+    def test_a_trace_begins_with_its_message(self) -> None:
+        for ratio in (0.0, 1.0):
+            traces = Traces(True, ratio)
+            root = TraceContext(trace_id_of(QUEUE_ID), span_id_of(QUEUE_ID), ratio == 1.0)
+            self.assertEqual(traces.received(QUEUE_ID, REST, TRUSTED), str(root))
+            self.assertEqual(traces.ids_of(QUEUE_ID), (root.trace_id, root.span_id))
+            self.assertEqual(traces.steps(QUEUE_ID) is not None, root.sampled)
+
+    def test_that_of_a_trusted_client_goes_on(self) -> None:
+        """
+        With its id, recorded if it was there, under a span of ours, whatever the ratio.
+        """
+        for ratio, sampled in ((0.0, True), (1.0, False)):
+            traces, parent = Traces(True, ratio), attrs.evolve(PARENT, sampled=sampled)
+            header = f"traceparent: {parent}\r\n".encode() + REST
+            root = TraceContext(PARENT.trace_id, span_id_of(QUEUE_ID), sampled)
+            self.assertEqual(traces.received(QUEUE_ID, header, TRUSTED), str(root))
+            self.assertEqual(traces.ids_of(QUEUE_ID), (root.trace_id, root.span_id))
+
+    def test_that_of_anybody_else_does_not(self) -> None:
+        own = str(TraceContext(trace_id_of(QUEUE_ID), span_id_of(QUEUE_ID)))
+        self.assertEqual(Traces(True, 0.0).received(QUEUE_ID, FIELD + REST, OUTSIDE), own)
+
+    def test_only_what_the_last_hop_wrote_counts(self) -> None:
+        """
+        Below a Received field anybody may have written it; of several the topmost counts, even if it is none.
+        """
+        self.assertEqual(parent_in(REST + FIELD), PARENT)
+        self.assertEqual(parent_in(FIELD + OURS + FIELD), PARENT)
+        self.assertIsNone(parent_in(OURS + FIELD))
+        self.assertIsNone(parent_in(b"traceparent: 00-x\r\n" + FIELD))
+        self.assertIsNone(parent_in(b"Subject: traceparent\r\n" + REST))
+        self.assertIsNone(parent_in(REST))
+
+    def test_what_we_write_has_its_own_trace(self) -> None:
+        """
+        It is recorded where the trace is that it is about.
+        """
+        traces = Traces(True, 0.0)
+        own = TraceContext(trace_id_of(QUEUE_ID), span_id_of(QUEUE_ID))
+        self.assertEqual(traces.written(QUEUE_ID), str(own))
+        self.assertEqual(traces.written(QUEUE_ID, str(PARENT)), str(attrs.evolve(own, sampled=True)))
+
+    def test_what_was_stored_before_is_met_again(self) -> None:
+        """
+        A trace that others began has ids that the queue id does not tell.
+        """
+        traces = Traces(True, 0.0)
+        root = TraceContext(PARENT.trace_id, span_id_of(QUEUE_ID), True)
+        stored = attrs.evolve(message(), queue_id=QUEUE_ID, trace=str(root))
+        traces.met(stored)
+        self.assertEqual(traces.ids_of(QUEUE_ID), (root.trace_id, root.span_id))
+        for trace in ("", traces.written(QUEUE_ID)):
+            other = Traces(True, 0.0)
+            other.met(attrs.evolve(stored, trace=trace))
+            self.assertEqual(other.ids_of(QUEUE_ID), (trace_id_of(QUEUE_ID), span_id_of(QUEUE_ID)))
+
+    def test_of_others_only_so_many_are_remembered(self) -> None:
+        traces = Traces(True, 0.0)
+        for number in range(MOST_CONTINUED + 1):
+            traces.received(f"01JD{number:022d}", FIELD, TRUSTED)
+        self.assertEqual(traces.ids_of(f"01JD{0:022d}"), (trace_id_of(f"01JD{0:022d}"), span_id_of(f"01JD{0:022d}")))
+        self.assertEqual((traces.ids_of(f"01JD{1:022d}") or ("",))[0], PARENT.trace_id)
+
+    def test_other_words_are_no_queue_ids(self) -> None:
+        self.assertIsNone(Traces(True, 0.0).ids_of("6b-1"))
+
+
+class MessageTests(SynchronousTestCase):
+    """
+    What a stored message tells of its trace.
+    """
+
+    def test_its_root_span_and_what_that_is_under(self) -> None:
+        root = TraceContext(PARENT.trace_id, span_id_of(QUEUE_ID), True)
+        stored = attrs.evolve(message(), queue_id=QUEUE_ID, trace=str(root), header=OURS + FIELD + REST, origin=TRUSTED)
+        self.assertEqual((context_of(stored), parent_of(stored)), (root, PARENT.span_id))
+        self.assertEqual(parent_of(attrs.evolve(stored, origin=OUTSIDE)), "")
+        self.assertEqual(parent_of(attrs.evolve(stored, header=OURS + REST, origin=OWN)), "")
+        before = attrs.evolve(stored, trace="")
+        self.assertEqual(context_of(before), TraceContext(trace_id_of(QUEUE_ID), span_id_of(QUEUE_ID)))
+        self.assertEqual(parent_of(before), "")
+        self.assertEqual(parse_traceparent(str(root)), root)
