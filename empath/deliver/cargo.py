@@ -5,7 +5,7 @@ What one attempt carries: a message for some of its recipients, as the session i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -26,6 +26,9 @@ from empath.smtp.client_events import Consignment
 from empath.smtp.client_findings import NO_EIGHT_BIT
 from empath.smtp.client_offer import Offer
 from empath.smtp.client_transfer import convertible
+
+if TYPE_CHECKING:
+    from empath.deliver.traced import AttemptTrace
 
 UNSIGNED: Final = TransientFailure(Reply(451, "4.3.5", ("the message cannot be signed now",)), Scope.MESSAGE)
 
@@ -64,7 +67,8 @@ class Cargo:
     A message on its way to the open recipients of a delivery, which are counted from 0. `by_data`: a server was wrong
     about its CHUNKING, so nothing goes in chunks any more, and binary content only as 7 bits.
 
-    `signer` and `return_paths` are None where nothing is signed, or rewritten.
+    `signer` and `return_paths` are None where nothing is signed, or rewritten. `trace` is None where nothing is traced;
+    `traceparent` is a field that goes on top of all others, signatures included, b"" for none.
     """
 
     __slots__ = (
@@ -80,6 +84,8 @@ class Cargo:
         "domain",
         "message",
         "recipients",
+        "trace",
+        "traceparent",
     )
 
     def __init__(
@@ -104,6 +110,8 @@ class Cargo:
         self._signatures: dict[bool, bytes] = {}  # by whether the content is converted
         self._signer = signer if message.origin.vouched else None  # no other mail is signed
         self.by_data = False
+        self.trace: AttemptTrace | None = None
+        self.traceparent = b""
 
     def most(self, most: int) -> int:
         """
@@ -147,9 +155,9 @@ class Cargo:
 
     def as_stored(self, consignment: Consignment, offer: Offer) -> bool:
         """
-        Tell whether the message may go as it is stored: nobody signs it, and the server takes its bytes.
+        Tell whether the message may go as it is stored: nothing goes on top, and the server takes its bytes.
         """
-        return self._signer is None and not self._converts(consignment, offer)
+        return self._signer is None and not self.traceparent and not self._converts(consignment, offer)
 
     async def load(self, consignment: Consignment, offer: Offer) -> Load | Failure:
         """
@@ -167,12 +175,12 @@ class Cargo:
             if made is not None:
                 message, open_body = made, self.seven_bit.open_body
                 consignment = attrs.evolve(consignment, size=made.size, eight_bit=False, binary=False)
-        if self._signer is None:
-            return Load(consignment, message, open_body)
-        fields = await self._signatures_of(self._signer, message, open_body)
+        fields: bytes | Failure = b""
+        if self._signer is not None:
+            fields = await self._signatures_of(self._signer, message, open_body)
         if not isinstance(fields, bytes):
             return fields
-        if fields:
+        if fields := self.traceparent + fields:
             message = attrs.evolve(message, header=fields + message.header, size=message.size + len(fields))
             consignment = attrs.evolve(consignment, size=message.size)
         return Load(consignment, message, open_body)

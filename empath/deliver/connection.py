@@ -17,7 +17,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from zope.interface import implementer
 
 from empath.deliver.certificates import Rejection
-from empath.deliver.handshake import Handshake, why_failed
+from empath.deliver.handshake import Handshake
 from empath.deliver.keeper import Keeper
 from empath.deliver.lane import Lane
 from empath.deliver.overheard import tell_closed, tell_opened, tell_secured
@@ -43,6 +43,8 @@ from empath.smtp.client_events import (
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
+    from empath.deliver.traced import ConnectionTrace
+
 
 @implementer(IHandshakeListener)
 class Connection(Protocol):
@@ -52,11 +54,12 @@ class Connection(Protocol):
     `connected_at`, `secured_at` and `sent_at` (the end of the last transaction's content) are in the clock's seconds,
     0.0 for what has not happened; `carried` counts transactions, `message` is what it carries. `target` is what was
     reached, `missed` what could not be; `lane` is where it waits while it is idle. `tls_handle` is OpenSSL's side of
-    it, once TLS is established, with a certificate that was `shown_at` that time.
+    it, once TLS is established, with a certificate that was `shown_at` that time. `trace`: its dialogue is traced.
     """
 
     target: Target | None = None
     lane: Lane | None = None
+    trace: ConnectionTrace | None = None
     missed: tuple[str, ...] = ()
     tls_handle: SSL.Connection
     shown_at: float = 0.0
@@ -169,8 +172,7 @@ class Connection(Protocol):
         self.tls_handle = handle = cast("SSL.Connection", cast(Any, self._transport).getHandle())
         self.tls = handle.get_protocol_version_name()
         self.cipher = handle.get_cipher_name() or ""
-        rejection = self._tls.judge(handle)
-        if rejection is not None:
+        if (rejection := self._tls.judge(handle)) is not None:
             self._obey(self.session.handshake_failed(rejection.reason))
             return
         self.security = self._tls.security
@@ -187,8 +189,7 @@ class Connection(Protocol):
         self._gone = True
         self.time.stop()
         if self._handshaking:
-            rejection = self.rejection
-            events = self.session.handshake_failed(rejection.reason if rejection else why_failed(reason))
+            events = self.session.handshake_failed(self._tls.why_over(reason))
         else:
             events = self.session.connection_lost()
         tell_closed(self, events)
@@ -201,8 +202,7 @@ class Connection(Protocol):
 
         Who hears that a transaction ended is to see at once that the session did, too.
         """
-        output = self.session.take_output()
-        if output and not self._gone:
+        if (output := self.session.take_output()) and not self._gone:
             self._writer.write(output)
         self.time.keep()
         if events and isinstance(events[-1], SessionEnded):

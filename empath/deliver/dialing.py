@@ -200,6 +200,8 @@ class Dialing:
         """
         self._trying.remove(failed)
         self._lanes.end(failed.target)
+        if self._connection.trace is not None:
+            self._connection.trace.failed(failed.target, f"cannot connect: {_explain(fault)}")
         if self._over:
             return
         if isinstance(fault, ConnectBindError):
@@ -243,6 +245,8 @@ class Dialing:
     def _start(self, target: Target) -> None:
         attempt = Try(self, target)
         self._trying.append(attempt)
+        if self._connection.trace is not None:
+            self._connection.trace.tries(self._connection, target)
         attempt.connector = self._connect(target, attempt)
 
     def _end(self) -> None:

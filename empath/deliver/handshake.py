@@ -83,6 +83,12 @@ class Handshake:
             self.rejection = vouched(self._demand, connection.get_peer_cert_chain() or [])
         return self.rejection if self._demand.judged else None
 
+    def why_over(self, reason: Failure) -> str:
+        """
+        Say why a handshake failed that ended with the connection, which was lost for a `reason`.
+        """
+        return why_failed(reason) if self.rejection is None else self.rejection.reason
+
     def _look(self, _connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int) -> bool:
         """
         Take what OpenSSL says of each certificate of the chain, the server's own last; False ends the handshake.

@@ -80,6 +80,13 @@ class Identities:
             self._look(shown)
         return shown.identity
 
+    def ends(self) -> dict[str, float]:
+        """
+        Tell when each certificate ends, in seconds since the epoch, by its file.
+        """
+        found = {path: self.find(path) for path in self._shown}
+        return {path: identity.expires for path, identity in found.items() if identity is not None}
+
     def _read(self, where: str, pair: KeyPair) -> _Shown:
         files = PemFiles()
         seen = _stamps(pair)

@@ -1,5 +1,5 @@
 """
-What is told of a connection to whoever overhears it.
+What is told of a connection to whoever overhears it, or traces it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from empath.net.dialogues import Dialogues
 from empath.net.overhearing import Overhearing
+from empath.net.recording import taps_of, together
 from empath.smtp.client_events import Event, SessionEnded
 from empath.smtp.tap import Tap
 
@@ -24,10 +25,12 @@ def overhear(connection: Connection, dialogues: Dialogues, cargo: Cargo | None =
     for a `cargo`.
     """
     session, message = connection.session, connection.message
+    recording, watched = taps_of(session.tap)
     if not dialogues.watches:
-        session.tap = None
-    elif session.tap is None:
-        session.tap = tap = Overhearing(dialogues, dialogues.next_name(), "client", password=session.password)
+        session.tap = recording
+    elif watched is None:
+        tap = Overhearing(dialogues, dialogues.next_name(), "client", password=session.password)
+        session.tap = together(recording, tap)
         if cargo is not None:
             tell_carried(tap, cargo)
         elif message is not None:
@@ -48,6 +51,8 @@ def tell_opened(connection: Connection) -> None:
     """
     Tell where a connection leads to.
     """
+    if connection.trace is not None:
+        connection.trace.connected(connection)
     tap, target = connection.session.tap, connection.target
     if tap is not None and target is not None:
         used = f", used {connection.carried} times" if connection.carried else ""
@@ -69,6 +74,8 @@ def tell_secured(connection: Connection) -> None:
     """
     Tell by what TLS protects a connection, and what the server's certificate is worth.
     """
+    if connection.trace is not None:
+        connection.trace.secured(connection)
     tap = connection.session.tap
     if tap is not None:
         tap.secured(f"{connection.tls} {connection.cipher}, {connection.security}")

@@ -151,6 +151,8 @@ class Pool:
         A new connection may be used, or has trouble.
         """
         self._dialing.pop(connection, None)
+        if connection.trace is not None:
+            connection.trace.opened(connection)
         if connection.trouble is None and connection.target is not None:
             connection.missed = ()  # news for who had it made, not for those after
             connection.lane = self._lanes[connection.target]
@@ -166,6 +168,8 @@ class Pool:
         """
         A new connection begins TLS.
         """
+        if connection.trace is not None:
+            connection.trace.shakes()
         if connection.target is not None:
             connection.shown_at = self._sessions.resume(connection.target, handshake, self._clock.seconds())
 

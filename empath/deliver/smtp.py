@@ -29,24 +29,30 @@ from empath.deliver.identities import Identities
 from empath.deliver.overheard import overhear
 from empath.deliver.pool import Pool
 from empath.deliver.probe import Probes, probing_limits
+from empath.deliver.propagated import field_of
+from empath.deliver.remaining import reachable
+from empath.deliver.step_time import timeouts_of
 from empath.deliver.streaming import OpenBody
 from empath.deliver.target import Target, Want
 from empath.deliver.tls_report import Tell
 from empath.deliver.tls_sessions import TlsSessions
-from empath.deliver.visits import NO_WAY, Pass, reachable
+from empath.deliver.traced import AttemptTrace, ConnectionTrace
+from empath.deliver.visits import NO_WAY, Pass
 from empath.interfaces import IAgent, IResolver, ISigner, IStsPolicies
 from empath.mail.address import Address
 from empath.mail.attempt import Attempt
+from empath.mail.life import Emit, StepEnded
 from empath.mail.message import Delivery, Message
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, TransientFailure
 from empath.mail.reply import Reply
+from empath.mail.step import Step, Steps
 from empath.mail.wish import Wish, wishes
 from empath.net.dialogues import Dialogues
 from empath.policy.mx import Candidate
 from empath.policy.route import LMTP, Route
 from empath.policy.tls import Course, Seen, course
 from empath.smtp.client import ClientSession
-from empath.smtp.client_events import State, Terms
+from empath.smtp.client_events import Terms
 from empath.smtp.client_lmtp import LmtpSession
 from empath.smtp.sasl import Credentials
 
@@ -69,7 +75,8 @@ class SmtpAgent:
     `hostname` is what we say in EHLO; mail is not sent to it, nor to `own_addresses`, when the DNS says so.
     `trust_root` judges certificates, by default as the system does; `policies` are those of MTA-STS. ConfigError, at
     making and reconfiguring, for a certificate of ours that cannot be used. `signer` and `return_paths` may be set and
-    taken away at any time: they hold for deliveries that begin later. So may `dialogues`, who overhear connections.
+    taken away at any time: they hold for deliveries that begin later. So may `dialogues`, who overhear connections, and
+    `emit`, which hears of steps of an attempt that end after it. `propagates`: mail that has a trace tells of it.
     """
 
     def __init__(
@@ -108,6 +115,8 @@ class SmtpAgent:
         self.signer: ISigner | None = None
         self.return_paths: ReturnPaths | None = None
         self.dialogues: Dialogues | None = None
+        self.emit: Emit | None = None
+        self.propagates = False
 
     async def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> tuple[Outcome, ...]:
         """
@@ -117,17 +126,31 @@ class SmtpAgent:
         egress = self._egresses.choose(route.pool)
         lmtp = route.strategy == LMTP
         wish = Wish.NONE if lmtp and route.stays else wishes(message)
-        found = await self._finder.find(route, delivery.domain, wish)
+        finding = self._finder.find(route, delivery.domain, wish)
+        trace = None if attempt.steps is None else self._trace(attempt.steps, message, delivery, attempt)
+        found = await (finding if trace is None else trace.finding(delivery.domain, finding))
         clock = self._clock
         attempt.resolved = clock.seconds()
         most = self._section.max_recipients_per_transaction
         paths = None if lmtp else self.return_paths
         cargo = Cargo(message, delivery, attempt, clock, self._open_body, self.signer, paths)
+        cargo.trace = trace
+        if self.propagates and message.trace:
+            cargo.traceparent = field_of(message, delivery, attempt)
         work = Pass(self._pool, route, cargo, attempt, most, egress, None if lmtp else self._tell_of(wish))
         try:
             return await work.over(found)
         finally:
             attempt.ended = clock.seconds()
+            if trace is not None:
+                trace.finish()
+
+    def _trace(self, steps: Steps, message: Message, delivery: Delivery, attempt: Attempt) -> AttemptTrace:
+        def late(step: Step) -> None:
+            if self.emit is not None:
+                self.emit(StepEnded(message, delivery, attempt, step))
+
+        return AttemptTrace(steps, self._clock, late)
 
     async def hosts_of(self, domain: str, wish: Wish) -> Sequence[Candidate] | Failure:
         """
@@ -247,6 +270,8 @@ class SmtpAgent:
         connection = Connection(session, pool, self._clock, self._timeouts, handshake, self._open_body)
         if self.dialogues is not None and self.dialogues.watches:
             overhear(connection, self.dialogues, want.cargo)
+        if want.cargo is not None and want.cargo.trace is not None:
+            connection.trace = ConnectionTrace(want.cargo.trace, connection)
         return connection
 
     def _connect(self, target: Target, factory: ClientFactory) -> IConnector:
@@ -259,31 +284,3 @@ class SmtpAgent:
     @property
     def _timeout(self) -> int:
         return cast(int, self._section.timeouts.connect)  # Twisted takes fractions, whatever it declares
-
-
-def timeouts_of(section: Section) -> dict[State, float]:
-    """
-    Give the time of each state, in seconds (RFC 5321 §4.5.3.2).
-    """
-    times = section.timeouts
-    return {
-        State.GREETING: times.greeting,
-        State.EHLO: times.ehlo,
-        State.HELO: times.ehlo,
-        State.LHLO: times.ehlo,
-        State.STARTTLS: times.starttls,
-        State.HANDSHAKE: times.starttls,
-        State.AUTH: times.ehlo,
-        State.READY: section.connection_pool.idle_timeout,
-        State.RSET: times.mail_from,
-        State.MAIL: times.mail_from,
-        State.RCPT: times.rcpt_to,
-        State.DATA: times.data,
-        State.CONTENT: times.data_block,
-        State.DOT: times.data_termination,
-        State.BDAT: times.data_block,
-        State.LAST: times.data_termination,
-        State.SPOILED: times.data_block,
-        State.QUIT: times.quit,
-        State.CLOSED: times.quit,
-    }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IReactorTime
 
+from empath.config.schema import Delivery as Section
 from empath.net.deadline import Deadline
 from empath.smtp.client import ClientSession
 from empath.smtp.client_events import State
@@ -62,3 +63,31 @@ class StepTime:
         """
         self._stopped = True
         self._deadline.stop()
+
+
+def timeouts_of(section: Section) -> dict[State, float]:
+    """
+    Give the time of each state, in seconds (RFC 5321 §4.5.3.2).
+    """
+    times = section.timeouts
+    return {
+        State.GREETING: times.greeting,
+        State.EHLO: times.ehlo,
+        State.HELO: times.ehlo,
+        State.LHLO: times.ehlo,
+        State.STARTTLS: times.starttls,
+        State.HANDSHAKE: times.starttls,
+        State.AUTH: times.ehlo,
+        State.READY: section.connection_pool.idle_timeout,
+        State.RSET: times.mail_from,
+        State.MAIL: times.mail_from,
+        State.RCPT: times.rcpt_to,
+        State.DATA: times.data,
+        State.CONTENT: times.data_block,
+        State.DOT: times.data_termination,
+        State.BDAT: times.data_block,
+        State.LAST: times.data_termination,
+        State.SPOILED: times.data_block,
+        State.QUIT: times.quit,
+        State.CLOSED: times.quit,
+    }

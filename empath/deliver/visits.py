@@ -17,8 +17,9 @@ from empath.deliver.connection import Connection
 from empath.deliver.egress import Egress
 from empath.deliver.overheard import tell_carried
 from empath.deliver.pool import Pool, spent
+from empath.deliver.remaining import address_of, left_of, reachable
 from empath.deliver.tally import After, Tally
-from empath.deliver.target import NO_PORT, Target, Want
+from empath.deliver.target import Target, Want
 from empath.deliver.tls_report import Tell, not_offered
 from empath.mail.attempt import Attempt
 from empath.mail.outcome import Failure, Outcome, PermanentFailure, Scope, TransientFailure
@@ -106,7 +107,7 @@ class Pass(Tally):
             connection = await self._visit(found)
             if self.open:
                 sessions += connection.session.replies > 0 and not self.short
-                found = _left(found, connection)
+                found = left_of(found, connection)
 
     def _pass_over(self, found: Sequence[Candidate], barred: Barred) -> Sequence[Candidate]:
         """
@@ -114,6 +115,8 @@ class Pass(Tally):
         """
         first = found[0]
         self.fail(barred.failure)
+        if self._cargo.trace is not None:
+            self._cargo.trace.passes_over(first, barred.failure)
         if self._tell is not None and (event := tls_report.barred(self._cargo.domain, first)) is not None:
             self._tell(event)
         return [c for c in found if c.host != first.host or c.port != first.port]
@@ -131,7 +134,7 @@ class Pass(Tally):
             and trouble.trouble is Trouble.TLS
             and course(demand.policy, Seen.FAILED, implicit=self._route.implicit) is Course.RECONNECT
         ):
-            reached = attrs.evolve(candidate, address=_address(candidate, connection))
+            reached = attrs.evolve(candidate, address=address_of(candidate, connection))
             await self._try([reached], CLEARTEXT)
         return connection
 
@@ -140,17 +143,19 @@ class Pass(Tally):
         Hand over as much as possible. A connection that was idle and ends without a reply was dead already: a fresh
         one takes its place, once; and another one that of each which the server has had enough of.
         """
-        candidate = found[0]
+        candidate, trace = found[0], self._cargo.trace
         target = self._target(candidate, demand)
+        began = 0.0 if trace is None else trace.clock.seconds()
         connection = self._pool.idle(target, self._messages) or await self._take_new(found, target)
-        self._note(candidate, connection)
+        self._note(candidate, connection, began)
         replaced = False
         while (after := await self._hand_over(candidate, connection)) is not After.DONE:
             if after is After.DEAD and replaced:
                 break
             replaced = replaced or after is After.DEAD
+            began = 0.0 if trace is None else trace.clock.seconds()
             connection = await self._take_new(found, target, fresh=True)
-            self._note(candidate, connection)
+            self._note(candidate, connection, began)
         return connection
 
     async def _take_new(self, found: Sequence[Candidate], target: Target, *, fresh: bool = False) -> Connection:
@@ -190,6 +195,8 @@ class Pass(Tally):
         finally:
             self._pool.release(connection, self._messages)
             self._attempt.sent = connection.sent_at
+            if connection.trace is not None:
+                connection.trace.leaves(connection)
         if connection.trouble is None:
             return After.SPENT if waiting else after
         return self._troubled(candidate, connection, connection.trouble, after)
@@ -261,39 +268,17 @@ class Pass(Tally):
         targets = [target, *[target._replace(address=other.address) for other in others]]
         return Want(targets, first.host, self._messages, self._attempt.site, route.max_connections, self._cargo)
 
-    def _note(self, candidate: Candidate, connection: Connection) -> None:
+    def _note(self, candidate: Candidate, connection: Connection, began: float) -> None:
         """
-        Write down where the attempt is; what an earlier delivery did on the connection took none of its time.
+        Write down where the attempt is; what an earlier delivery did on the connection took none of its time. A trace
+        has it that the connection was wanted when that `began`.
         """
         attempt = self._attempt
-        attempt.host, attempt.address, attempt.port = candidate.host, _address(candidate, connection), candidate.port
+        if self._cargo.trace is not None:
+            self._cargo.trace.takes(connection, candidate, began)
+        attempt.host, attempt.address, attempt.port = candidate.host, address_of(candidate, connection), candidate.port
         attempt.tls, attempt.cipher, attempt.security = connection.tls, connection.cipher, connection.security
         attempt.reused = connection.carried > 0
         attempt.connected = 0.0 if attempt.reused else connection.connected_at
         attempt.secured = 0.0 if attempt.reused else connection.secured_at
         attempt.sent = 0.0
-
-
-def reachable(found: Sequence[Candidate], egress: Egress) -> Sequence[Candidate]:
-    """
-    Leave out what cannot be reached from where connections leave.
-    """
-    return [c for c in found if c.port == NO_PORT or egress.reaches(c.address)] if egress.bound else found
-
-
-def _address(candidate: Candidate, connection: Connection) -> str:
-    """
-    Tell which address of a host a connection leads to, or was last tried.
-    """
-    if connection.target is not None:
-        return connection.target.address
-    return connection.missed[-1] if connection.missed else candidate.address
-
-
-def _left(found: Sequence[Candidate], connection: Connection) -> Sequence[Candidate]:
-    """
-    Tell what is still to be tried after a connection to the first host: all but the addresses that it has settled.
-    """
-    first = found[0]
-    settled = {_address(first, connection), *connection.missed}
-    return [c for c in found if c.host != first.host or c.port != first.port or c.address not in settled]

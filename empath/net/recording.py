@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from empath.mail.step import Said, Step, Steps
 from empath.net.overhearing import Overhearing
 from empath.net.spoken import Spoken
+from empath.smtp.masking import printable
 from empath.smtp.tap import Tap
 
 REPLY_CODE: Final = "empath.reply.code"
@@ -30,10 +31,11 @@ class Recording(Spoken):
 
     Lines of other commands, and of the greeting, go to `aside`, a step that somebody else begins and ends; where that
     is None, to the step that was begun last, and before the first nowhere. `on_ended` hears of each step that ends.
-    `unanswered`: so many commands were said before the first that is recorded, and are still to be answered.
+    `unanswered`: so many commands were said before the first that is recorded, and are still to be answered. `lmtp`:
+    content is answered once for each recipient that was accepted (RFC 2033 §4.2).
     """
 
-    __slots__ = ("_answers", "_clock", "_latest", "_over", "aside", "on_ended", "steps")
+    __slots__ = ("_accepted", "_answers", "_clock", "_latest", "_over", "aside", "on_ended", "steps")
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Recording(Spoken):
         joined: bool = False,
         password: str = "",
         unanswered: int = 0,
+        lmtp: bool = False,
         on_ended: Callable[[Step], None] | None = None,
     ) -> None:
         super().__init__(side, joined, password)
@@ -53,6 +56,7 @@ class Recording(Spoken):
         self._clock = clock
         self._latest: Step | None = None
         self._answers: deque[Step | None] = deque([None] * unanswered)
+        self._accepted: int | None = 0 if lmtp else None
         self._over = False
 
     def finish(self) -> None:
@@ -128,6 +132,8 @@ class Recording(Spoken):
         code = line[:3]
         if line[3:4] == b"-" or not code.isdigit():
             return
+        if self._accepted is not None and step is not None:
+            self._owe(step, code, self._accepted)
         if code != b"354" and self._answers:
             self._answers.popleft()
         if step is None or step is self.aside:
@@ -136,9 +142,20 @@ class Recording(Spoken):
         if code != b"354":
             self._end(step, text if code >= b"400" else step.trouble)
 
+    def _owe(self, step: Step, code: bytes, accepted: int) -> None:
+        """
+        Wait for as many answers to the content as recipients were `accepted`.
+        """
+        if step.name == "mail":
+            self._accepted = 0
+        elif step.name == "rcpt":
+            self._accepted = accepted + (code[:1] == b"2")
+        elif code == b"354":
+            self._answers.extendleft([step] * (accepted - 1))
+
     def _end(self, step: Step, trouble: str) -> None:
         step.ended = self._clock.seconds()
-        step.trouble = trouble
+        step.trouble = printable(trouble)
         if self.on_ended is not None:
             self.on_ended(step)
 
@@ -154,7 +171,7 @@ class Recording(Spoken):
 
     def _say(self, step: Step | None, text: str, from_us: bool) -> None:
         if step is not None:
-            self.steps.say(step, Said(self._clock.seconds(), from_us, text))
+            self.steps.say(step, Said(self._clock.seconds(), from_us, printable(text)))
 
 
 class Both:

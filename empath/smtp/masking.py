@@ -131,6 +131,14 @@ class Masking:
             self._names = False
 
 
+def printable(text: str) -> str:
+    """
+    Give a text that fits a line, and moves no cursor.
+    """
+    shown = cut(text)
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else "?" for c in shown)
+
+
 def cut(text: str) -> str:
     """
     Give a text at a length that fits a line.

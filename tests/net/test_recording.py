@@ -61,6 +61,22 @@ class ClientTests(RecordingCase):
     We are the client.
     """
 
+    def test_lmtp(self) -> None:
+        """
+        Content is answered for each recipient that was accepted, before the QUIT that went with it; control characters
+        are not kept.
+        """
+        tap = Recording(self.clock, self.steps, "client", lmtp=True)
+        for _ in range(2):
+            tap.said(b"MAIL FROM:<a@example.net>\r\nRCPT TO:<b@c>\r\nRCPT TO:<d@c>\r\nRCPT TO:<e@c>\r\nDATA\r\n")
+            tap.heard(b"250 ok\r\n250 ok\r\n550 no\r\n250 ok\r\n354 go\r\n")
+            tap.content(9)
+            tap.said(b"QUIT\r\n")
+            tap.heard(b"250 one\r\n250 t\x1bwo\r\n221 bye\r\n")
+        self.assertEqual(self.lines(4), ["> DATA", "< 354 go", "< 250 one", "< 250 t?wo"])
+        self.assertEqual(self.lines(5), ["> QUIT", "< 221 bye"])
+        self.assertEqual(self.lines(11), ["> QUIT", "< 221 bye"])
+
     def test_gives_each_command_its_reply_however_they_are_pipelined(self) -> None:
         tap = self.client()
         tap.said(b"MAIL FROM:<a@one.test>\r\nRCPT TO:<b@two.test>\r\nRCPT TO:<c@two.test>\r\nDATA\r\n")

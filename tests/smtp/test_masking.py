@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.smtp.echoes import MASKED
-from empath.smtp.masking import LONGEST, MECHANISMS, Masking, cut
+from empath.smtp.masking import LONGEST, MECHANISMS, Masking, cut, printable
 
 SECRET = b64encode(b"\0tim\0tanstaaf")
 
@@ -183,6 +183,13 @@ class MaskingTests(SynchronousTestCase):
         self.assertEqual(cut("x" * LONGEST), "x" * LONGEST)
         self.assertEqual(cut("x" * (LONGEST + 1)), "x" * LONGEST + f"… [{LONGEST + 1} characters]")
         self.assertTrue(self.masking.reply(b"250 " + b"x" * 9999).endswith("… [10003 characters]"))
+
+    def test_what_moves_a_cursor(self) -> None:
+        """
+        Becomes a question mark: control characters, and those that turn the direction of a text.
+        """
+        self.assertEqual(printable("550 \x1b[1mn\x00\x9b\u202eé\n"), "550 ?[1mn???é?")
+        self.assertEqual(printable("550 no such user"), "550 no such user")
 
     @settings(max_examples=150)
     @given(
