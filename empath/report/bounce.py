@@ -18,6 +18,7 @@ from empath.mail.message import Delivery, Message, deliveries_of
 from empath.mail.notice import Action, Notice
 from empath.mail.origin import OWN
 from empath.mail.queue_id import new_queue_id
+from empath.mail.traces import Traces
 from empath.mail.wish import REQUIRE_TLS
 from empath.policy.incoming import PLACE
 
@@ -25,7 +26,7 @@ from empath.policy.incoming import PLACE
 class Reporter:
     """
     Makes reports as [delivery.dsn] says; `hostname` stands in for the names that it leaves empty. `write` writes what
-    people read of them.
+    people read of them, `traces` knows what is traced.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Reporter:
         self._chance = chance
         self._emit = emit
         self.write: Write = as_drafted
+        self.traces = Traces()
         self.reconfigure(section)
 
     def reconfigure(self, section: object) -> None:
@@ -68,8 +70,9 @@ class Reporter:
         eight_bit = not (header.isascii() and body.isascii())
         envelope = Envelope(None, (Recipient(sender),), _parameters(message, notices, eight_bit))
         size = len(header) + len(body)
+        trace, urgent = self.traces.written(queue_id, message.trace), message.priority
         report = Message(
-            queue_id, now, envelope, header, body, None, size, eight_bit, priority=message.priority, origin=OWN
+            queue_id, now, envelope, header, body, None, size, eight_bit, trace=trace, priority=urgent, origin=OWN
         )
         return report, deliveries_of(report)
 

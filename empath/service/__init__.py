@@ -49,6 +49,7 @@ from empath.service.pages import MonitoringPages, checks_of
 from empath.service.receiving import Receiving, make_authenticates
 from empath.service.reload import Reload
 from empath.service.safety import make_safety
+from empath.service.tracing import Tracing
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
 
@@ -84,13 +85,14 @@ class EmpathService(MultiService):
         self.configuration = Configuration(origin, self.reconfigure, reactor, self._threads.in_thread)
         self.metrics = Metrics(config.metrics)
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
+        self.tracing = Tracing(config.tracing)
         self.verbosity = Verbosity(config.log, self.storages.of(".control"))
         self.events = self._make_events()
         self.live = Live(reactor, self.events)
         self.auditing = self._make_auditing()
         self.spool = self._make_spool()
-        stores = Stores(self.spool, self.storages)
-        self.outgoing = Outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit)
+        stores, traces = Stores(self.spool, self.storages), self.tracing.traces
+        self.outgoing = Outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit, traces)
         self.auditing.use_resolver(self.outgoing.resolver)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
         stops = self.storages.of(".senders")
@@ -243,6 +245,7 @@ class EmpathService(MultiService):
             idempotency=self.safety.idempotency,
             dialogues=self.live.dialogues,
             record=self.auditing.record,
+            traces=self.tracing.traces,
         )
         return Reception(reactor, config.smtp, around, config.delivery.shutdown_timeout)
 

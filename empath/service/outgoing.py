@@ -5,7 +5,7 @@ What takes mail out: resolver, routes, agents, reports, and the queue that drive
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -25,6 +25,7 @@ from empath.dns.resolver import Resolver
 from empath.errors import ConfigError
 from empath.interfaces import InThread, IResolver, ISpool
 from empath.mail.life import Emit
+from empath.mail.traces import Traces
 from empath.policy.incoming import STRATEGY
 from empath.policy.route import LMTP
 from empath.queue.periodic import Periodic
@@ -38,8 +39,6 @@ from empath.service.signing import DkimSigning
 from empath.service.strategies import Strategies, make_strategies
 from empath.service.tls_rpt import TlsReporting, make_tls_reporting, submitting
 from empath.sign.signer import Signer
-
-DNS_FRESH: Final = 30.0  # seconds for which a server's answer vouches for the resolver
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -78,9 +77,17 @@ class Outgoing:
     restores: tuple[Callable[[], Awaitable[None]], ...]
 
     def __init__(
-        self, config: Config, reactor: Any, machine: Machine, stores: Stores, in_thread: InThread[Any], emit: Emit
+        self,
+        config: Config,
+        reactor: Any,
+        machine: Machine,
+        stores: Stores,
+        in_thread: InThread[Any],
+        emit: Emit,
+        traces: Traces,
     ) -> None:
         self.clock, self._machine, self._stores, self._emit = reactor, machine, stores, emit
+        self._traces = traces
         self._make_ways(config)
         self._make_agents(config, in_thread)
         self._make_queue(config)
@@ -100,7 +107,7 @@ class Outgoing:
         self.routing = _routing(config)
         self.overrides = Overrides(self.routing, storages.of(".dns"), lambda: self.queue.routes_changed())
         self.sts_fetcher = PolicyFetcher(clock, resolver, section.address_families, section.allow_private_mx)
-        submit = submitting(self._stores.spool, self._emit, lambda *stored: self.queue.fresh(*stored))
+        submit = submitting(self._stores.spool, self._emit, lambda *stored: self.queue.fresh(*stored), self._traces)
         self.tls_reporting = make_tls_reporting(
             config, clock, machine, storages.of(".tls-rpt"), resolver, self._emit, submit
         )
@@ -144,6 +151,7 @@ class Outgoing:
         sites = Sites(self.routing, self._answers, clock)
         self.looking = Looking(self.routing, self._answers, sites, self.smtp_agent)
         self.reporter = Reporter(section.dsn, config.hostname, clock, chance, self._emit)
+        self.reporter.traces = self._traces
         self.queue = Queue(
             section,
             spool,
@@ -159,13 +167,9 @@ class Outgoing:
 
     def dns_answers(self) -> bool | Deferred[bool]:
         """
-        Tell whether no route needs DNS, or a server answered lately; else ask one.
+        Tell whether no route needs DNS, or a server answers.
         """
-        if not self.routing.needs_dns:
-            return True
-        if self.clock.seconds() - self.resolver.last_answer < DNS_FRESH:
-            return True
-        return self.resolver.probe()
+        return not self.routing.needs_dns or self.resolver.presence.look()
 
     def periodic(self, section: Delivery) -> tuple[Periodic, ...]:
         """

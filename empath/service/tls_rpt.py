@@ -15,6 +15,7 @@ from empath.interfaces import IResolver, ISpool, IStorage
 from empath.mail.life import Emit, LifeEvent, MessageReceived, TlsTried
 from empath.mail.message import Delivery as MailDelivery
 from empath.mail.message import Message, deliveries_of
+from empath.mail.traces import Traces
 from empath.report.tls_rpt.posting import Poster
 from empath.report.tls_rpt.reports import Submit, TlsReports, submitter_of
 from empath.report.tls_rpt.writing import Submitter
@@ -87,13 +88,14 @@ def _submitter_of(section: TlsRpt) -> Submitter | None:
 
 
 def submitting(
-    spool: ISpool, emit: Emit, fresh: Callable[[Message, tuple[MailDelivery, ...]], None]
+    spool: ISpool, emit: Emit, fresh: Callable[[Message, tuple[MailDelivery, ...]], None], traces: Traces
 ) -> Callable[[Message], Awaitable[None]]:
     """
     Give what stores a mail of ours, and hands it to `fresh`, as reception does with mail that came in.
     """
 
     async def submit(message: Message) -> None:
+        message = attrs.evolve(message, trace=traces.written(message.queue_id))
         deliveries = deliveries_of(message)
         await spool.store(message, deliveries)
         emit(MessageReceived(message, None, 0.0))
