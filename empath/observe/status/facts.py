@@ -51,10 +51,10 @@ class BreakerFacts:
 @attrs.frozen(slots=True)
 class DiskFacts:
     """
-    The disk of the spool, in bytes: what is free, and what has to stay so. None where nobody can tell.
+    The disk of the spool, in bytes: what is free, and what has to stay so.
     """
 
-    free: int | None
+    free: int
     floor: int
 
 
@@ -73,9 +73,10 @@ class Health:
 @attrs.frozen(slots=True)
 class Facts:
     """
-    How things stand at `time` (seconds since the epoch, as `started`; None for no mail in `oldest`, the rest in
-    seconds). `queue` has the deliveries by status, as counted at `counted`; `totals` count since the start. `frozen` are
-    some of the `frozen_many` destinations that are frozen, "" for all.
+    How things stand at `time` (seconds since the epoch, as `started` and `counted`). `queue` has the deliveries by
+    status, as counted at `counted` (None: not yet); `oldest` is the age of the oldest message in seconds, None without
+    mail. `totals` count since the start. `limited` deliveries wait for a rate; `frozen` are some of the `frozen_many`
+    destinations that are frozen, "" for all.
     """
 
     time: float

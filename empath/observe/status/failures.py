@@ -109,8 +109,8 @@ def _text(reply: Reply) -> str:
 
 def without_local_parts(text: str, *known: Address | None) -> str:
     """
-    Leave out of a text, shortened to one line of `LONGEST` characters, the local part of whatever looks like an address,
-    and those of the `known` ones wherever they stand as words.
+    Leave out of a text, shortened to one line of `LONGEST` characters, the local part of whatever looks like an
+    address, and those of the `known` ones wherever they stand as words.
     """
     if len(text) > 2 * LONGEST:
         text = text[: 2 * LONGEST].rpartition(" ")[0]  # half an address does not look like one

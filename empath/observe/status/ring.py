@@ -141,14 +141,21 @@ class Ring:
             self._durations, self._ages = Spread(), Spread()
         if seconds <= 0:
             return None
+        levels, totals = self._levels(), self._last
         sample = Sample(
-            now,
-            *(_rate(now, then, seconds) for now, then in zip(_counts(self._last), _counts(last), strict=True)),
-            durations.quantile(0.5),
-            durations.quantile(0.95),
-            ages.quantile(0.95),
-            late,
-            *attrs.astuple(self._levels()),
+            time=now,
+            received=_rate(totals.received, last.received, seconds),
+            delivered=_rate(totals.delivered, last.delivered, seconds),
+            deferred=_rate(totals.deferred, last.deferred, seconds),
+            failed=_rate(totals.failed, last.failed, seconds),
+            refused=_rate(totals.refused, last.refused, seconds),
+            p50=durations.quantile(0.5),
+            p95=durations.quantile(0.95),
+            age=ages.quantile(0.95),
+            late=late,
+            waiting=levels.waiting,
+            attempts=levels.attempts,
+            sessions=levels.sessions,
         )
         self.samples.append(sample)
         return sample
@@ -158,10 +165,6 @@ class Ring:
         self._durations.add(attempt.ended - attempt.started)
         if event.delivery.status is Status.COMPLETED:
             self._ages.add(attempt.ended - event.delivery.received)
-
-
-def _counts(totals: Totals) -> tuple[int, ...]:
-    return (totals.received, totals.delivered, totals.deferred, totals.failed, totals.refused)
 
 
 def _rate(now: int, then: int, seconds: float) -> float:
