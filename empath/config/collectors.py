@@ -18,6 +18,7 @@ FACILITIES: Final = (  # RFC 5424 §6.2.1, table 1, in its order, as syslog.conf
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _NAMESPACE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_LONGEST: Final = 200  # characters of a namespace
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 
 
@@ -53,11 +54,18 @@ def optional_sha256(value: object, around: Surroundings) -> str:
     return "" if value == "" else sha256(value, around)
 
 
+def is_namespace(text: str) -> bool:
+    """
+    Tell whether this may be the name of what logs.
+    """
+    return len(text) <= _LONGEST and _NAMESPACE.fullmatch(text) is not None
+
+
 def namespace(value: object, _: Surroundings) -> str:
     """
     Read the name of what logs: a module of ours, or of anybody's, or a package.
     """
-    if not isinstance(value, str) or not _NAMESPACE.fullmatch(value):
+    if not isinstance(value, str) or not is_namespace(value):
         raise Refused('the dotted name of a module or package, such as "empath.dns"')
     return value
 

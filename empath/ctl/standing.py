@@ -64,7 +64,8 @@ def _breakers(count: int) -> Text:
 def _level(status: Status) -> Text:
     level = status.log_level
     changed = level.level != level.configured
-    return plain(f"{level.level}, set by hand; configured: {level.configured}" if changed else level.level)
+    others = "".join(f"; {each.namespace}: {each.level}" for each in level.namespaces)
+    return plain((f"{level.level}, set by hand; configured: {level.configured}" if changed else level.level) + others)
 
 
 def audit(state: AuditState) -> Text:

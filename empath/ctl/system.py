@@ -4,11 +4,12 @@ The verbs about the program as a whole.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import click
 
-from empath.control.terms.system import GetStatus, Ping, Reload, SetLogLevel
+from empath.control.terms.system import GetStatus, LogLevel, Ping, Reload, SetLogLevel
 from empath.ctl.tool import Tool
 from empath.ctl.verbs import verb, watched
 
@@ -77,18 +78,38 @@ def reload_config(tool: Tool) -> None:
 @verb(
     """
     empathctl system set-log-level debug
+    empathctl system set-log-level debug --namespace empath.dns
     empathctl system set-log-level reset
     """
 )
 @click.argument("level", type=click.Choice([*LEVELS, "reset"]))
-def set_log_level(tool: Tool, level: str) -> None:
+@click.option("--namespace", default="", metavar="N", help="Only what this module or package, and all below it, say.")
+def set_log_level(tool: Tool, level: str, namespace: str) -> None:
     """
     Log at another level, across restarts, until it is reset to the configured one.
+
+    A namespace is what JSON records have under that name, such as empath.dns, or what is above it. One that has a level
+    of its own keeps it when that of all others changes.
     """
-    now = tool.ask(SetLogLevel(None if level == "reset" else level))
+    now = tool.ask(SetLogLevel(None if level == "reset" else level, namespace))
     if tool.json:
         tool.write_json(now)
-    elif now.level == now.configured:
-        tool.say(f"Logging at {now.level}, as configured.")
+        return
+    for line in told_levels(now):
+        tool.say(line)
+
+
+def told_levels(now: LogLevel) -> Iterator[str]:
+    """
+    Tell the levels in force.
+    """
+    if now.level == now.configured:
+        yield f"Logging at {now.level}, as configured."
     else:
-        tool.say(f"Logging at {now.level}; configured is {now.configured}. 'set-log-level reset' goes back to it.")
+        yield f"Logging at {now.level}; configured is {now.configured}. 'set-log-level reset' goes back to it."
+    for each in now.namespaces:
+        if each.by_hand:
+            back = f"'set-log-level reset --namespace {each.namespace}' goes back to it"
+            yield f"{each.namespace} logs at {each.level}; configured is {each.configured}. {back}."
+        else:
+            yield f"{each.namespace} logs at {each.level}, as configured."

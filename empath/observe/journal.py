@@ -14,13 +14,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, Logger, LogLevel
 
 from empath.mail import life
-from empath.mail.answer import Found, Security
 from empath.mail.attempt import Attempt
-from empath.mail.message import RecipientState, Status
+from empath.mail.message import Message, RecipientState, Status
 from empath.mail.notice import Action
 from empath.mail.reply import Reply
+from empath.mail.trace_context import span_id_of
+from empath.observe.ground_journal import GroundJournal
 from empath.observe.life import LifeEvents
-from empath.observe.logging import Stamp, cut
+from empath.observe.logging import Ids, cut
 from empath.observe.safety_journal import SafetyJournal, client_of
 from empath.observe.site_journal import SiteJournal
 
@@ -47,6 +48,7 @@ _REFUSED_SENDER: Final = (
     "{queue_id}: reject: {verb} from {client}: {reply}; from=<{sender}> to=<{recipient}> proto={proto} helo=<{helo}>"
 )
 _BY_MODULE: Final = " module={decided_by} why=({why})"
+_RECEIVE: Final = "empath.receive"
 _OUR_OWN: Final = frozenset({"", "core", "relay", "senders", "chain"})  # who decides without being a module
 _WORDS: Final = {status: status.value for status in Status} | {
     Status.COMPLETED: "sent",
@@ -68,19 +70,18 @@ class Journal:
     """
     Listens to life events and logs them, under the name of the room in which they happened.
 
-    `publish` is the log publisher (Twisted's `globalLogPublisher`), `shows` tells whether a level is written now.
+    `publish` is the log publisher (Twisted's `globalLogPublisher`), `shows` tells whether a level is
+    written now where a namespace says it.
     """
 
-    __slots__ = ("_clock", "_dns", "_publish", "_receive", "_report", "_shows", "_spool")
+    __slots__ = ("_clock", "_publish", "_receive", "_report", "_shows")
 
-    def __init__(self, clock: IReactorTime, publish: ILogObserver, shows: Callable[[str], bool]) -> None:
+    def __init__(self, clock: IReactorTime, publish: ILogObserver, shows: Callable[[str, str], bool]) -> None:
         self._clock = clock
         self._publish = publish
         self._shows = shows
-        self._receive = Logger("empath.receive", observer=publish)
+        self._receive = Logger(_RECEIVE, observer=publish)
         self._report = Logger("empath.report", observer=publish)
-        self._spool = Logger("empath.spool", observer=publish)
-        self._dns = Logger("empath.dns", observer=publish)
 
     def listen(self, events: LifeEvents) -> None:
         """
@@ -88,6 +89,7 @@ class Journal:
         """
         SiteJournal(self._publish).listen(events)
         SafetyJournal(self._publish).listen(events)
+        GroundJournal(self._publish).listen(events)
         events.subscribe(life.ConnectionOpened, self._opened)
         events.subscribe(life.ConnectionClosed, self._closed)
         events.subscribe(life.CommandAnswered, self._refused)
@@ -96,9 +98,6 @@ class Journal:
         events.subscribe(life.AttemptEnded, self._attempted)
         events.subscribe(life.ReportQueued, self._reported)
         events.subscribe(life.ReportDropped, self._dropped)
-        events.subscribe(life.LookedUp, self._looked_up)
-        events.subscribe(life.GroupCommitted, self._committed)
-        events.subscribe(life.CleanupGivenUp, self._given_up)
 
     def _received(self, event: life.MessageReceived) -> None:
         message, session = event.message, event.session
@@ -115,16 +114,17 @@ class Journal:
                 "proto": "internal" if session is None else session.protocol,
                 "login": login,
                 "tls": tls,
+                "log_ids": _ids_of(message),
                 "log_format": _RECEIVED_FROM[bool(login), bool(tls)],
                 "log_level": LogLevel.info,
-                "log_namespace": "empath.receive",
+                "log_namespace": _RECEIVE,
                 "log_time": self._clock.seconds(),
             }
         )
 
     def _attempted(self, event: life.AttemptEnded) -> None:
         now, attempt, received = self._clock.seconds(), event.attempt, event.delivery.received
-        relay = _relay(attempt)
+        relay, trace = _relay(attempt), _ids_of_attempt(event)
         for state in event.results:
             reply, sent = state.reply, state.status is Status.COMPLETED
             self._publish(
@@ -143,6 +143,7 @@ class Journal:
                     "site": attempt.site,
                     "category": state.category,
                     "doubtful": state.doubtful,
+                    "log_ids": trace,
                     "log_format": _ATTEMPTED_SO[bool(state.category), state.doubtful],
                     "log_level": LogLevel.info,
                     "log_namespace": "empath.deliver",
@@ -151,7 +152,7 @@ class Journal:
             )
 
     def _opened(self, event: life.ConnectionOpened) -> None:
-        if self._shows("debug"):
+        if self._shows("debug", _RECEIVE):
             session = event.session
             self._receive.debug(
                 "connect from {client}: session {session_id} on {listener}",
@@ -161,7 +162,7 @@ class Journal:
             )
 
     def _closed(self, event: life.ConnectionClosed) -> None:
-        if self._shows("debug"):
+        if self._shows("debug", _RECEIVE):
             self._receive.debug(
                 "disconnect from {client}: session {session_id} ended by {reason} after {seconds:.2f} s",
                 client=client_of(event.session),
@@ -203,6 +204,7 @@ class Journal:
             client=client_of(event.session),
             decided_by=event.decided_by,
             why=cut(event.why),
+            log_ids=_ids_of(message),
         )
 
     def _reported(self, event: life.ReportQueued) -> None:
@@ -211,6 +213,7 @@ class Journal:
             queue_id=event.message.queue_id,
             what=_REPORTS[event.action],
             report_id=event.report.queue_id,
+            log_ids=_ids_of(event.message),
         )
 
     def _dropped(self, event: life.ReportDropped) -> None:
@@ -219,41 +222,25 @@ class Journal:
             queue_id=event.message.queue_id,
             sender=_path(event.message.envelope.reverse_path),
             reason=event.reason,
+            log_ids=_ids_of(event.message),
         )
 
-    def _looked_up(self, event: life.LookedUp) -> None:
-        answer = event.answer
-        if answer.found is Found.FAILED and not event.cached:
-            self._dns.warn(
-                "look-up of {name} {rdtype} failed after {seconds:.2f} s: {detail}",
-                name=answer.name,
-                rdtype=answer.rdtype,
-                seconds=event.seconds,
-                detail=cut(answer.detail),
-            )
 
-        elif answer.security is Security.BOGUS and not event.cached:
-            self._dns.warn(
-                "{name} {rdtype} does not validate: {detail}",
-                name=answer.name,
-                rdtype=answer.rdtype,
-                detail=cut(answer.detail),
-            )
+def _ids_of(message: Message) -> Ids | None:
+    """
+    Give the ids of a message's trace and its first span; None where it has none.
+    """
+    return (message.trace[3:35], message.trace[36:52]) if message.trace else None
 
-    def _committed(self, event: life.GroupCommitted) -> None:
-        if event.error:
-            self._spool.error(
-                "a group of {size} changes could not be stored: {error}", size=event.size, error=event.error
-            )
 
-    def _given_up(self, event: life.CleanupGivenUp) -> None:
-        self._spool.critical(
-            "{name}: content file could not be deleted in {attempts} attempts since {first_failure}, given up: {error}",
-            name=event.name,
-            attempts=event.attempts,
-            first_failure=Stamp()(event.first_failure),
-            error=cut(event.error),
-        )
+def _ids_of_attempt(event: life.AttemptEnded) -> Ids | None:
+    """
+    Give the ids of an attempt's own span; None where its message has no trace.
+    """
+    message = event.message
+    if not message.trace:
+        return None
+    return message.trace[3:35], span_id_of(message.queue_id, event.delivery.domain, event.attempt.number)
 
 
 def _path(address: object) -> str:

@@ -3,36 +3,53 @@ Our log observer: one record a line, cheap enough for two lines a message (hot-p
 
 Text is `2026-11-21T10:00:00.123Z info deliver: text`, the word before the colon being the room that speaks. JSON is
 one object a line. Peers choose much of what is logged, so whatever is not printable is escaped: a record can neither
-forge another one nor drive a terminal. A traceback follows its record in lines that begin with a tab.
+forge another one nor drive a terminal. A traceback follows its record in lines that begin with a tab. Records of a
+message that is traced end with the ids of its trace and span.
 
 Nothing here is fatal: an event that cannot be formatted is logged as Twisted describes it.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
-from twisted.python.failure import Failure
+import attrs
+from constantly import NamedConstant
+from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
 from empath.config import schema
 from empath.observe.escaping import escaped
+from empath.observe.export.log_record import LogRecord
+from empath.observe.levels import Levels
+from empath.observe.rendering import (
+    MOST_RECORD,
+    MOST_TEXT,
+    Stamp,
+    bounded,
+    encode,
+    fields_of,
+    shortened,
+    text_of,
+    traceback_of,
+)
+from empath.observe.repeats import AGAIN, Repeats
 
-LEVELS: Final = ("debug", "info", "warn", "error", "critical")
 MAX_REPLY: Final = 500  # characters of a peer's words; the whole of a reply stays with the delivery
-_RESERVED: Final = frozenset({"time", "level", "namespace", "event", "traceback"})
-_SCALARS: Final = frozenset({str, int, bool, type(None)})
-_MAX_PREFIXES: Final = 1000
+_MAX_VOICES: Final = 1000
 _CHATTER: Final = "twisted.web._newclient.HTTPClientParser"  # at "info" a web server can make it say what it wants
+_EXPORTING: Final = (
+    "empath.observe.export",
+    "opentelemetry",
+    "urllib3",
+    "requests",
+)  # would go in circles
 
-_MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
-
-_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+Ids = tuple[str, str]
+"""
+The id of a trace, and of the span in it that something belongs to.
+"""
 
 
 def cut(text: str) -> str:
@@ -42,151 +59,158 @@ def cut(text: str) -> str:
     return text if len(text) <= MAX_REPLY else text[:MAX_REPLY] + "…"
 
 
-class Stamp:
+@attrs.frozen(slots=True)
+class _Voice:
     """
-    Writes times as ISO 8601 in UTC with milliseconds; the part down to the second is kept for the next one.
+    Somebody who speaks at some level: whether it is `shown`, what its lines have before the time and behind it, and
+    whether it may be told to a collector.
     """
 
-    __slots__ = ("_last",)
-
-    def __init__(self) -> None:
-        self._last = (0, "1970-01-01T00:00:00")
-
-    def __call__(self, when: float) -> str:
-        """
-        Tell `when`, in seconds since the epoch, such as `2026-11-21T10:00:00.123Z`.
-        """
-        second = int(when)
-        last, text = self._last  # one tuple: other threads log too
-        if second != last:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._last = (second, text)
-        return text + _MILLISECONDS[int((when - second) * 1000)]
+    level: str
+    namespace: str
+    shown: bool
+    mark: str
+    prefix: str
+    goes_out: bool
 
 
 @implementer(ILogObserver)
 class LineObserver:
     """
     Writes what is at or above a level, each record with its final line end in one call of `write`.
+
+    `marks` are put in front of each line by its level. `ids_of` gives the ids of a message by its queue id, where they
+    are known; `repeats` counts what is said again; `outlet` gets all records besides. They may be None.
     """
 
-    __slots__ = ("_level", "_names", "_prefixes", "_render", "_stamp", "_write")
+    __slots__ = ("_levels", "_marks", "_render", "_stamp", "_voices", "_write", "ids_of", "outlet", "repeats")
 
-    def __init__(self, section: schema.Log, write: Callable[[str], None]) -> None:
+    def __init__(
+        self, section: schema.Log, write: Callable[[str], None], marks: Mapping[str, str] | None = None
+    ) -> None:
         self._write = write
+        self._marks = marks or {}
         self._stamp = Stamp()
-        self._prefixes: dict[tuple[str, str], str] = {}
+        self.ids_of: Callable[[str], Ids | None] | None = None
+        self.repeats: Repeats | None = None
+        self.outlet: Callable[[LogRecord], None] | None = None
         self.reconfigure(section)
 
     def reconfigure(self, section: schema.Log) -> None:
         """
-        Use the level and format of this section from now on.
+        Use the levels and format of this section from now on.
         """
         self._render = self._as_text if section.format == "text" else self._as_json
-        self.set_level(section.level)
+        self.use_levels(Levels(section.level, section.levels))
+
+    def use_levels(self, levels: Levels) -> None:
+        """
+        Write only what is at or above the level of who says it.
+        """
+        self._levels = levels
+        self._voices: dict[tuple[object, str], _Voice] = {}
 
     def set_level(self, level: str) -> None:
         """
         Write only what is at or above `level`, one of LEVELS; ValueError for any other.
         """
-        shown = LEVELS[LEVELS.index(level) :]
-        self._names: dict[object, str] = {LogLevel.levelWithName(name): name for name in shown}
-        if "info" in shown:
-            self._names[None] = "info"  # events of others that carry no level
-        self._level = level
+        self.use_levels(Levels(level, self._levels.differing))
 
     @property
     def level(self) -> str:
         """
-        The lowest level that is written now.
+        The lowest level that is written now, where no namespace has its own.
         """
-        return self._level
+        return self._levels.level
 
-    def shows(self, level: str) -> bool:
+    def shows(self, level: str, namespace: str = "") -> bool:
         """
         Tell whether an event of this level would be written: ask before paying for one on a busy path.
         """
-        return LEVELS.index(level) >= LEVELS.index(self._level)
+        return self._levels.shows(level, namespace)
 
     def __call__(self, event: LogEvent) -> None:
-        name = self._names.get(event.get("log_level"))
-        if name is not None and (name != "info" or event.get("log_namespace") != _CHATTER):
-            self._write(self._render(name, event))
+        level, namespace = event.get("log_level"), event.get("log_namespace", "-")
+        voice = self._voices.get((level, namespace)) or self._learn(level, namespace)
+        if not voice.shown:
+            return
+        text = text_of(event)
+        if len(text) > MOST_TEXT:
+            text = shortened(text)
+        queue_id = event.get("queue_id")
+        if queue_id is None:
+            if not self._was_said(voice, text, event):
+                self._say(voice, text, event, None)
+            return
+        ids = event.get("log_ids")
+        if ids is None and self.ids_of is not None and type(queue_id) is str:
+            ids = self.ids_of(queue_id)
+        self._say(voice, text, event, ids)
 
-    def _as_text(self, level: str, event: LogEvent) -> str:
-        namespace = event.get("log_namespace", "-")
-        prefix = self._prefixes.get((level, namespace)) or self._remember(level, namespace)
-        text = _text_of(event)
-        if not text.isprintable():
-            text = escaped(text)
-        line = f"{self._stamp(event.get('log_time', 0.0))}{prefix}{text}\n"
-        failure = event.get("log_failure")
-        if failure is None:
-            return line
-        return line + "".join(f"\t{escaped(part)}\n" for part in _traceback_of(failure).splitlines())
-
-    def _remember(self, level: str, namespace: str) -> str:
+    def _learn(self, level: NamedConstant | None, namespace: str) -> _Voice:
+        name = "info" if level is None else level.name  # events of others may carry no level
+        shown = self._levels.shows(name, namespace) and (name != "info" or namespace != _CHATTER)
         parts = namespace.split(".")
         room = parts[1] if parts[0] == "empath" and len(parts) > 1 else namespace
-        if len(self._prefixes) >= _MAX_PREFIXES:
-            self._prefixes.clear()
-        self._prefixes[level, namespace] = prefix = f" {level} {escaped(room)}: "
-        return prefix
+        exporting = any(namespace == each or namespace.startswith(f"{each}.") for each in _EXPORTING)
+        prefix = f" {name} {escaped(room)}: "
+        voice = _Voice(name, namespace, shown, self._marks.get(name, ""), prefix, not exporting)
+        if len(self._voices) >= _MAX_VOICES:
+            self._voices.clear()
+        self._voices[level, namespace] = voice
+        return voice
 
-    def _as_json(self, level: str, event: LogEvent) -> str:
+    def _was_said(self, voice: _Voice, text: str, event: LogEvent) -> bool:
+        """
+        Tell whether this was said a moment ago, and is only counted.
+        """
+        if self.repeats is None or AGAIN in event:
+            return False
+        failure = event.get("log_failure")
+        return self.repeats.hides(voice.level, voice.namespace, text, "" if failure is None else traceback_of(failure))
+
+    def _say(self, voice: _Voice, text: str, event: LogEvent, ids: Ids | None) -> None:
+        failure = event.get("log_failure")
+        traceback = "" if failure is None else traceback_of(failure)
+        self._write(self._render(voice, text, traceback, event, ids))
+        if self.outlet is not None and voice.goes_out:
+            trace_id, span_id = ids or ("", "")
+            fields, when = fields_of(event), event.get("log_time", 0.0)
+            self.outlet(LogRecord(when, voice.level, voice.namespace, text, fields, trace_id, span_id, traceback))
+
+    def _as_text(self, voice: _Voice, text: str, traceback: str, event: LogEvent, ids: Ids | None) -> str:
+        if ids is not None:
+            text = f"{text} trace_id={ids[0]} span_id={ids[1]}"
+        if not text.isprintable():
+            text = escaped(text)
+        mark = voice.mark
+        line = f"{mark}{self._stamp(event.get('log_time', 0.0))}{voice.prefix}{text}\n"
+        if not traceback:
+            return line
+        return line + "".join([f"{mark}\t{escaped(part)}\n" for part in traceback.splitlines()])
+
+    def _as_json(self, voice: _Voice, text: str, traceback: str, event: LogEvent, ids: Ids | None) -> str:
         record: dict[str, Any] = {
             "time": self._stamp(event.get("log_time", 0.0)),
-            "level": level,
-            "namespace": event.get("log_namespace", "-"),
-            "event": _text_of(event),
+            "level": voice.level,
+            "namespace": voice.namespace,
+            "event": text,
+            **fields_of(event),
         }
-        for key, value in event.items():
-            if (type(value) in _SCALARS or _plain(value)) and not key.startswith("log_") and key not in _RESERVED:
-                record[key] = value
-        failure = event.get("log_failure")
-        if failure is not None:
-            record["traceback"] = _traceback_of(failure)
-        return _encode(record) + "\n"
+        if ids is not None:
+            record["trace_id"], record["span_id"] = ids
+        if traceback:
+            record["traceback"] = traceback
+        encoded = encode(record)
+        if len(encoded) > MOST_RECORD:
+            encoded = bounded(record)
+        return f"{voice.mark}{encoded}\n"
 
 
-def make_observer(section: schema.Log, write: Callable[[str], None]) -> LineObserver:
+def make_observer(
+    section: schema.Log, write: Callable[[str], None], marks: Mapping[str, str] | None = None
+) -> LineObserver:
     """
     Make the observer that [log] describes; `write` takes one record at a time, its line end included.
     """
-    return LineObserver(section, write)
-
-
-def _text_of(event: LogEvent) -> str:
-    """
-    Format as Twisted does, but by `str.format_map`, which is several times faster; the rare rest goes the long way.
-    """
-    template = event.get("log_format")
-    if type(template) is str and "log_flattened" not in event:
-        try:
-            return template.format_map(event)
-        except Exception:  # "{call()}", a missing field, a __str__ that raises: formatEvent copes with all of them
-            pass
-    return formatEvent(event)
-
-
-def _plain(value: object) -> bool:
-    """
-    Tell whether JSON can say it as it is: numbers that are finite, and short lists and mappings of such.
-    """
-    match value:
-        case float():
-            return math.isfinite(value)
-        case str() | int() | None:
-            return True
-        case list() | tuple():
-            return all(_plain(item) for item in value)
-        case dict():
-            return all(type(key) is str and _plain(item) for key, item in value.items())
-    return False
-
-
-def _traceback_of(failure: Failure) -> str:
-    try:
-        return failure.getTraceback()
-    except Exception as trouble:  # e.g. the exception's own __str__ raises
-        return f"{failure.type}: no traceback ({type(trouble).__name__})"
+    return LineObserver(section, write, marks)

@@ -18,7 +18,7 @@ def overrides_of(service: EmpathService) -> tuple[Override, ...]:
     List all of it.
     """
     controls, by_hand = service.queue.controls, service.verbosity.by_hand
-    levels = [] if by_hand is None else [Override("log-level", "", by_hand)]
+    levels = [Override("log-level", namespace, level) for namespace, level in sorted(by_hand.items())]
     limits = [Override("rate-limit", row.domain, written(row.rate)) for row in controls.rate_limits() if row.set_here]
     hosts = [
         Override("mx-override", domain, ", ".join(given))

@@ -12,7 +12,8 @@ from twisted.web.http_headers import Headers
 from zope.interface.verify import verifyObject
 
 from empath.config import schema
-from empath.observe.logging import LineObserver, Stamp, make_observer
+from empath.observe.logging import LineObserver, make_observer
+from empath.observe.rendering import Stamp
 
 WHEN = 1795255200.1234  # 2026-11-21T10:00:00.123Z
 
@@ -106,7 +107,7 @@ class TextTests(ObserverCase):
     def test_many_namespaces_do_not_fill_memory(self) -> None:
         for number in range(2500):
             self.tell("x", f"ns{number}")
-        self.assertLessEqual(len(self.observer._prefixes), 1000)
+        self.assertLessEqual(len(self.observer._voices), 1000)
 
 
 class LevelTests(ObserverCase):

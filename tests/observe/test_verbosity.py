@@ -42,7 +42,7 @@ class VerbosityTests(SynchronousTestCase):
         self.assertEqual((self.verbosity.level, self.verbosity.configured), ("debug", "info"))
         self.assertEqual((self.observer.level, self.verbosity.shows("debug")), ("debug", True))
         self.set(None)
-        self.assertEqual((self.observer.level, self.verbosity.by_hand), ("info", None))
+        self.assertEqual((self.observer.level, self.verbosity.by_hand), ("info", {}))
 
     def test_it_holds_across_restarts_and_reloads(self) -> None:
         """

@@ -36,13 +36,28 @@ class Ping(Ask[Pong]):
 
 
 @attrs.frozen
+class NamespaceLevel:
+    """
+    The log level of a namespace, and of what is below it, that has one of its own: the one in force, the one in the
+    configuration, and whether it is set by hand.
+    """
+
+    namespace: str
+    level: str
+    configured: str
+    by_hand: bool
+
+
+@attrs.frozen
 class LogLevel:
     """
-    The log level in force, and the one in the configuration; they differ while one is set by hand.
+    The log level in force, and the one in the configuration; they differ while one is set by hand. `namespaces` are
+    those that have one of their own.
     """
 
     level: str
     configured: str
+    namespaces: tuple[NamespaceLevel, ...] = ()
 
 
 @attrs.frozen
@@ -149,7 +164,8 @@ class Reload(Ask[Reloaded]):
 @attrs.frozen
 class SetLogLevel(Ask[LogLevel]):
     """
-    Log at another level, across restarts; None: at the configured one again.
+    Log at another level, across restarts; None: at the configured one again. All, or what `namespace`, such as
+    "empath.dns", and those below it say.
     """
 
     verb: ClassVar = "system.set-log-level"
@@ -157,6 +173,7 @@ class SetLogLevel(Ask[LogLevel]):
     changes: ClassVar = True
 
     level: str | None
+    namespace: str = ""
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from empath import __version__
+from empath.config.collectors import is_namespace
 from empath.config.schema import Listener
 from empath.control import protocol
 from empath.control.serving import Answers, Call, Refused
@@ -18,6 +19,7 @@ from empath.control.terms.system import (
     GetStatus,
     ListenerState,
     LogLevel,
+    NamespaceLevel,
     Ping,
     Pong,
     SetLogLevel,
@@ -25,7 +27,7 @@ from empath.control.terms.system import (
 )
 from empath.errors import StorageError
 from empath.observe.health import Findings
-from empath.observe.logging import LEVELS
+from empath.observe.levels import LEVELS
 from empath.policy.breaker import State
 from empath.service.overriding import overrides_of
 
@@ -91,17 +93,29 @@ class SystemControl:
     def _set_log_level(self, request: SetLogLevel, call: Call) -> Awaitable[LogLevel]:
         if request.level is not None and request.level not in LEVELS:
             raise Refused(f"{request.level!r} is no log level: there are {', '.join(LEVELS)}")
-        return self._level_set(request.level)
+        if request.namespace and not is_namespace(request.namespace):
+            raise Refused("the namespace is the dotted name of a module or package, such as empath.dns")
+        return self._level_set(request)
 
-    async def _level_set(self, level: str | None) -> LogLevel:
+    async def _level_set(self, request: SetLogLevel) -> LogLevel:
         try:
-            await self._service.verbosity.set_by_hand(level)
+            await self._service.verbosity.set_by_hand(request.level, request.namespace)
+        except ValueError as trouble:
+            raise Refused(str(trouble)) from trouble
         except StorageError as trouble:
             raise Refused(f"the level cannot be kept, and is as it was: {trouble}") from trouble
         return self._level()
 
     def _level(self) -> LogLevel:
-        return LogLevel(self._service.verbosity.level, self._service.verbosity.configured)
+        verbosity = self._service.verbosity
+        return LogLevel(
+            verbosity.level,
+            verbosity.configured,
+            tuple(
+                NamespaceLevel(name, level, verbosity.configured_for(name), name in verbosity.by_hand)
+                for name, level in sorted(verbosity.levels.differing.items())
+            ),
+        )
 
     def _audit(self) -> AuditState:
         return self._service.auditing.state()
