@@ -8,14 +8,17 @@ that is not there any more.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from empath.config.schema import Delivery as Section
 from empath.deliver.routing import Routing
 from empath.deliver.signed import APART, Signing
+from empath.deliver.stepped import OF_MANY, in_one_step
 from empath.interfaces import IAgent
 from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
@@ -49,14 +52,16 @@ class Reconfigurable(Protocol):
 class Dispatch:
     """
     Hands deliveries to `agents` (by strategy), as `routing` says for their domains. `signing` is None while nothing is
-    signed; agents that sign themselves, or have nothing to, are left alone by it.
+    signed; agents that sign themselves, or have nothing to, are left alone by it. `clock` times the steps of those that
+    have one only.
     """
 
     signing: Signing | None = None
 
-    def __init__(self, routing: Routing, agents: Mapping[str, IAgent]) -> None:
+    def __init__(self, routing: Routing, agents: Mapping[str, IAgent], clock: IReactorTime) -> None:
         self._routing = routing
         self._agents = agents
+        self._clock = clock
 
     def deliver(self, message: Message, delivery: Delivery, attempt: Attempt) -> Awaitable[tuple[Outcome, ...]]:
         """
@@ -65,10 +70,18 @@ class Dispatch:
         domain, routing = delivery.domain, self._routing
         if "." not in domain and not routing.leads_to(domain) and delivery.recipients[0].address.domain != domain:
             return succeed((NO_ROUTE,) * len(delivery.open_recipients))
-        strategy = routing.find(domain).strategy
-        agent = self._agents.get(strategy) or self._agents.get(OTHERS)
+        route = routing.find(domain)
+        agent = self._agents.get(route.strategy) or self._agents.get(OTHERS)
         if agent is None:
             return succeed((NO_STRATEGY,) * len(delivery.open_recipients))
+        if attempt.steps is None or route.strategy in OF_MANY:
+            return self._hand_over(agent, route.strategy, message, delivery, attempt)
+        handing = partial(self._hand_over, agent, route.strategy, message, delivery, attempt)
+        return Deferred.fromCoroutine(in_one_step(attempt.steps, self._clock, route, handing))
+
+    def _hand_over(
+        self, agent: IAgent, strategy: str, message: Message, delivery: Delivery, attempt: Attempt
+    ) -> Awaitable[tuple[Outcome, ...]]:
         if self.signing is not None and strategy not in APART and message.origin.vouched:
             return Deferred.fromCoroutine(self.signing.deliver(agent, message, delivery, attempt))
         return agent.deliver(message, delivery, attempt)

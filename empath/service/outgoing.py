@@ -10,7 +10,7 @@ from typing import Any, cast
 import attrs
 from twisted.internet.defer import Deferred
 
-from empath.config.schema import Config, Delivery
+from empath.config.schema import Config, Delivery, Tracing
 from empath.deliver.dispatch import Dispatch
 from empath.deliver.lmtp import LmtpAgent
 from empath.deliver.looking import Looking
@@ -125,10 +125,18 @@ class Outgoing:
         self.returning.use_in(self.smtp_agent)
         self.strategies = make_strategies(config, clock, self._answers, spool, in_thread, self.routing)
         own = {"smtp": self.smtp_agent, LMTP: LmtpAgent(self.smtp_agent), STRATEGY: self.returning.reader}
-        self.agent = Dispatch(self.routing, {**self.strategies.agents, **own})
+        self.agent = Dispatch(self.routing, {**self.strategies.agents, **own}, clock)
         signer = Signer(config.delivery.dkim, clock, in_thread)
         self.signing = DkimSigning(signer, self.smtp_agent, self.agent, spool.open_body)
         self.signing.use()
+        self.smtp_agent.emit = self._emit
+        self.use_tracing(config.tracing)
+
+    def use_tracing(self, section: Tracing) -> None:
+        """
+        Tell next hops of a message's trace, or not, from now on.
+        """
+        self.smtp_agent.propagates = self.strategies.webhook.propagates = section.enabled and section.propagate
 
     def _make_smtp(self, config: Config) -> SmtpAgent:
         return SmtpAgent(

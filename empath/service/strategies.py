@@ -29,6 +29,7 @@ class Strategies:
 
     agents: Mapping[str, Any]
     web: WebPool
+    webhook: WebhookAgent
 
     def use(self, section: Delivery) -> None:
         """
@@ -47,11 +48,12 @@ def make_strategies(
     section, find, open_body = config.delivery, routing.find, spool.open_body
     web = WebPool(reactor, resolver, section.address_families, allow_private=True)
     services = StrategyServices(config.hostname, reactor, web, resolver.lookup, in_thread, open_body)
+    webhook = WebhookAgent(reactor, web, open_body, find, section)
     agents = {
-        "webhook": WebhookAgent(reactor, web, open_body, find, section),
+        "webhook": webhook,
         "maildir": MaildirAgent(reactor, open_body, in_thread, find),
         "file": FileAgent(reactor, open_body, in_thread, find),
         "discard": DiscardAgent(reactor),
         OTHERS: ThirdPartyAgent(services, find, section),
     }
-    return Strategies(agents, web)
+    return Strategies(agents, web, webhook)

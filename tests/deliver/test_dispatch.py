@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -119,7 +120,7 @@ class DispatchTests(SynchronousTestCase):
     def setUp(self) -> None:
         section = Section(domains={"example.org": Domain(strategy="maildir"), "*": Domain()})
         self.smtp, self.maildir = Configured(), Agent()
-        self.dispatch = Dispatch(Routing(section), {"smtp": self.smtp, "maildir": self.maildir})
+        self.dispatch = Dispatch(Routing(section), {"smtp": self.smtp, "maildir": self.maildir}, Clock())
 
     def deliver(self, recipient: str) -> list[str]:
         """
@@ -143,7 +144,7 @@ class DispatchTests(SynchronousTestCase):
         """
         Mail that no agent carries waits.
         """
-        self.dispatch = Dispatch(Routing(Section()), {})
+        self.dispatch = Dispatch(Routing(Section()), {}, Clock())
         self.assertEqual(self.deliver("a@example.org"), ["TransientFailure 451 4.3.5"])
 
     def test_redirected_to_a_route_that_is_not_there(self) -> None:

@@ -5,6 +5,7 @@ Requirements on signatures of what does not go over SMTP.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -55,7 +56,7 @@ class SignedTests(SynchronousTestCase):
         Deliver by a strategy.
         """
         routing = Routing(Section(domains={"example.org": Domain(strategy=strategy)}))
-        dispatch = Dispatch(routing, {strategy: self.agent})
+        dispatch = Dispatch(routing, {strategy: self.agent}, Clock())
         dispatch.signing = None if signer is None else Signing(signer, self.open_body)
         (delivery,) = deliveries_of(carried)
         done = dispatch.deliver(carried, delivery, Attempt(1, 0.0))

@@ -23,6 +23,7 @@ from empath.deliver.visits import CUT_IN_DOUBT, CUT_SHORT
 from empath.deliver.webhook.answering import outcomes_of
 from empath.deliver.webhook.payload import InJson
 from empath.deliver.webhook.signing import key_of, signature
+from empath.deliver.webhook.traced import Told, in_http_step, trace_fields
 from empath.deliver.whole import Whole
 from empath.errors import SpoolError
 from empath.interfaces import IAgent
@@ -46,8 +47,10 @@ NO_URL: Final = TransientFailure(Reply(451, "4.3.5", ("no webhook is configured"
 class WebhookAgent:
     """
     Posts to the URL that a domain's route names, by `web`. `open_body` reads stored content, `find_route` tells a
-    domain's route.
+    domain's route. `propagates`: a message that has a trace tells of it, in header fields of the request.
     """
+
+    propagates = False
 
     def __init__(
         self,
@@ -129,18 +132,31 @@ class WebhookAgent:
     async def _post(
         self, route: Route, message: Message, delivery: Delivery, batch: Sequence[Recipient], attempt: Attempt
     ) -> tuple[Outcome, ...]:
+        posting = self._ask(route, message, delivery, batch, attempt)
+        steps = attempt.steps
+        _, outcomes = await (posting if steps is None else in_http_step(steps, self._clock, route.url, posting))
+        return outcomes
+
+    async def _ask(
+        self, route: Route, message: Message, delivery: Delivery, batch: Sequence[Recipient], attempt: Attempt
+    ) -> Told:
+        """
+        Post to some recipients; tells what was answered, and what that means for each.
+        """
         envelope = envelope_text(message.envelope, batch)
         raw = Whole(message, self._open_body)
         body: Body = raw if route.format == "raw" else _in_json(raw, delivery, envelope, attempt.number)
         try:
             fields = [*route.headers, *await self._fields(route, message, envelope, body, attempt)]
+            if self.propagates and message.trace:
+                fields += trace_fields(message, delivery, attempt, route.headers)
             answer = await self._web.request("POST", route.url, fields, body, self._patience)
         except SpoolError as fault:
             log.error("{queue_id}: content cannot be read: {fault}", queue_id=message.queue_id, fault=fault)
-            return (UNREADABLE,) * len(batch)
+            return None, (UNREADABLE,) * len(batch)
         attempt.address = answer.address
         attempt.sent = now = self._clock.seconds()
-        return outcomes_of(answer, batch, attempt.host, now)
+        return answer, outcomes_of(answer, batch, attempt.host, now)
 
     async def _fields(
         self, route: Route, message: Message, envelope: str, body: Body, attempt: Attempt
