@@ -81,6 +81,7 @@ class Reload:
         """
         service = self.service
         service.spool.reconfigure(new.spool)
+        service.outgoing.use_tracing(new.tracing)
         service.metrics.reconfigure(new.metrics)
         service.exposition.reconfigure(new.metrics)
         service.readiness.reconfigure(new.health)
