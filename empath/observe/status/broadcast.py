@@ -31,7 +31,7 @@ Write = Callable[[bytes], object]
 
 class Broadcast:
     """
-    Keeps `ring` going, and tells watchers of it, of `failures`, and of what `look` finds: it is quick and does not fail.
+    Keeps `ring` going, and tells watchers of it, of `failures` and of what `look` finds, soon and without failing.
     """
 
     def __init__(

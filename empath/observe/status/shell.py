@@ -11,6 +11,7 @@ from typing import Final
 
 from empath.observe.page import Page
 
+SCRIPTS: Final = ("words.js", "charts.js", "tables.js", "page.js")  # in this order
 _POLICY: Final = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -21,7 +22,8 @@ def make_shell() -> Page:
     """
     Put it together of the files beside this module.
     """
-    parts = {name: _read(f"page.{suffix}") for name, suffix in (("style", "css"), ("script", "js"))}
+    script = "\n".join(_read(name) for name in SCRIPTS)
+    parts = {"style": _read("page.css"), "script": f'(() => {{\n"use strict";\n{script}}})();'}
     document = _read("page.html")
     for name, content in parts.items():
         document = document.replace(f"/*{name}*/", content)
