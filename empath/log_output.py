@@ -1,8 +1,9 @@
 """
-Where log records go: standard output, a file or syslog, as twistd's own options say.
+Where log records go: standard output, which may be systemd's journal, a file or syslog, as twistd's own options say.
 
 A file that cannot be opened stops the start. Later trouble with any of them loses records, never mail: it is ignored,
-and a file that cannot be opened again keeps its old descriptor.
+and a file that cannot be opened again keeps its old descriptor. What is written half, as the disk was full, has a line
+of its own.
 """
 
 from __future__ import annotations
@@ -10,27 +11,31 @@ from __future__ import annotations
 import contextlib
 import os
 import syslog
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
-
-from constantly import NamedConstant
-from twisted.logger import ILogObserver, LogEvent, LogLevel
-from zope.interface import implementer
 
 _MODE: Final = 0o640
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-_PRIORITIES: Final[Mapping[NamedConstant, int]] = {
-    LogLevel.debug: syslog.LOG_DEBUG,
-    LogLevel.info: syslog.LOG_INFO,
-    LogLevel.warn: syslog.LOG_WARNING,
-    LogLevel.error: syslog.LOG_ERR,
-    LogLevel.critical: syslog.LOG_CRIT,
+_JOURNAL: Final = "JOURNAL_STREAM"  # device and inode of the journal's end of a pipe or socket, set by systemd
+
+MARKS: Final[Mapping[str, str]] = {  # by level: priorities as sd-daemon(3) and syslog number them
+    "debug": f"<{syslog.LOG_DEBUG}>",
+    "info": f"<{syslog.LOG_INFO}>",
+    "warn": f"<{syslog.LOG_WARNING}>",
+    "error": f"<{syslog.LOG_ERR}>",
+    "critical": f"<{syslog.LOG_CRIT}>",
 }
 
-MakeObserver = Callable[[Callable[[str], None]], ILogObserver]
-"""
-Make the observer that renders events and hands each record, its line end included, to a `write`.
-"""
+
+def is_journal(descriptor: int, environ: Mapping[str, str]) -> bool:
+    """
+    Tell whether what is written to a descriptor comes to systemd's journal, which reads a mark in front of each line.
+    """
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return environ.get(_JOURNAL) == f"{found.st_dev}:{found.st_ino}"
 
 
 class LogFile:
@@ -41,15 +46,20 @@ class LogFile:
     def __init__(self, path: str | None, descriptor: int = -1) -> None:
         self._path = path
         self._descriptor = descriptor if path is None else os.open(path, _FLAGS, _MODE)
+        self._torn = False
 
     def write(self, record: str) -> None:
         """
         Write a record at once: what follows a crash is what a log is for.
         """
-        rest = record.encode("utf-8", "backslashreplace")
-        with contextlib.suppress(OSError):
+        whole = rest = (f"\n{record}" if self._torn else record).encode("utf-8", "backslashreplace")
+        try:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            self._torn = self._torn or len(rest) < len(whole)
+        else:
+            self._torn = False
 
     def reopen(self) -> None:
         """
@@ -63,24 +73,17 @@ class LogFile:
             self._descriptor = renewed
 
 
-@implementer(ILogObserver)
 class Syslog:
     """
-    Hands records to the system's log, under the facility "mail", with the priority of their level.
+    Hands records to the system's log, under the facility "mail", with the priority that their lines are marked with.
     """
 
-    def __init__(self, prefix: str, make: MakeObserver) -> None:
+    def __init__(self, prefix: str) -> None:
         syslog.openlog(prefix, syslog.LOG_PID, syslog.LOG_MAIL)
-        self._priority = syslog.LOG_INFO
-        self._render = make(self._write)
 
-    def __call__(self, event: LogEvent) -> None:
-        self._priority = _PRIORITIES.get(event.get("log_level", LogLevel.info), syslog.LOG_INFO)
-        self._render(event)
-
-    def _write(self, record: str) -> None:
+    def write(self, record: str) -> None:
         """
         Hand over a record line by line; a traceback has several.
         """
         for line in record.splitlines():
-            syslog.syslog(self._priority, line.replace("\0", "?"))
+            syslog.syslog(int(line[1]), line[3:].replace("\0", "?"))

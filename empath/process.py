@@ -30,9 +30,8 @@ from empath import __version__
 from empath.config.again import Outcome, read_again
 from empath.config.load import Loaded
 from empath.errors import EmpathError
-from empath.log_output import LogFile, Syslog
+from empath.log_output import MARKS, LogFile, Syslog, is_journal
 from empath.observe.logging import LineObserver, make_observer
-from empath.observe.verbosity import Verbosity
 
 STANDARD_OUTPUT: Final = 1
 EXPECTED: Final = (EmpathError, CannotListenError, OSError)
@@ -40,6 +39,17 @@ EXPECTED: Final = (EmpathError, CannotListenError, OSError)
 log = Logger()
 
 Handler = Callable[[int, FrameType | None], None]
+
+
+class Logs(Protocol):
+    """
+    What the service has to do with its log.
+    """
+
+    def follow(self, observer: LineObserver) -> None:
+        """
+        Have this one write as the service wants it, now and from now on.
+        """
 
 
 @attrs.frozen(slots=True)
@@ -62,7 +72,7 @@ class Mta(Protocol):
     """
 
     starting: Deferred[None] | None
-    verbosity: Verbosity
+    logs: Logs
 
     def setServiceParent(self, parent: Any) -> object:
         """
@@ -129,18 +139,22 @@ class Program(MultiService):
         Make the log observer that [log], --logfile and --syslog ask for.
         """
 
-        def make(write: Callable[[str], None]) -> LineObserver:
-            observer = make_observer(self._loaded.config.log, write)
-            self._service.verbosity.follow(observer)
-            return observer
+        write, marks = self._opened_log()
+        observer = make_observer(self._loaded.config.log, write, marks)
+        self._service.logs.follow(observer)
+        return observer
 
+    def _opened_log(self) -> tuple[Callable[[str], None], Mapping[str, str]]:
+        """
+        Open what --logfile and --syslog ask for; give how to write to it, and the marks that lines have there.
+        """
         if self._launch.syslog_prefix is not None:
-            return Syslog(self._launch.syslog_prefix, make)
-        if self._launch.log_file is None:
-            self._output = LogFile(None, os.dup(STANDARD_OUTPUT))
-        else:
+            return Syslog(self._launch.syslog_prefix).write, MARKS
+        if self._launch.log_file is not None:
             self._output = _opened(self._launch.log_file)
-        return make(self._output.write)
+            return self._output.write, {}
+        self._output = LogFile(None, os.dup(STANDARD_OUTPUT))
+        return self._output.write, MARKS if is_journal(STANDARD_OUTPUT, os.environ) else {}
 
     def privilegedStartService(self) -> None:
         """

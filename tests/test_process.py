@@ -20,14 +20,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config.again import Outcome
 from empath.config.load import Loaded, development_config
-from empath.config.schema import Config, Log
+from empath.config.schema import Config
 from empath.errors import ConfigError, ModuleError, SpoolLocked
 from empath.log_output import LogFile
-from empath.observe.verbosity import Verbosity
+from empath.observe.logging import LineObserver
 from empath.process import Handler, Launch, Program
 from empath.program import Options, refuse_platform
 from tests.config.fakes import machine
-from tests.queue.fakes import FakeStorage
 
 
 class FakeReactor:
@@ -68,7 +67,7 @@ class FakeService(Service):
         self.refused: list[str] = []
         self.restart: dict[str, str] = {}
         self.reread: Callable[[], Loaded]
-        self.verbosity = Verbosity(Log(), FakeStorage())
+        self.logs = FakeLogs()
 
     def reload(self) -> Outcome:
         loaded = self.reread()
@@ -84,6 +83,18 @@ class FakeService(Service):
         self.asked.append("start")
         if self.trouble is not None:
             raise self.trouble
+
+
+class FakeLogs:
+    """
+    Keeps who writes.
+    """
+
+    def __init__(self) -> None:
+        self.observers: list[LineObserver] = []
+
+    def follow(self, observer: LineObserver) -> None:
+        self.observers.append(observer)
 
 
 class ProcessCase(SynchronousTestCase):

@@ -142,10 +142,10 @@ class LineObserver:
             if not self._was_said(voice, text, event):
                 self._say(voice, text, event, None)
             return
-        ids = event.get("log_ids")
-        if ids is None and self.ids_of is not None and type(queue_id) is str:
-            ids = self.ids_of(queue_id)
-        self._say(voice, text, event, ids)
+        if "log_ids" in event or self.ids_of is None or type(queue_id) is not str:
+            self._say(voice, text, event, event.get("log_ids"))
+        else:
+            self._say(voice, text, event, self.ids_of(queue_id))
 
     def _learn(self, level: NamedConstant | None, namespace: str) -> _Voice:
         name = "info" if level is None else level.name  # events of others may carry no level

@@ -8,7 +8,7 @@ the configured one holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -37,6 +37,7 @@ class Verbosity:
         self._storage = storage
         self._by_hand: dict[str, str] = {}  # "" is the level of all that have none of their own
         self._observers: list[LineObserver] = []
+        self._told: list[Callable[[Levels], None]] = []
         self._setting = DeferredLock()
         self._apply()
 
@@ -86,6 +87,13 @@ class Verbosity:
         """
         self._observers.append(observer)
         self._apply()
+
+    def on_change(self, tell: Callable[[Levels], None]) -> None:
+        """
+        Have this one told which levels are in force, now and from now on.
+        """
+        self._told.append(tell)
+        tell(self._levels)
 
     def use(self, section: schema.Log) -> None:
         """
@@ -146,6 +154,8 @@ class Verbosity:
     def _apply(self) -> None:
         differing = {**self._section.levels, **self._by_hand}
         self._levels = Levels(differing.pop("", self._section.level), differing)
+        for tell in self._told:
+            tell(self._levels)
         for observer in self._observers:
             observer.reconfigure(self._section)
             observer.use_levels(self._levels)

@@ -30,7 +30,6 @@ from empath.observe.health import Readiness
 from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
 from empath.observe.metrics import Metrics
-from empath.observe.verbosity import Verbosity
 from empath.policy.relay import RelayPolicy
 from empath.policy.throttle import Throttle
 from empath.queue.periodic import Periodic
@@ -41,6 +40,7 @@ from empath.service.configuration import Configuration, Origin
 from empath.service.control import make_control
 from empath.service.gauges import gauges_of
 from empath.service.live import Live
+from empath.service.logs import Logs
 from empath.service.machine import Machine, this_machine
 from empath.service.modules import in_force, make_storages, make_surroundings, sections_of, verifies
 from empath.service.order import Order
@@ -86,7 +86,8 @@ class EmpathService(MultiService):
         self.metrics = Metrics(config.metrics)
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
         self.tracing = Tracing(config.tracing)
-        self.verbosity = Verbosity(config.log, self.storages.of(".control"))
+        self.logs = Logs(config.log, self.storages.of(".control"), reactor, self.tracing.ids_of)
+        self.verbosity = self.logs.verbosity
         self.events = self._make_events()
         self.live = Live(reactor, self.events)
         self.auditing = self._make_auditing()

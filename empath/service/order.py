@@ -88,6 +88,7 @@ class Order:
             except Exception:
                 log.failure("{part} did not stop as it should", part=getattr(stop, "__qualname__", stop))
         log.info("stopped: {received} received", received=self.service.metrics.messages_received)
+        self.service.logs.stop()
 
     def _arrivals(self) -> tuple[Step, ...]:
         service = self.service

@@ -85,7 +85,7 @@ class Reload:
         service.metrics.reconfigure(new.metrics)
         service.exposition.reconfigure(new.metrics)
         service.readiness.reconfigure(new.health)
-        service.verbosity.use(new.log)
+        service.logs.use(new.log)
         service.tracing.use(new.tracing)
         service.control.server.tokens.use(new.control.tokens)
         service.configuration.watch(new.watch_config)
