@@ -38,6 +38,7 @@ from empath.receive.terms import Surroundings
 from empath.service.auditing import Auditing
 from empath.service.configuration import Configuration, Origin
 from empath.service.control import make_control
+from empath.service.exporting import Exporting
 from empath.service.gauges import gauges_of
 from empath.service.live import Live
 from empath.service.logs import Logs
@@ -84,6 +85,7 @@ class EmpathService(MultiService):
         self._threads = Threads(reactor, machine.make_pool)
         self.configuration = Configuration(origin, self.reconfigure, reactor, self._threads.in_thread)
         self.metrics = Metrics(config.metrics)
+        self.exporting = Exporting(config, reactor, machine)
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
         self.tracing = Tracing(config.tracing)
         self.logs = Logs(config.log, self.storages.of(".control"), reactor, self.tracing.ids_of)
@@ -115,6 +117,7 @@ class EmpathService(MultiService):
         self.readiness = Readiness(config.health, checks_of(self), reactor)
         self.exposition = Exposition(config.metrics, self.metrics, gauges_of(self))
         self.pages = MonitoringPages(config, reactor, self.exposition, self.readiness, in_thread)
+        self.exporting.show(self.exposition, config)
         self.control = make_control(self, reactor, in_thread)
 
     def _make_auditing(self) -> Auditing:

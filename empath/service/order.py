@@ -48,6 +48,7 @@ class Order:
             service.spool.open()
             service.storages.open()
             service.resolver.start()
+            service.exporting.start()
             return _under_way(Deferred.fromCoroutine(self._begin_after(service.modules.start())))
         except BaseException:
             service.control.abandon()
@@ -88,6 +89,7 @@ class Order:
             except Exception:
                 log.failure("{part} did not stop as it should", part=getattr(stop, "__qualname__", stop))
         log.info("stopped: {received} received", received=self.service.metrics.messages_received)
+        await self.service.exporting.stop_logs()
         self.service.logs.stop()
 
     def _arrivals(self) -> tuple[Step, ...]:
@@ -99,7 +101,7 @@ class Order:
         service = self.service
         outgoing = service.outgoing
         delivering = (service.queue.stop, service.modules.stop, service.agent.stop)
-        return *delivering, outgoing.sts.stop, outgoing.put_away, service.resolver.stop
+        return *delivering, outgoing.sts.stop, outgoing.put_away, service.resolver.stop, service.exporting.stop
 
     def _stored(self) -> tuple[Step, ...]:
         service = self.service

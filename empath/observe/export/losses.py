@@ -16,11 +16,13 @@ log = Logger()
 
 class Losses:
     """
-    Counts what of this `signal` ("traces", "logs" or "metrics") is lost, and tells in the log.
+    Counts what of this `signal` ("traces", "logs" or "metrics") is lost and `sent`, and requests that failed, and tells in the log.
     """
 
     def __init__(self, signal: str, clock: IReactorTime) -> None:
         self.lost = 0
+        self.sent = 0
+        self.failures = 0
         self._signal = signal
         self._clock = clock
         self._trouble = ""
@@ -38,20 +40,28 @@ class Losses:
 
     def failed(self, why: str) -> None:
         """
-        Say why nothing goes, once until it goes again.
+        Count a request that was not taken; say why nothing goes, once until it goes again.
         """
+        self.failures += 1
         if not self._trouble:
             log.warn("{signal} do not get to their collector: {why}", signal=self._signal, why=why)
         self._trouble = why
 
-    def went(self) -> None:
+    def went(self, count: int) -> None:
         """
-        Say that it goes again, if it did not.
+        Count what got there; say that it goes again, if it did not.
         """
+        self.sent += count
         if self._trouble:
             self._trouble = ""
             log.info("{signal} get to their collector again; {lost} lost", signal=self._signal, lost=self.lost)
             self._untold = 0
+
+    def figures(self, waiting: int) -> dict[str, int]:
+        """
+        Give the numbers for monitoring.
+        """
+        return {"sent": self.sent, "lost": self.lost, "failures": self.failures, "waiting": waiting}
 
     def tell(self, now: bool = False) -> None:
         """

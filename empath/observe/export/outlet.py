@@ -72,19 +72,12 @@ class Outlet(Generic[T]):
         """
         return self._send is not None
 
-    @property
-    def lost(self) -> int:
+    def figures(self) -> dict[str, int]:
         """
-        How many of those that were handed in did not get there.
+        Tell how many of those that were handed in got there (`sent`), did not (`lost`) and wait, and how many requests
+        failed.
         """
-        return self._losses.lost
-
-    @property
-    def waiting(self) -> int:
-        """
-        How many wait, those of a request under way not among them.
-        """
-        return len(self._waiting)
+        return self._losses.figures(len(self._waiting) + self._under_way)
 
     def use(self, send: Callable[[Sequence[T]], Sent] | None) -> None:
         """
@@ -170,7 +163,7 @@ class Outlet(Generic[T]):
         if not self._running:
             return
         if not sent.trouble:
-            self._taken(sent)
+            self._taken(sent, len(items))
         elif sent.again or (sent.too_large and len(items) > 1):
             self._again(sent, items)
         else:
@@ -179,12 +172,12 @@ class Outlet(Generic[T]):
             self._resting_until = self._clock.seconds() + PAUSE[0]
         self._clock.callLater(0.0, self._proceed, bool(sent.trouble) and not sent.too_large)
 
-    def _taken(self, sent: Sent) -> None:
+    def _taken(self, sent: Sent, count: int) -> None:
         self._pause = PAUSE[0]
         self._at_once = min(self._at_once * 2, self._most_at_once)
-        self._losses.went()
+        self._losses.went(count - min(sent.lost, count))
         if sent.lost:
-            self._losses.lose(sent.lost, sent.reason)
+            self._losses.lose(min(sent.lost, count), sent.reason)
 
     def _again(self, sent: Sent, items: list[T]) -> None:
         """
