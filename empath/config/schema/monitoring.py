@@ -50,8 +50,8 @@ class Metrics:
 class Tracing:
     """
     [tracing]: one OpenTelemetry trace a message. `sample_ratio` of all messages (0 to 1) are traced whole; with
-    `errors`, so are attempts of the others that fail. `propagate` adds a traceparent field to mail that leaves, and to
-    webhooks.
+    `errors`, so are attempts of the others that fail. `addresses`: they stand in spans whole, else without local parts.
+    `propagate` adds a traceparent field to mail that leaves, and to webhooks.
     """
 
     enabled: bool = False
@@ -59,6 +59,7 @@ class Tracing:
     otlp_headers: dict[str, Secret] = attrs.field(factory=dict)
     sample_ratio: float = 0.01
     errors: bool = True
+    addresses: bool = False
     propagate: bool = False
 
 

@@ -1,0 +1,152 @@
+"""
+Life events of messages that are traced, handed on to become spans.
+
+Fatal, retried: nothing. Nothing is formatted here: what a span is made of is held until a thread makes it, and no
+content is held with it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+
+from empath.mail.life import (
+    AttemptEnded,
+    CommandAnswered,
+    MessageDiscarded,
+    MessageReceived,
+    ReportQueued,
+    StepEnded,
+    TransactionEnded,
+)
+from empath.mail.message import Message
+from empath.mail.session import Session, Transaction
+from empath.mail.trace_context import is_sampled
+from empath.mail.traces import Traces, context_of, parent_of
+from empath.observe.tracing.facts import FAILING, Facts
+from empath.observe.tracing.making import Attempted, Late, Refused, Root
+from empath.observe.tracing.showing import Showing
+from empath.observe.tracing.span import Make
+
+MOST_TOLD: Final = 10_000  # messages of which is remembered that their root span went out
+GIVEN_UP: Final = "the client gave it up"
+
+Subscribe = Callable[[Any, Callable[[Any], None]], Callable[[], None]]
+
+
+class Following:
+    """
+    Hands what becomes spans to `add`. With `errors`, so are attempts of messages whose trace is not recorded, if they
+    fail, and with the first of them the message's root span. `showing` tells what of texts is shown.
+    """
+
+    def __init__(self, traces: Traces, clock: IReactorTime, add: Callable[[Make], None]) -> None:
+        self.errors = True
+        self.showing = Showing()
+        self._traces = traces
+        self._clock = clock
+        self._add = add
+        self._told: OrderedDict[str, None] = OrderedDict()
+        self._own: Root | None = None
+
+    def listen(self, subscribe: Subscribe) -> list[Callable[[], None]]:
+        """
+        Subscribe to all that is told in spans; gives what ends that.
+        """
+        return [
+            subscribe(MessageReceived, self._received),
+            subscribe(MessageDiscarded, self._discarded),
+            subscribe(TransactionEnded, self._refused),
+            subscribe(CommandAnswered, self._answered),
+            subscribe(ReportQueued, self._reported),
+            subscribe(AttemptEnded, self._attempted),
+            subscribe(StepEnded, self._step_ended),
+        ]
+
+    def _received(self, event: MessageReceived) -> None:
+        message = event.message
+        if not is_sampled(message.trace):
+            return
+        now = self._clock.seconds()
+        told: Facts = {"empath.held": event.held} if event.held else {}
+        root = Root(_bare(message), parent_of(message), now - event.seconds, now, self.showing, event.steps, told)
+        if event.session is None:
+            root.started, self._own = message.received, root
+        self._add(root.spans)
+
+    def _reported(self, event: ReportQueued) -> None:
+        """
+        Link a report to what it is about; its root span waits for that until the end of this turn.
+        """
+        own, self._own = self._own, None
+        if own is not None and own.message.queue_id == event.report.queue_id:
+            own.links.append(context_of(event.message))
+            own.told["empath.report.action"] = event.action.value
+            own.told["empath.report.about"] = event.message.queue_id
+
+    def _discarded(self, event: MessageDiscarded) -> None:
+        message = event.message
+        if is_sampled(message.trace):
+            told: Facts = {"empath.discarded": event.why or "by a module", "empath.module": event.decided_by}
+            steps = event.steps
+            began = min([message.received] + ([] if steps is None else [step.started for step in steps.steps]))
+            now, parent = self._clock.seconds(), parent_of(message)
+            self._add(Root(_bare(message), parent, began, now, self.showing, steps, told).spans)
+
+    def _answered(self, event: CommandAnswered) -> None:
+        """
+        A refused MAIL begins no transaction that could end.
+        """
+        transaction = event.transaction
+        if transaction is not None and transaction.steps is not None and event.verb == "MAIL":
+            self._lost(event.session, transaction, str(event.reply))
+
+    def _refused(self, event: TransactionEnded) -> None:
+        reply, transaction = event.reply, event.transaction
+        transaction.steps = event.steps
+        taken = reply is not None and reply.code < 400
+        self._lost(event.session, transaction, "" if taken else GIVEN_UP if reply is None else str(reply))
+
+    def _lost(self, session: Session, transaction: Transaction, trouble: str) -> None:
+        steps, transaction.steps = transaction.steps, None
+        if steps is not None:
+            now = self._clock.seconds()
+            self._add(Refused(session, transaction, now, trouble, steps, self.showing).spans)
+
+    def _attempted(self, event: AttemptEnded) -> None:
+        message, attempt = event.message, event.attempt
+        if is_sampled(message.trace):
+            steps = None if attempt.steps is None else tuple(attempt.steps.steps)
+            self._add(Attempted(_bare(message), event.delivery, attempt, event.results, steps, self.showing).spans)
+        elif self.errors and any(each.status in FAILING for each in event.results):
+            self._failed(event)
+        if attempt.number > 1:
+            self._traces.met(message)
+
+    def _failed(self, event: AttemptEnded) -> None:
+        """
+        Tell of an attempt that failed though nobody recorded it.
+        """
+        message, attempt, bare = event.message, event.attempt, _bare(event.message)
+        if attempt.number == 1 and message.queue_id not in self._told:
+            self._told[message.queue_id] = None
+            if len(self._told) > MOST_TOLD:
+                self._told.popitem(last=False)
+            when, told = message.received, Facts({"empath.sampled": "error"})
+            self._add(Root(bare, parent_of(message), when, when, self.showing, None, told).spans)
+        self._add(Attempted(bare, event.delivery, attempt, event.results, None, self.showing).spans)
+
+    def _step_ended(self, event: StepEnded) -> None:
+        if is_sampled(event.message.trace):
+            self._add(Late(_bare(event.message), event.delivery, event.attempt, event.step, self.showing).spans)
+
+
+def _bare(message: Message) -> Message:
+    """
+    Give a message without its content, which would stay in memory for as long as no collector takes spans.
+    """
+    return attrs.evolve(message, header=b"", body=None, body_file=None, metadata={}, delivery=None)
