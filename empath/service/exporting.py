@@ -66,8 +66,8 @@ class Exporting:
         """
         Tell by signal how much went (`sent`) and did not (`lost`), how many requests failed, and how much waits.
         """
-        parts = {"traces": self.spans, "logs": self.logs, "metrics": self.push}
-        return {signal: part.figures() for signal, part in parts.items() if part is not None}
+        figures = {"traces": self.spans.figures(), "logs": self.logs.figures()}
+        return figures if self.push is None else {**figures, "metrics": self.push.figures()}
 
     def start(self) -> None:
         """

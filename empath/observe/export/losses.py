@@ -16,7 +16,8 @@ log = Logger()
 
 class Losses:
     """
-    Counts what of this `signal` ("traces", "logs" or "metrics") is lost and `sent`, and requests that failed, and tells in the log.
+    Counts what of this `signal` ("traces", "logs" or "metrics") is lost and sent, and requests that failed, and tells
+    in the log.
     """
 
     def __init__(self, signal: str, clock: IReactorTime) -> None:
