@@ -26,7 +26,8 @@ from empath.dns.answers import answer_of, security_of
 from empath.dns.cache import Cache
 from empath.dns.datagrams import OpenDatagrams
 from empath.dns.exchange import Exchange
-from empath.dns.question import ROOT, Key, NoName, NoType, Question, question_of
+from empath.dns.presence import Presence
+from empath.dns.question import Key, NoName, NoType, Question, question_of
 from empath.dns.servers import LOCAL, Server, configured_servers, system_servers
 from empath.dns.streams import OpenStream
 from empath.dns.told import BOGUS, Failed, Heard, Useless
@@ -58,7 +59,7 @@ class _Flight:
 class Resolver:
     """
     Provides IResolver; `cache` is there to be counted, listed and, every `eviction_interval`, evicted. `refreshes`
-    counts what was fetched again before anybody had to wait for it.
+    counts what was fetched again before anybody had to wait for it. `presence` tells whether any server is there.
 
     `servers` tells the system's servers, asked at `start` and at `reconfigure` when the section names none.
     """
@@ -77,6 +78,7 @@ class Resolver:
         self._emit = emit
         self._system_servers = servers
         self._exchange = Exchange(clock, chance, datagrams, streams)
+        self.presence = Presence(clock, self._exchange, lambda: self._walk.servers)
         self._turns = DeferredSemaphore(MAX_AT_ONCE)
         self._flights: dict[Key, _Flight] = {}
         self._stopped = False
@@ -157,13 +159,6 @@ class Resolver:
         if answer is not None:
             return answer
         return self._ask(name, rdtype)
-
-    def probe(self) -> Deferred[bool]:
-        """
-        Ask for the root's name servers, past the cache and without an event; tells whether any server answered.
-        """
-        started = self._clock.seconds()
-        return self._join(ROOT).addCallback(lambda _: self.last_answer >= started)
 
     def clear(self, domain: str | None = None) -> int:
         """
@@ -264,10 +259,9 @@ class Resolver:
         """
         question, now = flight.question, self._clock.seconds()
         del self._flights[question.key]
-        real = question is not ROOT and not self._stopped
         answer = self._settle(flight, told, now)
         try:
-            if real:
+            if not self._stopped:
                 self._emit(LookedUp(answer, now - flight.started, False))
         finally:
             while flight.waiting:
@@ -285,6 +279,6 @@ class Resolver:
         found = told.found if isinstance(told, Heard) else Found.FAILED
         ttl = told.ttl if isinstance(told, Heard) else 0
         answer = answer_of(question, told, now + self.cache.lifetime(found, ttl, security_of(told)))
-        if flight.walk is self._walk and question is not ROOT and not self._stopped:
+        if flight.walk is self._walk and not self._stopped:
             self.cache.keep(question.key, answer, now)
         return answer

@@ -1,8 +1,8 @@
 """
 Readiness: what the parts of the service say about themselves, asked seldom and told in time, whatever they do.
 
-A check that raises or fails is logged and its part is not ready; one that does not answer in time is not ready until
-it does, and is not asked again meanwhile. Nothing here is fatal.
+A check that raises or fails is logged, once while it says the same, and its part is not ready; one that does not
+answer in time is not ready until it does, and is not asked again meanwhile. Nothing here is fatal.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from empath.errors import EmpathError
 
 log = Logger()
 
-PATIENCE: Final = 0.7  # seconds that a round of checks may take; the contract promises an answer within one
-FRESH: Final = 1.0  # seconds for which a round's findings are told again
+PATIENCE: Final = 0.6  # seconds that a round of checks may take
+FRESH: Final = 0.2  # seconds for which a round's findings are told again; with PATIENCE less than the one promised
 
 Check = Callable[[], bool | Awaitable[bool]]
 
@@ -33,7 +33,7 @@ class Checks:
     The service's own word on its parts; each may answer at once or be awaited.
 
     `smtp`: every listener is up. `spool`: it can be written. `delivery`: the queue runs. `dns`: no route needs DNS,
-    or a server answered lately. `disk`: there is room to receive. `queue_size`: deliveries due and waiting.
+    or a server answers. `disk`: there is room to receive. `queue_size`: deliveries due and waiting.
     `shutting_down`: a stop has begun (answers at once).
     """
 
@@ -65,19 +65,30 @@ class Findings:
     queue_size: int | None
     max_queue_size: int
 
+    @property
+    def wanting(self) -> tuple[str, ...]:
+        """
+        The parts that are not ready, whether they are required or not.
+        """
+        parts = ("smtp", "spool", "delivery", "dns", "disk")
+        found = [part for part in parts if not getattr(self, f"{part}_ready")]
+        too_many = self.queue_size is None or self.queue_size > self.max_queue_size
+        return *found, *(("queue",) if too_many else ())
+
 
 class _Asked:
     """
     One check: asked at most once at a time. `answer` is None while it owes one, or when it failed.
     """
 
-    __slots__ = ("_check", "_done", "_name", "_waiting", "answer")
+    __slots__ = ("_check", "_done", "_name", "_said", "_waiting", "answer")
 
     def __init__(self, name: str, check: Callable[[], Any], done: Callable[[], None]) -> None:
         self._name = name
         self._check = check
         self._done = done
         self._waiting: Deferred[Any] | None = None
+        self._said = ""
         self.answer: Any = None
 
     @property
@@ -110,16 +121,24 @@ class _Asked:
 
     def _answered(self, answer: Any) -> None:
         self._waiting = None
+        self._said = ""
         self.answer = answer
         self._done()
 
     def _failed(self, failure: Failure) -> None:
         self._waiting = None
+        if not failure.check(CancelledError):
+            self._say(failure)
+        self._done()
+
+    def _say(self, failure: Failure) -> None:
+        before, self._said = self._said, repr(failure.value)
+        if before == self._said:
+            return
         if failure.check(EmpathError):
             log.warn("not ready: {name}: {error}", name=self._name, error=failure.value)
-        elif not failure.check(CancelledError):
+        else:
             log.failure("the readiness check {name} failed", failure, name=self._name)
-        self._done()
 
 
 class Readiness:
@@ -149,7 +168,14 @@ class Readiness:
         Weigh by this section from now on.
         """
         self._section = section
-        self._found = None
+        self._found_at = float("-inf")
+
+    @property
+    def found(self) -> Findings | None:
+        """
+        What was found last, however long ago; None before anybody looked.
+        """
+        return self._found
 
     def look(self) -> Deferred[Findings]:
         """
@@ -158,6 +184,8 @@ class Readiness:
         found, age = self._found, self._clock.seconds() - self._found_at
         if found is not None and 0 <= age < FRESH and found.shutting_down == self._checks.shutting_down():
             return succeed(found)
+        if self._checks.shutting_down():  # parts that are gone are not asked any more
+            return succeed(self._keep(self._weigh()))
         waiter: Deferred[Findings] = Deferred()
         self._waiters.append(waiter)
         if self._late is None:
@@ -191,11 +219,24 @@ class Readiness:
         if self._late is not None and self._late.active():
             self._late.cancel()
         self._late = None
-        self._found = found = self._weigh()
-        self._found_at = self._clock.seconds()
+        found = self._keep(self._weigh())
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.callback(found)
+
+    def _keep(self, found: Findings) -> Findings:
+        """
+        Remember what was found, and say when that is another word than the last one.
+        """
+        before, self._found = self._found, found
+        self._found_at = self._clock.seconds()
+        if found.shutting_down or found.ready == (before is None or before.ready):
+            return found
+        if found.ready:
+            log.info("ready")
+        else:
+            log.warn("not ready: {parts}", parts=", ".join(found.wanting))
+        return found
 
     def _weigh(self) -> Findings:
         said = {name: asked.answer is True for name, asked in self._asked.items()}

@@ -11,14 +11,14 @@ from typing import Any, Final
 
 import attrs
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IListeningPort
 
 from empath.config.schema import Listener, Smtp
 from empath.errors import ConfigError
 from empath.net.tls_files import PemFiles
 from empath.receive.factory import SmtpFactory
-from empath.receive.ports import BACKLOG, arguments_of, listen
+from empath.receive.ports import BACKLOG, arguments_of, listen, listens, stop
 from empath.receive.proxy import ProxyFactory
 from empath.receive.sessions import Sessions
 from empath.receive.terms import Surroundings, Terms, members, nobody, terms_of
@@ -55,6 +55,13 @@ class Gate:
             raise
         _reading(port, False)
 
+    @property
+    def listening(self) -> bool:
+        """
+        Whether clients can connect.
+        """
+        return self.port is not None and listens(self.port)
+
     def accept(self) -> None:
         """
         Let in who waits, and who comes.
@@ -73,8 +80,24 @@ class Gate:
         if self.accepting:
             _let_in(port)
         self.accepting = False
-        stopping: Deferred[Any] = maybeDeferred(_stop, port)
-        return stopping.addCallback(lambda _: None)
+        return stop(port).addCallback(lambda _: None)
+
+    def mend(self, reactor: Any) -> bool:
+        """
+        Bind it again, and let in who comes, if it was lost; tells whether it did. Raises what `open` does: then it is
+        not bound. What is left of the old one is closed before, which takes until the next call.
+        """
+        if self.listening:
+            return False
+        port, self.port, self.accepting = self.port, None, False
+        if port is not None and getattr(port, "connected", False):
+            stop(port).addErrback(lambda failure: None)  # nobody can connect to it anyway
+            return False
+        self.open(reactor)
+        self.accept()
+        if not self.listening:
+            raise OSError("clients cannot connect to what is left of it")
+        return True
 
     def serve(self, listener: Listener, path: str, tls: ServerTls | None, smtp: Smtp, around: Surroundings) -> None:
         """
@@ -141,10 +164,6 @@ def _reading(port: IListeningPort, accepting: bool) -> None:
     """
     if isinstance(port, FileDescriptor):
         (port.startReading if accepting else port.stopReading)()  # type: ignore[no-untyped-call]  # Twisted's
-
-
-def _stop(port: IListeningPort) -> Any:
-    return port.stopListening()
 
 
 def _let_in(port: IListeningPort) -> None:

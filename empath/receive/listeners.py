@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from empath.config.schema import Listener, Smtp
@@ -25,6 +26,8 @@ from empath.receive.gates import Gate, make_gate
 from empath.receive.relisten import Change
 from empath.receive.sessions import Sessions
 from empath.receive.terms import Surroundings
+
+log = Logger()
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -44,7 +47,8 @@ class Reception:
     """
     All listeners of [smtp] with their sessions; sessions inside DATA get `shutdown_timeout` seconds when it stops.
 
-    Order: `bind` while privileged, `start`, …, `stop_listening`, `stop`. `ports` are what is listening.
+    Order: `bind` while privileged, `start`, … and `mend` now and then, `stop_listening`, `stop`. `ports` are what was
+    bound.
     """
 
     def __init__(self, reactor: Any, smtp: Smtp, around: Surroundings, shutdown_timeout: float) -> None:
@@ -60,12 +64,13 @@ class Reception:
         self._files = PemFiles()
         self._gates = [self._fresh(listener, at, smtp, around) for at, listener in enumerate(smtp.listeners)]
         self._bound_as: int | None = None
+        self._lost: set[str] = set()
         self._accepting = False
 
     @property
     def ports(self) -> list[IListeningPort]:
         """
-        What is listening.
+        What was bound, and was not closed by us.
         """
         return [gate.port for gate in self._gates if gate.port is not None]
 
@@ -75,6 +80,40 @@ class Reception:
         When the first certificate of each listener with TLS ends, in seconds since the epoch, by its endpoint.
         """
         return {gate.listener.endpoint: gate.tls.expires for gate in self._gates if gate.tls is not None}
+
+    def certificates(self) -> dict[tuple[str, str], float]:
+        """
+        Tell when each certificate ends, in seconds since the epoch, by the endpoint that serves it and its file.
+        """
+        gates = [gate for gate in self._gates if gate.tls is not None and gate.port is not None]
+        ends = [(gate.listener.endpoint, gate.tls.ends()) for gate in gates if gate.tls is not None]
+        return {(endpoint, path): end for endpoint, each in ends for path, end in each.items()}
+
+    @property
+    def listening(self) -> bool:
+        """
+        Whether clients can connect to every listener.
+        """
+        return all(gate.listening for gate in self._gates)
+
+    async def mend(self) -> None:
+        """
+        Bind again what was lost while it was to accept; what cannot be is tried again with the next call.
+        """
+        for gate in self._gates if self._accepting else ():
+            endpoint = gate.listener.endpoint
+            try:
+                mended = gate.mend(self._reactor)
+            except Exception as trouble:  # endpoints are plugins: what theirs may raise is not ours to list
+                if endpoint not in self._lost:
+                    self._lost.add(endpoint)
+                    log.error(
+                        "{endpoint} was lost, and cannot be bound again: {trouble}", endpoint=endpoint, trouble=trouble
+                    )
+                continue
+            self._lost.discard(endpoint)
+            if mended:
+                log.warn("{endpoint} was lost, and is bound again", endpoint=endpoint)
 
     def bind(self) -> None:
         """

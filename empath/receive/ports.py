@@ -15,8 +15,9 @@ import stat
 from collections.abc import Iterator
 from typing import Any, Final
 
-from twisted.internet import unix
-from twisted.internet.defer import Deferred
+from twisted.internet import tcp, unix
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
@@ -52,6 +53,41 @@ def listen(reactor: Any, endpoint: str, factory: IProtocolFactory) -> IListening
         except LookupError as trouble:
             raise ConfigError([f'smtp.listeners: found "{endpoint}": systemd handed over no such socket']) from trouble
     return _listen(reactor, _with(endpoint, kind, arguments, "backlog", str(BACKLOG)), factory)
+
+
+def listens(port: IListeningPort) -> bool:
+    """
+    Tell whether clients can connect to a port that was bound: a network that goes away, a descriptor that somebody else
+    closes, or a UNIX socket's file that is removed, ends it without a word.
+    """
+    if not isinstance(port, FileDescriptor):
+        return True
+    bound: socket.socket | None = getattr(port, "socket", None)
+    if not port.connected or bound is None:
+        return False
+    try:
+        name = bound.getsockname() if bound.family == socket.AF_UNIX else ""
+        if name and os.fsencode(name)[:1] != b"\0":
+            os.lstat(name)
+        return bool(bound.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:
+        return False
+
+
+def stop(port: IListeningPort) -> Deferred[Any]:
+    """
+    Listen no more.
+    """
+    return maybeDeferred(port.stopListening).addErrback(_stop_without_file, port)
+
+
+def _stop_without_file(failure: Failure, port: IListeningPort) -> None:
+    """
+    End what Twisted does not, when somebody removed the file of a UNIX socket.
+    """
+    failure.trap(FileNotFoundError)
+    if isinstance(port, tcp.Port):
+        tcp.Port.connectionLost(port, failure)
 
 
 def arguments_of(endpoint: str) -> tuple[str, dict[str, str]]:

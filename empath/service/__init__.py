@@ -9,7 +9,7 @@ sessions, deliveries, modules, spool.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -55,6 +55,8 @@ from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
 
 log = Logger()
+
+MENDED: Final = 1.0  # seconds after which a listener that was lost is bound again
 
 
 class EmpathService(MultiService):
@@ -129,9 +131,11 @@ class EmpathService(MultiService):
     @property
     def accepts_mail(self) -> bool:
         """
-        Whether it runs, with all of its ports bound.
+        Whether it runs, with all of its ports open to clients.
         """
-        return self.running and len(self.reception.ports) == len(self.config.smtp.listeners)
+        return (
+            self.running and self.reception.listening and len(self.reception.ports) == len(self.config.smtp.listeners)
+        )
 
     def privilegedStartService(self) -> None:
         """
@@ -192,7 +196,8 @@ class EmpathService(MultiService):
         """
         counting = Periodic("the census", self.census.take, section.process_interval, self._reactor)
         eviction, *others = self.outgoing.periodic(section)
-        self._order = Order(self, self._threads, (counting, eviction, *others))
+        mending = Periodic("the watch over listeners", self.reception.mend, MENDED, self._reactor)
+        self._order = Order(self, self._threads, (counting, eviction, mending, *others))
         receiving = Receiving(self._core, self.reception, self._authenticates)
         self._reload = Reload(self, receiving, counting, eviction)
 

@@ -1,5 +1,5 @@
 """
-How much room there is: asked of the disk at most once a second while there is plenty, and reckoned on from there.
+How much room there is: asked of the disk a few times a second while there is plenty, and reckoned on from there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-FRESH: Final = 1.0  # seconds that an answer of the disk is used
+FRESH: Final = 0.25  # seconds that an answer of the disk is used
 PLENTY: Final = 64 * 1024 * 1024  # bytes; with less than this left the disk is asked each time, for 2 µs
 LOG: Final = 1000 * 4120  # bytes that the write-ahead log may still have to copy into the database
 

@@ -450,17 +450,16 @@ class SharingTests(BenchCase):
 
 class LifeTests(BenchCase):
     """
-    Start, reload, stop, readiness.
+    Start, reload, stop.
     """
 
     def test_stop(self) -> None:
         """
         Stopping answers all who wait, closes every socket, leaves no timer, and later look-ups fail at once.
         """
-        asked, probe = self.ask(), self.resolver.probe()
+        asked = self.ask()
         self.resolver.stop()
         self.failed(asked, "stopped")
-        self.assertFalse(self.successResultOf(probe))
         self.failed(self.ask("example.net"), "stopped")
         self.assertTrue(all(socket.closed for socket in self.bench.datagrams.sockets))
         self.assertEqual((self.bench.reactor.getDelayedCalls(), self.bench.events), ([], []))
@@ -488,22 +487,6 @@ class LifeTests(BenchCase):
         self.assertRaises(ConfigError, self.resolver.reconfigure, bad)
         self.ask()
         self.assertEqual(self.bench.asked, [FIRST])
-
-    def test_probe(self) -> None:
-        """
-        A probe asks past the cache, leaves no trace in it, and any answer at all is a sign of life.
-        """
-        for rcode in (dns.rcode.NOERROR, dns.rcode.SERVFAIL):
-            probe = self.resolver.probe()
-            self.assertEqual(self.bench.socket.query.question[0].to_text(), ". IN NS")
-            self.bench.reactor.advance(1)
-            now = self.bench.reactor.seconds()
-            self.bench.socket.answer(rcode=rcode)
-            if rcode:
-                self.bench.socket.answer(rcode=rcode)
-            self.assertTrue(self.successResultOf(probe))
-            self.assertEqual(self.resolver.last_answer, now)
-        self.assertEqual((self.bench.events, len(self.resolver.cache), self.resolver.cache.misses), ([], 0, 0))
 
     def test_ids_come_from_chance(self) -> None:
         """

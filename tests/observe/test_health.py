@@ -160,10 +160,34 @@ class ReadinessTests(SynchronousTestCase):
         self.service.answers.update(spool=SpoolFull("the disk is full"))
         with capturedLogs() as events:
             self.assertFalse(self.found().spool_ready)
-        [event] = events
+            self.clock.advance(FRESH)
+            self.found()
+        event, summary = events
+        self.assertEqual(formatEvent(summary), "not ready: spool")
         self.assertEqual(event["log_level"], LogLevel.warn)
         self.assertEqual(formatEvent(event), "not ready: spool: the disk is full")
         self.assertNotIn("log_failure", event)
+
+    def test_readiness_that_changes_is_said_once(self) -> None:
+        with capturedLogs() as events:
+            for spool, dns in ((True, True), (False, True), (False, False), (True, True), (True, True)):
+                self.service.answers.update(spool=spool, dns=dns)
+                self.found()
+                self.clock.advance(FRESH)
+        self.assertEqual([formatEvent(event) for event in events], ["not ready: spool", "ready"])
+
+    def test_trouble_is_seen_within_a_second_of_its_beginning_however_late_a_check_answers(self) -> None:
+        self.assertLess(FRESH + PATIENCE, 0.9)
+
+    def test_what_stops_is_not_asked_any_more(self) -> None:
+        self.found()
+        asked = len(self.service.asked)
+        self.service.stopping = True
+        for _ in range(3):
+            self.clock.advance(FRESH)
+            found = self.found()
+            self.assertEqual((found.ready, found.shutting_down, found.spool_ready), (False, True, True))
+        self.assertEqual(len(self.service.asked), asked)
 
     def test_a_clock_set_back_does_not_keep_old_findings(self) -> None:
         self.found()
