@@ -22,6 +22,7 @@ KEPT: Final = 50
 LONGEST: Final = 300  # characters of a reply
 _BAD: Final = frozenset({Status.RETRY, Status.FAILED, Status.EXPIRED})
 _LOCAL_PARTS: Final = re.compile(r'(?:"(?:[^"\\]|\\.){0,128}"|[^\s<>()\[\]",;:@]{1,128})@')
+_LOCAL_PART: Final = 128  # characters that one may have above
 _HIDDEN: Final = "…"
 
 
@@ -113,7 +114,8 @@ def without_local_parts(text: str, *known: Address | None) -> str:
     address, and those of the `known` ones wherever they stand as words.
     """
     if len(text) > 2 * LONGEST:
-        text = text[: 2 * LONGEST].rpartition(" ")[0]  # half an address does not look like one
+        text = text[: 2 * LONGEST]
+        text = text.rpartition(" ")[0] or text[:-_LOCAL_PART]  # half an address does not look like one
     text = _LOCAL_PARTS.sub(f"{_HIDDEN}@", text)
     for address in known:
         if address is not None and address.local:
