@@ -96,11 +96,8 @@ def attempted(
         )  # fmt: skip
     for (status, reply, at, category, doubtful), recipients in groups:
         event, result = ENDS[status]
-        more: Any = told if alone else AttemptTold()
-        if category:
-            more.category = category
-        if doubtful:
-            more.doubtful = True
+        more = told if alone else AttemptTold()
+        more.category, more.doubtful = category, doubtful
         if event == "retry" and next_attempt is not None:
             more.next_attempt = maker.stamp(next_attempt)
         said = "" if reply is None else short(str(reply))
