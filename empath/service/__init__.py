@@ -89,10 +89,11 @@ class EmpathService(MultiService):
         self.metrics = Metrics(config.metrics)
         self.exporting = Exporting(config, reactor, machine)
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
-        self.tracing = Tracing(config.tracing)
+        self.tracing = Tracing(config.tracing, reactor, self.exporting.spans.add)
         self.logs = Logs(config.log, self.storages.of(".control"), reactor, self.tracing.ids_of)
         self.verbosity = self.logs.verbosity
         self.events = self._make_events()
+        self.tracing.listen(self.events)
         self.live = Live(reactor, self.events)
         self.auditing = self._make_auditing()
         self.spool = self._make_spool()
