@@ -1,0 +1,309 @@
+"""
+Requirements that Prometheus itself judges: the page, the rules, and what both of them say of an MTA under load.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import yaml
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.e2e.dialogue import Dialogue
+from tests.e2e.harness import SENDER, EndToEndTestCase, message
+from tests.e2e.processes import temporary_folder, wait_until
+from tests.e2e.program import Empath
+from tests.e2e.prometheus import Prometheus, promtool
+from tests.e2e.scripted import says
+from tests.observe.shipped import DASHBOARD, DOCKER, Expression, dashboard, expressions, rules
+
+TOKEN = "a-token-with-32-characters-in-it"
+CLIENTS = 4
+OF_A_CLIENT = 12  # messages: two thirds are taken at once, a sixth later, a sixth never
+FOLDER = DOCKER / "prometheus"
+FROM_ELSEWHERE = {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
+                  "process_start_time_seconds"}  # fmt: skip
+IDLE_PANELS = {  # what draws nothing while all is well, and nothing of it is configured
+    "What fires", "Parts that are not ready", "Limits and logins", "TLS of sessions", "What held mail back",
+    "Bounces and complaints that came later", "Modules", "Modules take, 99 %", "What modules said", "Breakers",
+    "Opened and closed", "Held back by a rate", "Held back for, 95 %", "Shaped sites", "Certificates",
+}  # fmt: skip
+
+
+def rule_names() -> set[str]:
+    """
+    Tell the alerts that are shipped.
+    """
+    return {rule["alert"] for rule in rules()}
+
+
+class PromtoolTests(SynchronousTestCase):
+    """
+    What can be said without an MTA.
+    """
+
+    def test_the_rules_are_right_and_each_fires_when_it_should_and_not_else(self) -> None:
+        """
+        `promtool check rules` and `promtool test rules`.
+        """
+        self.passes("check", "rules", str(FOLDER / "alerts.yml"))
+        self.passes("test", "rules", str(FOLDER / "alerts_test.yml"))
+
+    def test_a_test_that_expects_nothing_of_a_rule_that_fires_fails(self) -> None:
+        """
+        The tests would find out.
+        """
+        folder = temporary_folder(self)
+        text = (FOLDER / "alerts_test.yml").read_text()
+        (folder / "alerts.yml").write_text((FOLDER / "alerts.yml").read_text())
+        (folder / "tests.yml").write_text(text.replace('values: "1x5 0x10"', 'values: "1x15"', 1))
+        ended = promtool("test", "rules", str(folder / "tests.yml"))
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertIn(b"EmpathDown", ended.stdout + ended.stderr)
+
+    def test_its_configuration_is_right(self) -> None:
+        """
+        With the rules and the token that it names.
+        """
+        self.passes("check", "config", str(FOLDER / "prometheus.yml"))
+
+    def test_every_query_of_the_dashboard_is_promql(self) -> None:
+        """
+        With what Grafana puts in for its variables.
+        """
+        file = temporary_folder(self) / "queries.yml"
+        queries = [{"record": f"query:{nth}", "expr": chosen(each)} for nth, each in enumerate(drawn())]
+        file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": queries}]}))
+        self.passes("check", "rules", str(file))
+
+    def passes(self, *arguments: str) -> None:
+        """
+        promtool has nothing to say against it.
+        """
+        ended = promtool(*arguments)
+        self.assertEqual(ended.returncode, 0, (ended.stdout + ended.stderr).decode())
+
+
+def drawn() -> list[Expression]:
+    """
+    Give the queries of the dashboard's panels.
+    """
+    panels = {panel["title"] for panel in dashboard()["panels"]}
+    return [each for each in expressions() if each.where in panels and "$" in each.text]
+
+
+def chosen(expression: Expression) -> str:
+    """
+    Put in what Grafana does for its variables.
+    """
+    text = expression.text.replace("$__rate_interval", "1m").replace("$job", "empath")
+    return text.replace("$instance", ".*").replace("$domain", ".*")
+
+
+class PrometheusTestCase(EndToEndTestCase):
+    """
+    An empath whose page wants a token, and a Prometheus that has it: with the very files that are shipped, but for the
+    address of its target and shorter times.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.prometheus = Prometheus(self.folder / "prometheus")
+        self.addCleanup(self.prometheus.stop)
+
+    def watch(self, empath: Empath, token: str = TOKEN, hasty: bool = False) -> None:
+        """
+        Have Prometheus scrape; if `hasty`, alerts fire without waiting for their time.
+        """
+        folder = self.folder / "etc"
+        folder.mkdir(exist_ok=True)
+        text = (FOLDER / "alerts.yml").read_text()
+        (folder / "alerts.yml").write_text(re.sub(r"for: \w+", "for: 0s", text) if hasty else text)
+        (folder / "token").write_text(token)
+        read: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+        read["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+        [job] = [each for each in read["scrape_configs"] if each["job_name"] == "empath"]
+        job["static_configs"] = [{"targets": [f"127.0.0.1:{empath.metrics_port}"]}]
+        (folder / "prometheus.yml").write_text(yaml.safe_dump({**read, "scrape_configs": [job]}))
+        self.prometheus.start(folder / "prometheus.yml")
+
+    def watched(self) -> Empath:
+        """
+        Start empath before two hosts of one.test, of which recipients get what their names say.
+        """
+        empath, *hosts = self.two_hosts({"metrics": {"token_hash": sha256(TOKEN.encode()).hexdigest()}})
+        for host in hosts:
+            host.script.on("RCPT", says(550, "5.1.1 nobody"), argument="never")
+            for client in range(CLIENTS):
+                for nth in range(OF_A_CLIENT):
+                    host.script.on("RCPT", says(450, "4.2.1 soon"), argument=f"later-{client}-{nth}@", times=1)
+        return empath
+
+    def page(self, empath: Empath, accept: str = "text/plain", token: str = TOKEN) -> tuple[int, str]:
+        """
+        Read the page as Prometheus does.
+        """
+        headers = {"Authorization": f"Bearer {token}", "Accept": accept}
+        try:
+            with urlopen(Request(f"http://127.0.0.1:{empath.metrics_port}/metrics", headers=headers), timeout=5) as got:
+                return got.status, got.read().decode()
+        except HTTPError as refused:
+            return refused.code, ""
+
+    def firing(self) -> set[str]:
+        """
+        Tell the alerts that fire.
+        """
+        return {
+            each["labels"]["alertname"] for each in self.prometheus.ask("alerts")["alerts"] if each["state"] == "firing"
+        }
+
+    def wait_firing(self, what: str, holds: Callable[[set[str]], bool]) -> None:
+        """
+        Wait until the alerts that fire are as they should be.
+        """
+        wait_until(what, lambda: holds(self.firing()))
+
+
+class LoadedTests(PrometheusTestCase):
+    """
+    What Prometheus has after a load that is known.
+    """
+
+    def load(self, empath: Empath) -> None:
+        """
+        Send from several clients at once; each is also refused once.
+        """
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            list(pool.map(lambda client: self.send_many(empath, client), range(CLIENTS)))
+
+    def send_many(self, empath: Empath, client: int) -> None:
+        """
+        Be one of the clients.
+        """
+        kinds = ("now", "now", "later", "now", "now", "never")
+        with Dialogue(empath.port) as dialogue:
+            dialogue.greet()
+            self.assertEqual(dialogue.say("RCPT TO:<early@one.test>").code, 503)
+            for nth in range(OF_A_CLIENT):
+                name = f"{kinds[nth % len(kinds)]}-{client}-{nth}"
+                self.assertEqual(dialogue.post(SENDER, [f"{name}@one.test"], message(name)).code, 250)
+            dialogue.send(b"QUIT\r\n")
+
+    def test_it_has_the_right_values_of_a_loaded_mta_and_nothing_fires(self) -> None:
+        """
+        Received, delivered, tried again and failed, refused, looked up, stored: all as the peers saw it.
+        """
+        empath = self.watched()
+        self.watch(empath)
+        self.prometheus.wait_value('up{job="empath"}', 1)
+        self.load(empath)
+        of_all = CLIENTS * OF_A_CLIENT
+        later = never = of_all // 6
+        # Every failed delivery makes a report, which goes to a sender whose domain does not exist, and fails as well.
+        self.prometheus.wait_value("empath_smtp_messages_received_total", of_all)
+        self.prometheus.wait_value("empath_delivery_messages_delivered_total", of_all - never, 60)
+        for expression, expected in (
+            ("empath_smtp_connections_total >= bool 4", 1),
+            ('empath_smtp_errors_total{code="503"}', CLIENTS),
+            ("empath_smtp_message_size_bytes_count", of_all),
+            ('empath_delivery_attempts_total{domain="one.test", status="completed"}', of_all - never),
+            ('empath_delivery_attempts_total{domain="one.test", status="retry"}', later),
+            ('empath_delivery_attempts_total{domain="one.test", status="failed"}', never),
+            ('empath_delivery_duration_seconds_count{domain="one.test"}', of_all + later),
+            ('empath_delivery_retry_count_count{domain="one.test"}', of_all),
+            ("empath_delivery_reports_queued_total", never),
+            ('empath_health_ready{job="empath"}', 1),
+            ("count(empath_info)", 1),
+            ("empath_dns_lookups_total{query_type=\"MX\"} > bool 0", 1),
+            ("empath_spool_commit_duration_seconds_count > bool 0", 1),
+        ):  # fmt: skip
+            self.prometheus.wait_value(expression, expected)
+        self.assertEqual(self.firing(), set())
+        self.assert_rules_work()
+        self.assert_dashboard_draws()
+
+    def assert_rules_work(self) -> None:
+        """
+        All of them are loaded, and can be evaluated.
+        """
+        wait_until("every rule evaluated", lambda: all(rule["health"] == "ok" for rule in self.loaded()))
+        self.assertEqual({rule["name"] for rule in self.loaded()}, rule_names())
+        self.assertEqual({rule.get("lastError", "") for rule in self.loaded()}, {""})
+
+    def loaded(self) -> list[dict[str, Any]]:
+        """
+        Give the rules as Prometheus has them.
+        """
+        return [rule for group in self.prometheus.ask("rules")["groups"] for rule in group["rules"]]
+
+    def assert_dashboard_draws(self) -> None:
+        """
+        Every panel has something to draw, but for those of what did not happen.
+        """
+        filled = {each.where for each in drawn() if self.prometheus.query(chosen(each))}
+        self.assertEqual({each.where for each in drawn()} - filled - IDLE_PANELS, set(), DASHBOARD.name)
+
+    def test_promtool_finds_nothing_wrong_with_the_page_and_it_has_all_that_is_asked_for(self) -> None:
+        """
+        Every metric of the alerts and of the dashboard is one of the page.
+        """
+        empath = self.watched()
+        self.send(empath, ["now@one.test"])
+        status, text = self.page(empath)
+        self.assertEqual(status, 200)
+        checked = promtool("check", "metrics", given=text.encode())
+        self.assertEqual((checked.returncode, (checked.stdout + checked.stderr).decode()), (0, ""))
+        families = dict(re.findall(r"^# TYPE (\w+) (\w+)", text, re.MULTILINE))
+        parts = {
+            name + part
+            for name, kind in families.items()
+            if kind == "histogram"
+            for part in ("_bucket", "_sum", "_count")
+        }
+        for each in expressions():
+            self.assertEqual(each.names() - families.keys() - parts - FROM_ELSEWHERE, set(), each.where)
+
+    def test_who_has_no_token_gets_no_figures(self) -> None:
+        """
+        401, and nothing in it.
+        """
+        empath = self.watched()
+        for token in ("", "another", TOKEN + "x", TOKEN[:-1]):
+            self.assertEqual(self.page(empath, token=token), (401, ""))
+
+
+class AlarmedTests(PrometheusTestCase):
+    """
+    Alerts of a real MTA that is really in trouble, begun at once rather than after minutes.
+    """
+
+    def test_a_prometheus_with_another_token_says_that_it_is_down(self) -> None:
+        """
+        An alert on figures never fires without figures: this one does.
+        """
+        self.watch(self.watched(), token="another", hasty=True)
+        self.prometheus.wait_value('up{job="empath"}', 0)
+        self.wait_firing("EmpathDown", lambda found: found == {"EmpathDown"})
+
+    def test_a_full_disk_and_a_bad_configuration_are_told_and_their_end_is(self) -> None:
+        """
+        Nothing fires before, the right ones do while it lasts, and nothing after it.
+        """
+        empath = self.watched()
+        self.watch(empath, hasty=True)
+        self.prometheus.wait_value("empath_health_ready", 1)
+        self.wait_firing("nothing", lambda found: not found)
+        empath.reload({"spool": {"min_free": "1000000GiB"}})
+        expected = {"EmpathDiskFull", "EmpathNotReady"}
+        self.wait_firing("disk full, not ready", lambda found: found == expected)
+        empath.reload({"spool": {"min_free": "1 MiB and a bit"}})
+        self.wait_firing("reload failed", lambda found: found == {*expected, "EmpathReloadFailed"})
+        empath.reload({"spool": {"min_free": "1MiB"}})
+        self.wait_firing("nothing again", lambda found: not found)
