@@ -47,6 +47,7 @@ def attributes_of(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def nanoseconds(seconds: float) -> int:
     """
-    Give a time in seconds since the epoch as OTLP has it, which knows none before.
+    Give a time in seconds since the epoch as OTLP has it, which knows none before; to the microsecond, beyond which our
+    seconds are not exact.
     """
-    return max(0, round(seconds * 1e9))
+    return max(0, round(seconds * 1e6)) * 1000
