@@ -72,7 +72,12 @@ class Mta(Protocol):
     """
 
     starting: Deferred[None] | None
-    logs: Logs
+
+    @property
+    def logs(self) -> Logs:
+        """
+        The log.
+        """
 
     def setServiceParent(self, parent: Any) -> object:
         """

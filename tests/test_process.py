@@ -22,7 +22,6 @@ from empath.config.again import Outcome
 from empath.config.load import Loaded, development_config
 from empath.config.schema import Config
 from empath.errors import ConfigError, ModuleError, SpoolLocked
-from empath.log_output import LogFile
 from empath.observe.logging import LineObserver
 from empath.process import Handler, Launch, Program
 from empath.program import Options, refuse_platform
@@ -332,35 +331,6 @@ class SignalTests(ProcessCase):
         with self.assertRaises(SystemExit) as left:
             program.setServiceParent(Application("empath"))
         self.assertIn("/nonexistent/a.log", str(left.exception.code))
-
-
-class LogFileTests(SynchronousTestCase):
-    """
-    Trouble with the log costs records, never mail.
-    """
-
-    def test_a_reader_that_went_away_is_ignored(self) -> None:
-        """
-        A closed pipe raises nothing.
-        """
-        reading, writing = os.pipe()
-        os.close(reading)
-        self.addCleanup(os.close, writing)
-        output = LogFile(None, writing)
-        output.write("lost\n")
-        output.reopen()
-
-    def test_a_path_that_went_away_keeps_the_old_file(self) -> None:
-        """
-        What cannot be opened again goes on where it was.
-        """
-        folder = Path(os.path.abspath(self.mktemp()))
-        (folder / "sub").mkdir(parents=True)
-        output = LogFile(str(folder / "sub" / "a.log"))
-        (folder / "sub").rename(folder / "gone")
-        output.reopen()
-        output.write("caf\u00e9 \udc80\n")
-        self.assertEqual((folder / "gone" / "a.log").read_bytes(), b"caf\xc3\xa9 \\udc80\n")
 
 
 class OptionsTests(SynchronousTestCase):

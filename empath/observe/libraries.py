@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Final
 
 from twisted.logger import ILogObserver, Logger, LogLevel, globalLogPublisher
@@ -23,7 +24,9 @@ _NUMBERS: Final[Mapping[str, int]] = {
     "error": logging.ERROR,
     "critical": logging.CRITICAL,
 }
-_LEVELS: Final = tuple((number, LogLevel.levelWithName(name)) for name, number in reversed(_NUMBERS.items()))
+_LEVELS: Final = tuple(
+    (number, LogLevel.levelWithName(name)) for name, number in sorted(_NUMBERS.items(), key=itemgetter(1), reverse=True)
+)
 
 
 class Libraries(logging.Handler):

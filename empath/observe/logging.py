@@ -30,6 +30,7 @@ from empath.observe.rendering import (
     bounded,
     encode,
     fields_of,
+    short_fields_of,
     shortened,
     text_of,
     traceback_of,
@@ -175,7 +176,7 @@ class LineObserver:
         self._write(self._render(voice, text, traceback, event, ids))
         if self.outlet is not None and voice.goes_out:
             trace_id, span_id = ids or ("", "")
-            fields, when = fields_of(event), event.get("log_time", 0.0)
+            fields, when = short_fields_of(event), event.get("log_time", 0.0)
             self.outlet(LogRecord(when, voice.level, voice.namespace, text, fields, trace_id, span_id, traceback))
 
     def _as_text(self, voice: _Voice, text: str, traceback: str, event: LogEvent, ids: Ids | None) -> str:

@@ -94,6 +94,13 @@ def fields_of(event: LogEvent) -> dict[str, Any]:
     }
 
 
+def short_fields_of(event: LogEvent) -> dict[str, Any]:
+    """
+    Give the same fields, each of bounded size.
+    """
+    return {key: _cut(value) for key, value in fields_of(event).items()}
+
+
 def bounded(record: Mapping[str, Any]) -> str:
     """
     Encode a record that is too long: with its texts cut, or else, as `cut` tells, with no more than its first fields.

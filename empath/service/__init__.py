@@ -90,7 +90,7 @@ class EmpathService(MultiService):
         self.exporting = Exporting(config, reactor, machine)
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
         self.tracing = Tracing(config.tracing, reactor, self.exporting.spans.add)
-        self.logs = Logs(config.log, self.storages.of(".control"), reactor, self.tracing.ids_of)
+        self.logs = Logs(config.log, self.storages.of(".control"), reactor, self.tracing.ids_of, self.exporting.logs.add)
         self.verbosity = self.logs.verbosity
         self.events = self._make_events()
         self.tracing.listen(self.events)

@@ -18,18 +18,24 @@ from empath.observe.verbosity import Verbosity
 
 class Logs:
     """
-    Has all who write the log do so as [log] says. `ids_of` gives the ids of a message's trace.
+    Has all who write the log do so as [log] says. `ids_of` gives the ids of a message's trace, `outlet` takes what goes
+    to a collector.
     """
 
     def __init__(
-        self, section: schema.Log, storage: IStorage, reactor: Any, ids_of: Callable[[str], Ids | None]
+        self,
+        section: schema.Log,
+        storage: IStorage,
+        reactor: Any,
+        ids_of: Callable[[str], Ids | None],
+        outlet: Callable[[LogRecord], None],
     ) -> None:
         self.verbosity = Verbosity(section, storage)
         self._section = section
         self._reactor = reactor
         self._ids_of = ids_of
         self._libraries: Libraries | None = None
-        self._outlet: Callable[[LogRecord], None] | None = None
+        self._outlet = outlet
         self._observers: list[LineObserver] = []
 
     def follow(self, observer: LineObserver) -> None:
@@ -41,7 +47,7 @@ class Logs:
             self.verbosity.on_change(self._libraries.use)
         observer.ids_of = self._ids_of
         observer.repeats = Repeats(self._section.repeat_interval, self._reactor, observer)
-        observer.outlet = self._outlet
+        self._hand_out(observer)
         self._observers.append(observer)
         self.verbosity.follow(observer)
 
@@ -52,16 +58,12 @@ class Logs:
         self._section = section
         self.verbosity.use(section)
         for observer in self._observers:
+            self._hand_out(observer)
             if observer.repeats is not None:
                 observer.repeats.use(section.repeat_interval)
 
-    def use_outlet(self, outlet: Callable[[LogRecord], None] | None) -> None:
-        """
-        Have all records go there too; None: nowhere else.
-        """
-        self._outlet = outlet
-        for observer in self._observers:
-            observer.outlet = outlet
+    def _hand_out(self, observer: LineObserver) -> None:
+        observer.outlet = self._outlet if self._section.otlp_endpoint else None
 
     def stop(self) -> None:
         """

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import re
 
+import attrs
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config import schema
 from empath.mail import life
 from empath.mail.answer import Answer, Found, Security
-from empath.mail.message import Status
+from empath.mail.message import Message, Status
 from empath.mail.notice import Action
 from empath.mail.session import Transaction
+from empath.mail.trace_context import TraceContext, span_id_of
 from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
 from empath.observe.logging import MAX_REPLY, make_observer
@@ -304,3 +306,40 @@ class DebugTests(JournalTests):
             self.told(life.ConnectionClosed(made.session(), 1.5, "timeout")),
             ["debug receive: disconnect from unknown[192.0.2.9]:40123: session s1 ended by timeout after 1.50 s"],
         )
+
+
+class TraceTests(JournalTests):
+    """
+    Lines of messages that are traced.
+    """
+
+    CONTEXT = TraceContext("ab" * 16, "cd" * 8)
+    ROOT = f" trace_id={'ab' * 16} span_id={'cd' * 8}"
+
+    def message(self) -> Message:
+        return attrs.evolve(made.message(), trace=str(self.CONTEXT))
+
+    def test_all_of_them_name_the_trace(self) -> None:
+        """
+        And the span in it that they belong to: the attempt's own, else the first of all.
+        """
+        message, ended = self.message(), made.attempt_ended(made.state(said="250 ok"))
+        attempted = life.AttemptEnded(message, ended.delivery, ended.attempt, ended.results)
+        own = f" trace_id={'ab' * 16} span_id={span_id_of(made.QUEUE_ID, 'dst.test', 1)}"
+        for event, ids in (
+            (life.MessageReceived(message, made.session(), 0.0), self.ROOT),
+            (attempted, own),
+            (life.ReportQueued(message, made.message(), Action.FAILED), self.ROOT),
+            (life.ReportDropped(message, "why"), self.ROOT),
+            (life.MessageDiscarded(message, made.session(), "module", "why"), self.ROOT),
+        ):
+            [line] = self.told(event)
+            self.assertTrue(line.endswith(ids), line)
+
+    def test_tools_for_postfix_can_still_read_them(self) -> None:
+        """
+        The ids stand behind what they know.
+        """
+        ended = made.attempt_ended(made.state(said="250 ok"))
+        [line] = self.told(life.AttemptEnded(self.message(), ended.delivery, ended.attempt, ended.results))
+        self.assertRegex(line.partition("deliver: ")[2], PFLOGSUMM_TO)

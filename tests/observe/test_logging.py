@@ -12,8 +12,10 @@ from twisted.web.http_headers import Headers
 from zope.interface.verify import verifyObject
 
 from empath.config import schema
+from empath.log_output import MARKS
+from empath.observe.export.log_record import LogRecord
 from empath.observe.logging import LineObserver, make_observer
-from empath.observe.rendering import Stamp
+from empath.observe.rendering import MOST_LINES, MOST_RECORD, MOST_TEXT, Stamp
 
 WHEN = 1795255200.1234  # 2026-11-21T10:00:00.123Z
 
@@ -211,6 +213,154 @@ class JsonTests(ObserverCase):
 
     def test_a_traceback_is_a_field(self) -> None:
         self.assertIn("ValueError: bad", self.record("odd", log_failure=self.failure(ValueError("bad")))["traceback"])
+
+
+class TraceTests(ObserverCase):
+    """
+    Which trace a record belongs to.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.observer.ids_of = {"Q1": ("1" * 32, "2" * 16)}.get
+
+    def test_every_record_with_a_queue_id_names_its_trace(self) -> None:
+        """
+        At its end, where it harms no tool that reads the beginning.
+        """
+        line = self.tell("{queue_id}: odd", queue_id="Q1")
+        self.assertTrue(line.endswith(f": Q1: odd trace_id={'1' * 32} span_id={'2' * 16}\n"), line)
+        self.assertTrue(self.tell("{queue_id}: odd", queue_id="NOQUEUE").endswith(": NOQUEUE: odd\n"))
+        self.assertTrue(self.tell("{queue_id}: odd", queue_id=None).endswith(": None: odd\n"))
+        self.assertTrue(self.tell("{queue_id}: odd", queue_id=["Q1"]).endswith(": ['Q1']: odd\n"))
+
+    def test_an_event_that_knows_better_is_believed(self) -> None:
+        """
+        As those of attempts do, and those that know that there is no trace.
+        """
+        line = self.tell("{queue_id}: odd", queue_id="Q1", log_ids=("3" * 32, "4" * 16))
+        self.assertTrue(line.endswith(f"trace_id={'3' * 32} span_id={'4' * 16}\n"), line)
+        self.assertTrue(self.tell("{queue_id}: odd", queue_id="Q1", log_ids=None).endswith(": Q1: odd\n"))
+
+    def test_a_traceback_follows_the_ids(self) -> None:
+        """
+        They are part of the first line.
+        """
+        first = self.tell("{queue_id}: odd", queue_id="Q1", log_failure=self.failure(ValueError("x"))).splitlines()[0]
+        self.assertTrue(first.endswith("2" * 16), first)
+
+    def test_json_has_them_as_fields(self) -> None:
+        """
+        Nobody else can set them for a message.
+        """
+        self.observer.reconfigure(schema.Log(format="json"))
+        told = json.loads(self.tell("{queue_id}: odd", queue_id="Q1", trace_id="forged", span_id="forged"))
+        self.assertEqual((told["trace_id"], told["span_id"], told["event"]), ("1" * 32, "2" * 16, "Q1: odd"))
+
+
+class BoundTests(ObserverCase):
+    """
+    However much there is to say.
+    """
+
+    def test_a_long_text_is_cut(self) -> None:
+        """
+        What is left out is told.
+        """
+        line = self.tell("{text}", text="x" * 1_000_000)
+        self.assertLess(len(line), MOST_TEXT + 100)
+        self.assertTrue(line.endswith("x… (992000 characters more)\n"), line[-50:])
+
+    def test_a_long_traceback_keeps_its_ends(self) -> None:
+        """
+        The place where it began, and what it was.
+        """
+        text = self.tell("odd", log_failure=self.failure(ValueError("\n".join(map(str, range(9999))) + "y" * 99999)))
+        lines = text.splitlines()
+        self.assertLess(len(lines), MOST_LINES + 5)
+        self.assertLess(len(text), 20_000)
+        self.assertTrue(any("lines more)" in line for line in lines))
+        self.assertIn("9998y", lines[-1])
+
+    def test_json_is_bounded_as_a_whole(self) -> None:
+        """
+        Long texts are cut, many fields left out; it is one object all the same.
+        """
+        self.observer.reconfigure(schema.Log(format="json"))
+        told = json.loads(self.tell("{text}", text="x" * 100_000, queue_id="Q1", hosts=["h"] * 900))
+        self.assertEqual((told["queue_id"], len(told["hosts"])), ("Q1", 900))
+        self.assertTrue(told["text"].endswith("… (96000 characters more)"))
+        line = self.tell("{queue_id}: odd", queue_id="Q1", **{f"f{n}": "\u2028" * 5000 for n in range(50)})
+        told = json.loads(line)
+        self.assertLess(len(line), MOST_RECORD + 100)
+        self.assertEqual((told["cut"], told["event"], told["queue_id"]), (True, "Q1: odd", "Q1"))
+        deep: list[Any] = []
+        for _ in range(5000):
+            deep = [deep]
+        self.assertNotIn("deep", json.loads(self.tell("x", deep=deep, many=list(range(5000)))))
+
+
+class MarkTests(ObserverCase):
+    """
+    Where each line begins with its priority, as the journal reads it.
+    """
+
+    def test_every_line_has_the_mark_of_its_record(self) -> None:
+        """
+        Those of a traceback too; JSON is one line.
+        """
+        self.observer = make_observer(schema.Log(), self.written.append, MARKS)
+        self.tell("fine")
+        self.tell("odd", log_level=LogLevel.critical, log_failure=self.failure(ValueError("x")))
+        fine, odd = self.written
+        self.assertEqual(fine[:7], "<6>2026")
+        self.assertEqual({line[:3] for line in odd.splitlines()}, {"<2>"})
+        self.observer.reconfigure(schema.Log(format="json"))
+        self.assertEqual(self.tell("x")[:4], "<6>{")
+
+
+class OutletTests(ObserverCase):
+    """
+    Records that go to a collector too.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.out: list[LogRecord] = []
+        self.observer.outlet = self.out.append
+        self.observer.ids_of = {"Q1": ("1" * 32, "2" * 16)}.get
+
+    def test_what_is_written_goes_out_with_its_fields(self) -> None:
+        """
+        And nothing else does.
+        """
+        self.tell("{queue_id}: {reply}", queue_id="Q1", reply="a\nb", session=object())
+        self.tell("hidden", log_level=LogLevel.debug)
+        self.tell("bug", log_level=LogLevel.critical, log_failure=self.failure(ValueError("x")))
+        first, second = self.out
+        self.assertEqual((first.time, first.level, first.namespace), (WHEN, "info", "empath.deliver.pool"))
+        self.assertEqual((first.text, dict(first.fields)), ("Q1: a\nb", {"queue_id": "Q1", "reply": "a\nb"}))
+        self.assertEqual((first.trace_id, first.span_id, first.traceback), ("1" * 32, "2" * 16, ""))
+        self.assertEqual((second.trace_id, second.level), ("", "critical"))
+        self.assertIn("ValueError: x", second.traceback)
+
+    def test_fields_are_bounded(self) -> None:
+        """
+        As they are in JSON.
+        """
+        self.tell("x", reply="x" * 1_000_000)
+        [record] = self.out
+        self.assertLess(len(record.fields["reply"]), MOST_TEXT)
+
+    def test_what_is_said_about_going_out_does_not(self) -> None:
+        """
+        It would go round in circles.
+        """
+        for namespace in ("empath.observe.export.losses", "opentelemetry.sdk", "urllib3.connectionpool", "requests"):
+            self.tell("they do not get there", namespace)
+        self.assertEqual((self.out, len(self.written)), ([], 4))
+        self.tell("x", "requestsome")
+        self.assertEqual(len(self.out), 1)
 
 
 class StampTests(SynchronousTestCase):
