@@ -51,6 +51,7 @@ class AttemptTold(msgspec.Struct, gc=False, omit_defaults=True):
     category: str = ""
     doubtful: bool = False
     next_attempt: str = ""
+    trace_id: str = ""
 
 
 def attempted(

@@ -51,13 +51,15 @@ class Redaction:
 
 class Maker:
     """
-    Makes records of captures, in one thread.
+    Makes records of captures, in one thread. `ids_of` tells the ids of the trace and of the span of a message by its
+    queue id, None where nothing is traced.
     """
 
-    __slots__ = ("_redaction", "_redacts", "_second", "_text")
+    __slots__ = ("_redaction", "_redacts", "_second", "_text", "ids_of")
 
     def __init__(self, redaction: Redaction) -> None:
         self.redaction = redaction
+        self.ids_of: Callable[[str], tuple[str, str] | None] = _no_ids
         self._second, self._text = 0, "1970-01-01T00:00:00"
 
     @property
@@ -78,6 +80,9 @@ class Maker:
         """
         make, *captured = capture
         records: list[Record] = make(self, *captured)
+        for record in records:
+            if record.message_id and (ids := self.ids_of(record.message_id)) is not None:
+                _trace(record, ids[0])
         if self._redacts:
             for record in records:
                 self._redact(record)
@@ -188,6 +193,7 @@ class SessionTold(msgspec.Struct, gc=False, omit_defaults=True):
     why: str = ""
     subject: str | None = None
     header_message_id: str | None = None
+    trace_id: str = ""
 
 
 def session_of(arrival: Arrival, size: int | None = None) -> SessionTold:
@@ -205,6 +211,23 @@ def session_of(arrival: Arrival, size: int | None = None) -> SessionTold:
         arrival.cipher,
         arrival.login,
     )
+
+
+def _trace(record: Record, trace_id: str) -> None:
+    """
+    Tell in a record which trace it belongs to.
+    """
+    if isinstance(record.metadata, dict):
+        record.metadata["trace_id"] = trace_id
+    else:
+        record.metadata.trace_id = trace_id
+
+
+def _no_ids(queue_id: str) -> tuple[str, str] | None:
+    """
+    Know of no trace.
+    """
+    return None
 
 
 def record(stamp: str, event: str, actor: str, resource: str, action: str, result: str) -> Record:

@@ -126,6 +126,7 @@ class EmpathService(MultiService):
     def _make_auditing(self) -> Auditing:
         written = self.configuration.wrote("audit.path")
         auditing = Auditing(self.config, self._reactor, self._machine, self._threads.in_thread, written)
+        auditing.file.maker.ids_of = self.tracing.ids_of
         auditing.listen(self.events)
         return auditing
 

@@ -82,6 +82,20 @@ class RecordTests(SynchronousTestCase):
             self.assertEqual((record["event"], record["time"]), (name, "1970-01-01T00:16:40.500Z"))
             self.assertTrue(record["actor"] and record["resource"] and record["action"] and record["result"], event)
 
+    def test_while_messages_are_traced_each_record_of_one_names_its_trace(self) -> None:
+        """
+        Whatever is told of it, and in whatever way its metadata are kept; what is about no message names none.
+        """
+        maker = Maker(Redaction(recipients=True))
+        maker.ids_of = lambda queue_id: (f"{queue_id[:4]:0>32}", f"{1:016x}")
+        for _, event in EVENTS:
+            self.captures.clear()
+            self.events.emit(event)
+            for record in (record for capture in self.captures for record in maker.make(capture)):
+                told = msgspec.to_builtins(record)
+                found = told["metadata"].get("trace_id", "")
+                self.assertEqual(found, f"{record.message_id[:4]:0>32}" if record.message_id else "", event)
+
     def test_a_message_that_came_in(self) -> None:
         [record] = self.records(EVENTS[0][1])
         self.assertEqual(record["actor"], "login:anna")
