@@ -108,7 +108,10 @@ class Pool:
         left = self.limits.max_age - (self._clock.seconds() - connection.connected_at)
         if left <= 0 or spent(connection, messages) or self._stopped is not None:
             connection.leave()
-        elif lane.line:
+            return
+        if connection.trace is not None:
+            connection.trace.leaves(connection)  # before anybody else has it
+        if lane.line:
             lane.line.popleft().callback(connection)
         else:
             lane.idle.append(connection)

@@ -204,6 +204,8 @@ class ConnectionTrace:
         """
         The attempt has no more for it; the answer to QUIT is still waited for.
         """
+        if connection.trace is not self:
+            return
         self._recording.finish()
         if connection.session.state is not State.QUIT:
             trouble = connection.trouble

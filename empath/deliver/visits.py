@@ -193,10 +193,10 @@ class Pass(Tally):
                 self.take_events(batch, connection.session.abandon(CUT_IN_DOUBT))
             raise
         finally:
+            trace, self._attempt.sent = connection.trace, connection.sent_at
             self._pool.release(connection, self._messages)
-            self._attempt.sent = connection.sent_at
-            if connection.trace is not None:
-                connection.trace.leaves(connection)
+            if trace is not None:
+                trace.leaves(connection)
         if connection.trouble is None:
             return After.SPENT if waiting else after
         return self._troubled(candidate, connection, connection.trouble, after)

@@ -381,6 +381,32 @@ class StepTests(SynchronousTestCase):
         (quit,) = [*self.traced.of("quit"), *self.traced.late()]
         self.assertTrue(lines(quit)[-1].startswith("< 221"), lines(quit))
 
+    def test_a_connection_that_somebody_waits_for(self) -> None:
+        """
+        Goes from one delivery to the next in one breath: no trace gets anything of another's mail.
+        """
+        self.traced = Traced(World(Section(connection_pool=ConnectionPool(max_per_server=1))))
+        self.world = self.traced.world
+        self.world.server(1, EHLO="250 8BITMIME", MAIL=[HANG, "250 ok"])
+        carried = [message(f"b{number}@example.org") for number in range(4)]
+        self.traced.start(carried[0])
+        first = self.traced.steps
+        self.world.reactor.run()
+        self.world.start(carried[1])  # which nobody traces
+        self.traced.start(carried[2])
+        second = self.traced.steps
+        self.world.start(carried[3])
+        self.world.reactor.run()
+        self.world.mx1.go_on(self.world.mx1.transports[0], "250 ok")
+        self.world.reactor.run()
+        self.assertEqual(len(self.world.mx1.contents), 4)
+        for steps, number in ((first, 0), (second, 2)):
+            said = [line for step in steps.steps for line in lines(step)]
+            self.assertEqual([line for line in said if "RCPT" in line], [f"> RCPT TO:<b{number}@example.org>"])
+            self.assertEqual([step.name for step in steps.steps], ["dns", "connect", "mail", "rcpt", "data"])
+            self.assertEqual([step.trouble for step in steps.steps], [""] * 5)
+        self.assertIsNone(next(iter(self.world.agent._pool.connections())).session.tap)
+
     def test_with_somebody_who_watches(self) -> None:
         """
         Both get all of it, whoever came first, and one outlasts the other.
