@@ -50,6 +50,7 @@ from empath.service.pages import MonitoringPages, checks_of
 from empath.service.receiving import Receiving, make_authenticates
 from empath.service.reload import Reload
 from empath.service.safety import make_safety
+from empath.service.status import StatusPage
 from empath.service.tracing import Tracing
 from empath.spool.sqlite import SqliteSpool
 from empath.threads import Threads
@@ -119,7 +120,8 @@ class EmpathService(MultiService):
         config, reactor, in_thread = self.config, self._reactor, self._threads.in_thread
         self.readiness = Readiness(config.health, checks_of(self), reactor)
         self.exposition = Exposition(config.metrics, self.metrics, gauges_of(self))
-        self.pages = MonitoringPages(config, reactor, self.exposition, self.readiness, in_thread)
+        self.status = StatusPage(self)
+        self.pages = MonitoringPages(config, reactor, self.exposition, self.readiness, in_thread, self.status.pages)
         self.exporting.show(self.exposition, config)
         self.control = make_control(self, reactor, in_thread)
 

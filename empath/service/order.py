@@ -49,8 +49,10 @@ class Order:
             service.storages.open()
             service.resolver.start()
             service.exporting.start()
+            service.status.start()
             return _under_way(Deferred.fromCoroutine(self._begin_after(service.modules.start())))
         except BaseException:
+            service.status.stop()
             service.control.abandon()
             service.auditing.abandon()
             self.threads.stop()  # they would keep the process from ending
@@ -107,7 +109,7 @@ class Order:
         service = self.service
         looking = (service.control.stop, service.live.stop, service.readiness.stop)
         keeping = (service.storages.close, service.spool.close, service.auditing.stop)
-        return *looking, *keeping, service.pages.stop, self.threads.stop
+        return *looking, *keeping, service.status.stop, service.pages.stop, self.threads.stop
 
 
 def _under_way(starting: Deferred[None]) -> Deferred[None] | None:

@@ -86,6 +86,7 @@ class Reload:
         service.exporting.use(new)
         service.exposition.reconfigure(new.metrics)
         service.readiness.reconfigure(new.health)
+        service.status.use(new.health)
         service.logs.use(new.log)
         service.tracing.use(new.tracing)
         service.control.server.tokens.use(new.control.tokens)
