@@ -5,7 +5,7 @@ files.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -29,6 +29,13 @@ class Threads:
         self._reader = make_pool(1, "empath-reader")
         self._storage = make_pool(1, "empath-storage")
         self._files = make_pool(FILE_THREADS, "empath-files")
+
+    @property
+    def pools(self) -> Mapping[str, ThreadPool]:
+        """
+        The pools, by what they are for.
+        """
+        return {"writer": self._writer, "reader": self._reader, "storage": self._storage, "files": self._files}
 
     def start(self) -> None:
         """

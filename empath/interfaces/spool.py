@@ -13,7 +13,7 @@ from zope.interface import Attribute, Interface
 from empath.mail.idempotency import Accepted, Claim
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Change, Settlement
-from empath.mail.stored import Check, Destinations, Figures, Head, Listing, Progress
+from empath.mail.stored import Check, Destinations, Figures, Head, Listing, Progress, Space
 from empath.policy.selection import Key, Page, Selection
 
 
@@ -105,6 +105,11 @@ class ISpool(Interface):
     def has_room(size: int) -> bool:
         """
         Tell at once whether a message of `size` bytes may be received: `min_free` stays free after it.
+        """
+
+    def space() -> Space:
+        """
+        Tell at once how much room there is.
         """
 
     def begin(queue_id: str) -> IContentWriter:

@@ -94,6 +94,20 @@ class Figures:
 
 
 @attrs.frozen(slots=True)
+class Space:
+    """
+    Bytes: left on the spool's disk (`free`), kept free of new mail (`min_free`), of the database's file (`database`)
+    and free within it (`reusable`), and of content that is in memory (`memory`).
+    """
+
+    free: int
+    min_free: int
+    database: int
+    reusable: int
+    memory: int
+
+
+@attrs.frozen(slots=True)
 class Fault:
     """
     Something that is not as it has to be. `kind` is "database", "unreadable", "size", "no-content", "no-message",

@@ -6,13 +6,14 @@ A gauge that cannot be read is a bug: logged, left out of this page, and the res
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import attrs
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from empath.config import schema
@@ -31,12 +32,28 @@ from empath.observe.service_page import service_families
 log = Logger()
 
 
+def _nothing() -> Deferred[Any]:
+    """
+    There is nothing to look at.
+    """
+    return succeed(None)
+
+
 class Exposition:
     """
-    Turns the counts into a page. `read` belongs to the reactor's thread; `page` may run in any.
+    Turns the counts into a page. `look` and `read` belong to the reactor's thread; `page` may run in any.
+
+    `look` is called before `read`: it has looked at what takes a moment, and is done soon.
     """
 
-    def __init__(self, section: schema.Metrics, metrics: Metrics, gauges: Gauges) -> None:
+    def __init__(
+        self,
+        section: schema.Metrics,
+        metrics: Metrics,
+        gauges: Gauges,
+        look: Callable[[], Deferred[Any]] = _nothing,
+    ) -> None:
+        self.look = look
         self._metrics = metrics
         self._gauges = gauges
         self._process = ProcessPage()

@@ -9,23 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import attrs
 
 from empath.mail.message import Status
+from empath.mail.stored import Space
 from empath.observe.counts import Histogram, Histograms
 from empath.observe.health import Findings
 from empath.observe.limits import Circuit
-
-
-@attrs.frozen(slots=True)
-class Space:
-    """
-    Bytes: left on the spool's disk (`free`), kept free of new mail (`min_free`), of the database's file (`database`)
-    and free within it (`reusable`), and of content that is in memory (`memory`).
-    """
-
-    free: int
-    min_free: int
-    database: int
-    reusable: int
-    memory: int
 
 
 @attrs.frozen(slots=True)

@@ -158,7 +158,7 @@ class Readiness:
             for name in ("smtp", "spool", "delivery", "dns", "disk", "queue_size")
         }
         self._found: Findings | None = None
-        self._found_at = 0.0
+        self._found_at = float("-inf")
         self._late: IDelayedCall | None = None
         self._starting = False
         self._waiters: list[Deferred[Findings]] = []

@@ -49,9 +49,12 @@ def metrics_pages(exposition: Exposition, in_thread: InThread[tuple[str, bytes]]
     Make `/metrics`. Gauges are read here; the page, long with a thousand domains, is written in a thread.
     """
 
-    def metrics(asked: Asked) -> Deferred[Page]:
+    def write(accept: str) -> Deferred[tuple[str, bytes]]:
         readings = exposition.read()
-        writing = in_thread(lambda: exposition.page(readings, asked.accept))
+        return in_thread(lambda: exposition.page(readings, accept))
+
+    def metrics(asked: Asked) -> Deferred[Page]:
+        writing = exposition.look().addCallback(lambda _: write(asked.accept))
         return writing.addCallback(lambda written: Page(200, *written))
 
     return {b"/metrics": metrics}

@@ -1,5 +1,5 @@
 """
-How late the reactor's loop is: how long anything that is due waits for its turn. Measured while somebody looks.
+How late the reactor's loop is: how long anything that is due waits for its turn.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from empath.observe.counts import LATENCIES, Histogram
+
 EVERY: Final = 0.1  # seconds between two measurements
 REMEMBERED: Final = 50  # measurements
 PATIENCE: Final = 15.0  # seconds that nobody has looked, after which no more is measured
@@ -16,16 +18,27 @@ PATIENCE: Final = 15.0  # seconds that nobody has looked, after which no more is
 
 class LoopLatency:
     """
-    Measures from the first `look` on, until nobody looks any more.
+    Measures from `start` to `stop`, for some 0.03 % of a processor; without `start` from the first `look` on, until
+    nobody looks any more. `durations` counts all that was measured.
     """
 
-    __slots__ = ("_call", "_clock", "_due", "_late", "_looked")
+    __slots__ = ("_always", "_call", "_clock", "_due", "_late", "_looked", "durations")
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        self._always = False
+        self.durations = Histogram(LATENCIES)
         self._call: IDelayedCall | None = None
         self._due = self._looked = 0.0
         self._late: deque[float] = deque(maxlen=REMEMBERED)
+
+    def start(self) -> None:
+        """
+        Measure until `stop`, whether anybody looks or not.
+        """
+        self._always = True
+        if self._call is None:
+            self._begin()
 
     def look(self) -> float:
         """
@@ -41,6 +54,7 @@ class LoopLatency:
         """
         Measure no more.
         """
+        self._always = False
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
@@ -52,6 +66,8 @@ class LoopLatency:
     def _measure(self) -> None:
         self._call = None
         now = self._clock.seconds()
-        self._late.append(max(0.0, now - self._due))
-        if now - self._looked < PATIENCE:
+        late = max(0.0, now - self._due)
+        self._late.append(late)
+        self.durations.observe(late)
+        if self._always or now - self._looked < PATIENCE:
             self._begin()

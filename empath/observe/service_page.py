@@ -9,8 +9,9 @@ from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from empath.mail.stored import Space
 from empath.observe.families import gauge, gauges
-from empath.observe.gauges import Readings, Reloads, Space
+from empath.observe.gauges import Readings, Reloads
 from empath.observe.health import Findings
 
 SIGNALS: Final = ("traces", "logs", "metrics")

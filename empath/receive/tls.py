@@ -62,6 +62,7 @@ class ServerTls:
         self._contexts: Contexts | None = None
         self._sound = False
         self.expires = 0.0
+        self._ends: dict[str, float] = {}
 
     def load(self) -> None:
         """
@@ -111,12 +112,21 @@ class ServerTls:
         """
         Begin a handshake, with the certificates that the files hold now.
         """
-        now = self._clock.seconds()
-        if not 0.0 <= now - self._looked < LOOK_AGAIN:
-            self._look()
+        self._look_again()
         if self._contexts is None:
             raise RuntimeError(f"{self._name}: no certificate was loaded")
         return SSL.Connection(self._contexts.default, None)
+
+    def ends(self) -> dict[str, float]:
+        """
+        Tell when each certificate ends, in seconds since the epoch, by its file: those that the next handshake shows.
+        """
+        self._look_again()
+        return self._ends
+
+    def _look_again(self) -> None:
+        if not 0.0 <= self._clock.seconds() - self._looked < LOOK_AGAIN:
+            self._look()
 
     def _note(self) -> tuple[Stamp | None, ...]:
         """
@@ -164,7 +174,8 @@ class ServerTls:
         Use what was read.
         """
         self._contexts, self._sound = made, True
-        self.expires = min(identity.expires for _, _, identity in found)
+        self._ends = {pair.certificate: identity.expires for _, pair, identity in found}
+        self.expires = min(self._ends.values())
         for key, pair, identity in found:
             self._check_dates(f"{key}certificate", pair.certificate, identity)
 

@@ -8,6 +8,7 @@ sessions, deliveries, modules, spool.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ from empath.service.auditing import Auditing
 from empath.service.configuration import Configuration, Origin
 from empath.service.control import make_control
 from empath.service.exporting import Exporting
-from empath.service.gauges import gauges_of
+from empath.service.gauges import gauges_of, look
 from empath.service.live import Live
 from empath.service.logs import Logs
 from empath.service.machine import Machine, this_machine
@@ -95,7 +96,7 @@ class EmpathService(MultiService):
         self.verbosity = self.logs.verbosity
         self.events = self._make_events()
         self.tracing.listen(self.events)
-        self.live = Live(reactor, self.events)
+        self.live = Live(reactor, self.events, machine.gc_callbacks)
         self.auditing = self._make_auditing()
         self.spool = self._make_spool()
         stores, traces = Stores(self.spool, self.storages), self.tracing.traces
@@ -119,7 +120,7 @@ class EmpathService(MultiService):
         """
         config, reactor, in_thread = self.config, self._reactor, self._threads.in_thread
         self.readiness = Readiness(config.health, checks_of(self), reactor)
-        self.exposition = Exposition(config.metrics, self.metrics, gauges_of(self))
+        self.exposition = Exposition(config.metrics, self.metrics, gauges_of(self, self._threads), partial(look, self))
         self.status = StatusPage(self)
         self.pages = MonitoringPages(config, reactor, self.exposition, self.readiness, in_thread, self.status.pages)
         self.exporting.show(self.exposition, config)

@@ -51,7 +51,7 @@ class Auditing:
         self.section = section = config.audit
         self._reactor = reactor
         self._in_thread = in_thread
-        self._pool: Any = machine.make_pool(1, "empath-audit") if section.enabled else None
+        self.pool: Any = machine.make_pool(1, "empath-audit") if section.enabled else None
         self._stopping = False
         self._keeping: Deferred[Any] | None = None
         self._round: Any = None
@@ -97,9 +97,9 @@ class Auditing:
         """
         Open the trail. AuditError if that is not possible, and somebody counts on it.
         """
-        if self._pool is None:
+        if self.pool is None:
             return
-        self._pool.start()
+        self.pool.start()
         try:
             self.file.open(self._reactor.seconds())
         except AuditError as trouble:
@@ -124,15 +124,15 @@ class Auditing:
         Let go of everything at once: there is no start.
         """
         self._stopping = True
-        if self._pool is not None and self._pool.started:
+        if self.pool is not None and self.pool.started:
             self.file.close(self._reactor.seconds())
-            self._pool.stop()
+            self.pool.stop()
 
     async def stop(self) -> None:
         """
         Write what waits, and close the trail.
         """
-        if self._pool is None or not self._pool.started:
+        if self.pool is None or not self.pool.started:
             return
         self._stopping = True
         if self._round is not None and self._round.active():
@@ -143,7 +143,7 @@ class Auditing:
         for ending in self._ending:
             await ending
         await self.sinks.stop()
-        self._pool.stop()
+        self.pool.stop()
 
     def prepare(self, section: Audit) -> Callable[[], None]:
         """
@@ -229,7 +229,7 @@ class Auditing:
         self._capturing.with_content = not section.redact_message_content
 
     def _in_audit(self, call: Callable[[], Any]) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._pool, call)
+        return deferToThreadPool(self._reactor, self.pool, call)
 
     def _keep(self) -> None:
         """

@@ -23,6 +23,7 @@ from empath.config.schema import Config
 from empath.config.values import Surroundings
 from empath.errors import ConfigError
 from empath.interfaces import InThread
+from empath.observe.gauges import Reloads
 
 LOOK_INTERVAL: Final = 1.0  # seconds between two looks at the file
 WATCH: Final = "the file changed"
@@ -64,6 +65,8 @@ class Configuration:
     def __init__(self, origin: Origin | None, use: Use, clock: Any, in_thread: InThread[Any]) -> None:
         self.origin = origin
         self._use = use
+        self._clock = clock
+        self.reloads = Reloads(0, 0, True, clock.seconds())
         self.in_thread = in_thread
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
@@ -88,6 +91,13 @@ class Configuration:
         """
         Read it again. ConfigError, and nothing is changed, if it cannot be used.
         """
+        reloads = self.reloads
+        self.reloads = attrs.evolve(reloads, refused=reloads.refused + 1, successful=False)
+        outcome = self._reload()
+        self.reloads = Reloads(reloads.used + 1, reloads.refused, True, self._clock.seconds())
+        return outcome
+
+    def _reload(self) -> Outcome:
         if self.origin is None:
             raise ConfigError(["there is no file that could be read again"])
         self._known = self._seen = self._stamp()  # before it is read: a later change is another one

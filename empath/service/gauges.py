@@ -4,19 +4,27 @@ Where the numbers of the metrics page come from that are not counted but looked 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-from empath.observe.gauges import Gauges
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.python.threadpool import ThreadPool
+
+from empath.observe.gauges import Gauges, PoolState
+from empath.threads import Threads
 
 if TYPE_CHECKING:
     from empath.service import EmpathService
 
+LOOK_BOUND: Final = 0.2  # seconds of the second that a page may take
 
-def gauges_of(service: EmpathService) -> Gauges:
+
+def gauges_of(service: EmpathService, threads: Threads) -> Gauges:
     """
-    Tell where the numbers come from that are not counted but looked up.
+    Tell where they come from; `threads` are those of the service.
     """
-    cache = service.resolver.cache
+    cache, live = service.resolver.cache, service.live
     return Gauges(
         connections_active=lambda: service.reception.sessions.count,
         queue_size=lambda: service.census.counts,
@@ -33,4 +41,37 @@ def gauges_of(service: EmpathService) -> Gauges:
         stopped_senders=lambda: len(service.safety.senders.stopped()),
         circuits=lambda: service.queue.controls.circuits(),
         audit=service.auditing.figures,
+        queue_waiting=lambda: service.queue.due_waiting,
+        queue_limit=lambda: service.config.health.max_queue_size,
+        space=service.spool.space,
+        findings=lambda: service.readiness.found,
+        certificates=lambda: service.reception.certificates(),
+        reloads=lambda: service.configuration.reloads,
+        pools=partial(_pools, service, threads),
+        loop_latency=lambda: live.latency.durations,
+        gc_pauses=lambda: None if live.garbage is None else live.garbage.durations,
+        export=lambda: service.exporting.figures(),
+        started=lambda: live.began,
     )
+
+
+def look(service: EmpathService) -> Deferred[Any]:
+    """
+    Look at the readiness of all parts, for LOOK_BOUND seconds: one that takes longer is told with the next page.
+    """
+    looking: Deferred[Any] = service.readiness.look()
+    return looking.addTimeout(LOOK_BOUND, service.clock).addErrback(lambda failure: failure.trap(TimeoutError))
+
+
+def _pools(service: EmpathService, threads: Threads) -> Mapping[str, PoolState]:
+    """
+    Tell of all pools with threads; the reactor has one once somebody asked for it, for the names of hosts.
+    """
+    pools: dict[str, Any] = {**threads.pools, "audit": service.auditing.pool}
+    pools["reactor"] = getattr(service.clock, "threadpool", None)
+    return {name: _state(pool) for name, pool in pools.items() if isinstance(pool, ThreadPool)}
+
+
+def _state(pool: ThreadPool) -> PoolState:
+    now = pool._team.statistics()  # Twisted tells what waits by no other name
+    return PoolState(pool.max, now.busyWorkerCount, now.backloggedWorkCount)

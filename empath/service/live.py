@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from empath.net.dialogues import Dialogues
+from empath.observe.garbage import GarbagePauses
 from empath.observe.latency import LoopLatency
 from empath.observe.life import LifeEvents
 from empath.observe.sites import SiteCounts
@@ -20,7 +21,8 @@ class Live:
     Who overhears dialogues, what came of attempts by site, how late the loop is, and since when we run.
     """
 
-    def __init__(self, clock: Any, events: LifeEvents) -> None:
+    def __init__(self, clock: Any, events: LifeEvents, gc_callbacks: list[Any] | None) -> None:
+        self.garbage = None if gc_callbacks is None else GarbagePauses(gc_callbacks)
         self.dialogues = Dialogues(clock)
         self.sites = SiteCounts()
         self.sites.listen(events)
@@ -36,10 +38,20 @@ class Live:
         self.dialogues.join(agent.overhear)
         self.dialogues.join(service.reception.sessions.shown.overhear)
 
+    def start(self) -> None:
+        """
+        Measure from now on, where that is worth it.
+        """
+        if self.garbage is not None:
+            self.garbage.start()
+            self.latency.start()
+
     def stop(self) -> None:
         """
         Measure no more, and end all watches.
         """
         self.latency.stop()
+        if self.garbage is not None:
+            self.garbage.stop()
         for watch in self.dialogues.watches:
             watch.end()

@@ -4,6 +4,7 @@ What the service takes from the machine on which it runs, beside its reactor: th
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,6 +45,7 @@ class Machine:
     `memory_spool` makes the spool of `backend = "memory"`, `memory_storages` what modules store beside it, given what
     runs a call in its one thread, and a clock. `workers` makes the threads of a module, `modules` are those that are
     made already for their sections. `authenticator` knows who may log in, in the place of the one that [auth] asks for.
+    `gc_callbacks` are called by its garbage collector, None where neither that nor the loop is worth to be watched.
     """
 
     chance: random.Random
@@ -57,10 +59,12 @@ class Machine:
     workers: Callable[[str, Any], Any] = Workers
     modules: Sequence[LoadedModule] = ()
     authenticator: IAuthenticator | None = None
+    gc_callbacks: list[Any] | None = None
 
 
 def this_machine(reactor: Any) -> Machine:
     """
     Describe the real one.
     """
-    return Machine(random.Random(), random.SystemRandom(), UdpSockets(reactor), tcp_streams(reactor))
+    datagrams, streams = UdpSockets(reactor), tcp_streams(reactor)
+    return Machine(random.Random(), random.SystemRandom(), datagrams, streams, gc_callbacks=gc.callbacks)

@@ -77,6 +77,7 @@ class Order:
         for periodic in self.rounds:
             periodic.start(now=True)
         service.configuration.watch(service.config.watch_config)
+        service.live.start()
         service.running = True
 
     async def stop(self, last: Step) -> None:

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from empath.errors import SpoolError
 from empath.interfaces import InThread
-from empath.mail.stored import Check, Destinations, Figures, Head, Listing, Progress
+from empath.mail.stored import Check, Destinations, Figures, Head, Listing, Progress, Space
 from empath.spool import changes, checking, surveying
 from empath.spool.cleanup import Cleanup
 from empath.spool.commit import GroupCommit, Operation
@@ -75,6 +75,13 @@ class Inspection(Questions):
         As `ISpool.listing`; what was withdrawn, or still may be, is not told.
         """
         return self._patient.ask(partial(surveying.listing, after, limit)).addCallback(self._withdrawals.wanted_heads)
+
+    def space(self) -> Space:
+        """
+        As `ISpool.space`; what the disk has left is asked for, which takes it microseconds.
+        """
+        room, memory = self._room, self._content.held + self._commits.pending_bytes
+        return Space(max(0, room.free()), room.min_free, _size(self._database), room.inside, memory)
 
     def figures(self) -> Deferred[Figures]:
         """

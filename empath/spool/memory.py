@@ -22,7 +22,7 @@ from empath.mail.idempotency import Claim
 from empath.mail.life import Emit, GroupCommitted
 from empath.mail.message import Delivery, Message, Status
 from empath.mail.settlement import Change, Settlement
-from empath.mail.stored import Check, Fault, Figures, Progress
+from empath.mail.stored import Check, Fault, Figures, Progress, Space
 from empath.spool.body import BodyInMemory, BodyLost
 from empath.spool.memory_questions import MemoryQuestions, moment_of
 from empath.spool.memory_stored import Stored
@@ -72,6 +72,12 @@ class MemorySpool(MemoryQuestions):
         As `ISpool.has_room`, of `capacity`.
         """
         return self._used + self.pending_bytes + size <= self._capacity
+
+    def space(self) -> Space:
+        """
+        As `ISpool.space`, of `capacity`.
+        """
+        return Space(max(0, self._capacity - self._used), 0, 0, 0, self._used + self.pending_bytes)
 
     def begin(self, queue_id: str) -> IContentWriter:
         """
