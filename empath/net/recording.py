@@ -12,7 +12,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from empath.mail.step import Said, Step, Steps
+from empath.mail.step import MOST_LINES, Said, Step, Steps
 from empath.net.overhearing import Overhearing
 from empath.net.spoken import Spoken
 from empath.smtp.masking import printable
@@ -35,7 +35,7 @@ class Recording(Spoken):
     content is answered once for each recipient that was accepted (RFC 2033 §4.2).
     """
 
-    __slots__ = ("_accepted", "_answers", "_clock", "_latest", "_over", "aside", "on_ended", "steps")
+    __slots__ = ("_accepted", "_answers", "_clock", "_latest", "_loose", "_over", "aside", "on_ended", "steps")
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Recording(Spoken):
         self._latest: Step | None = None
         self._answers: deque[Step | None] = deque([None] * unanswered)
         self._accepted: int | None = 0 if lmtp else None
+        self._loose = 0  # lines of a server that ended no reply to a command
         self._over = False
 
     def finish(self) -> None:
@@ -100,6 +101,19 @@ class Recording(Spoken):
         self._over = True
 
     # ----
+
+    def _line(self, line: bytes, *, from_us: bool) -> None:
+        """
+        Take a line. Of a server's that end no reply to a command there is room for so many; the others are not even
+        looked at.
+        """
+        if not from_us and self.side == "client":
+            ends = bool(self._answers) and line[3:4] != b"-" and line[:3].isdigit()
+            self._loose += not ends
+            if not ends and self._loose > MOST_LINES:
+                self.steps.left_out += 1
+                return
+        super()._line(line, from_us=from_us)
 
     def _take(self, line: bytes, text: str, from_us: bool) -> None:
         if from_us is (self.side == "server"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.mail.step import Step, Steps
+from empath.mail.step import MOST_LINES, Step, Steps
 from empath.net.dialogues import Dialogues, Interest
 from empath.net.overhearing import Overhearing
 from empath.net.recording import CONTENT_SIZE, REPLY_CODE, Both, Recording, taps_of, together
@@ -60,6 +60,17 @@ class ClientTests(RecordingCase):
     """
     We are the client.
     """
+
+    def test_a_flood(self) -> None:
+        """
+        What there is no room for is counted; a reply that a command waits for still ends its step.
+        """
+        tap = self.client()
+        tap.aside = self.steps.begin("connect", 1000)
+        tap.said(b"EHLO us\r\nMAIL FROM:<a@example.net>\r\n")
+        tap.heard(b"250-more\r\n" * 2000 + b"250 ok\r\n" + b"\n" * 2000 + b"550 5.7.1 no\r\n" + b"250 what\r\n" * 2000)
+        self.assertEqual(self.steps.steps[1].trouble, "550 5.7.1 no")
+        self.assertEqual((self.steps.lines, self.steps.left_out > 5000), (MOST_LINES, True))
 
     def test_lmtp(self) -> None:
         """
