@@ -31,6 +31,7 @@ from empath.config.again import Outcome, read_again
 from empath.config.load import Loaded
 from empath.errors import EmpathError
 from empath.log_output import MARKS, LogFile, Syslog, is_journal
+from empath.notify import Supervisor
 from empath.observe.logging import LineObserver, make_observer
 
 STANDARD_OUTPUT: Final = 1
@@ -72,6 +73,7 @@ class Mta(Protocol):
     """
 
     starting: Deferred[None] | None
+    spool: Any
 
     @property
     def logs(self) -> Logs:
@@ -107,7 +109,7 @@ class Program(MultiService):
     """
     The top service: the MTA itself in what twistd and the operating system expect around it.
 
-    `install` installs a signal's handler, `leave` sets the exit code.
+    `install` installs a signal's handler, `leave` sets the exit code, `supervisor` tells systemd how we fare.
     """
 
     def __init__(
@@ -118,8 +120,10 @@ class Program(MultiService):
         reactor: Any,
         install: Callable[[int, Handler], object] = signal.signal,
         leave: Callable[[int], None] = leave_with,
+        supervisor: Supervisor | None = None,
     ) -> None:
         super().__init__()
+        self._supervisor = supervisor or Supervisor({}, reactor)
         self._service = service
         self._leave = leave
         self._loaded = loaded
@@ -175,8 +179,11 @@ class Program(MultiService):
         with them twistd would end by the signal, and not with exit code 0.
         """
         self._or_exit(super().startService)
+        started = partial(self._supervisor.started, lambda: self._service.spool.probe())
         if self._service.starting is not None:
-            self._service.starting.addErrback(self._not_started)
+            self._service.starting.addCallbacks(started, self._not_started)
+        else:
+            self._reactor.callWhenRunning(started)
         ending = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop}
         self._reactor.callWhenRunning(partial(self._take_signals, ending))
 
@@ -260,7 +267,9 @@ class Program(MultiService):
         if self._stopping:
             log.info("{signal}: already stopping, so the configuration is not read again", signal=name)
             return
+        self._supervisor.reloading()
         read_again(name, self._service.reload)
+        self._supervisor.reloaded()
 
     def _reopen_log(self, name: str) -> None:
         """

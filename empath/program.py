@@ -161,6 +161,7 @@ def makeService(options: Options) -> Program:
     refuse_platform(sys.platform)
     from twisted.internet import reactor  # only now: twistd's --reactor comes first
 
+    from empath.notify import Supervisor
     from empath.process import Program
     from empath.service import build
     from empath.service.configuration import Origin, held_by
@@ -175,4 +176,4 @@ def makeService(options: Options) -> Program:
         service = build(loaded.config, reactor, folder=folder_of(loaded), origin=origin)
     except ConfigError as trouble:
         sys.exit("\n".join(loaded.named(trouble.problems)))
-    return Program(loaded, service, options.launch(), reactor)
+    return Program(loaded, service, options.launch(), reactor, supervisor=Supervisor(os.environ, reactor))

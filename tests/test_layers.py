@@ -87,8 +87,9 @@ TOP: Final = {
     "folders": set[str](),
     "interfaces": {"mail", "policy", "smtp"},
     "log_output": set[str](),
-    "process": {"config", "errors", "log_output", "observe"},
-    "program": {"config", "errors", "process", "service"},
+    "notify": set[str](),
+    "process": {"config", "errors", "log_output", "notify", "observe"},
+    "program": {"config", "errors", "notify", "process", "service"},
     "checking": {"config", "errors", "program", "service"},
     "__main__": set[str](),
 }

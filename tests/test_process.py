@@ -67,6 +67,7 @@ class FakeService(Service):
         self.restart: dict[str, str] = {}
         self.reread: Callable[[], Loaded]
         self.logs = FakeLogs()
+        self.spool = None
 
     def reload(self) -> Outcome:
         loaded = self.reread()
