@@ -29,9 +29,11 @@ def session(**changes: object) -> Session:
     return made
 
 
-def message(sender: str | None = "a@src.test", to: tuple[str, ...] = ("b@dst.test",), size: int = 4096) -> Message:
+def message(
+    sender: str | None = "a@src.test", to: tuple[str, ...] = ("b@dst.test",), size: int = 4096, trace: str = ""
+) -> Message:
     envelope = Envelope(address(sender) if sender else None, tuple(Recipient(address(one)) for one in to))
-    return Message(QUEUE_ID, 1000.0, envelope, b"", b"", None, size, False)
+    return Message(QUEUE_ID, 1000.0, envelope, b"", b"", None, size, False, trace=trace)
 
 
 def state(
@@ -64,9 +66,10 @@ def attempt_ended(
     domain: str = "dst.test",
     timing: Attempt | None = None,
     begun: float = 1000.0,
+    trace: str = "",
 ) -> life.AttemptEnded:
     delivery = Delivery(QUEUE_ID, domain, begun, results, status, attempts=1)
-    return life.AttemptEnded(message(), delivery, timing or attempt(), results)
+    return life.AttemptEnded(message(trace=trace), delivery, timing or attempt(), results)
 
 
 def refused(
