@@ -118,7 +118,7 @@ class MetricPush:
     def _go(self) -> None:
         self._losses.tell()
         self._wait(self._interval)
-        if self._asking is not None or self._send is None:
+        if self._asking is not None or self._send is None or not self._running:
             return
         asking = self._asking = Deferred.fromCoroutine(self._pushed(self._send))
         asking.addErrback(lambda failure: log.failure("metrics could not be pushed", failure))
