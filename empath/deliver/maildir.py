@@ -171,7 +171,7 @@ class MaildirAgent:
 
     def _streamed(self, result: object, job: Job) -> None:
         if isinstance(result, Failure):
-            log.failure("a bug in writing to a maildir", result)
+            log.failure("{queue_id}: a bug in writing to a maildir", result, queue_id=job.queue_id)
             job.outcomes = [DISK_TROUBLE] * len(job.names)
         job.done.callback(None)
         self._ended()

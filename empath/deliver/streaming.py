@@ -59,7 +59,7 @@ class Streaming:
         self._writer.begin_stream(self.go_on)
         self._registered = True
         self._running = Deferred.fromCoroutine(self._send(message, reader))
-        self._running.addErrback(_crashed)
+        self._running.addErrback(_crashed, message.queue_id)
 
     def stop(self) -> None:
         """
@@ -165,5 +165,5 @@ class Streaming:
             self._writer.end_stream()
 
 
-def _crashed(failure: Failure) -> None:
-    log.failure("a bug in streaming content", failure)
+def _crashed(failure: Failure, queue_id: str) -> None:
+    log.failure("{queue_id}: a bug in streaming content", failure, queue_id=queue_id)

@@ -131,15 +131,19 @@ class ShadowGuard:
         return None
 
     def _fault(self, session: Session, original: Session | Transaction) -> None:
-        log.failure("module {module}: {hook} could not be shadowed", module=self._module, hook=self._guard.hook)
+        log.failure(
+            "{queue_id}: module {module}: {hook} could not be shadowed",
+            queue_id=_name_of(original),
+            module=self._module,
+            hook=self._guard.hook,
+        )
         self._shadows.forget(session)
         self._shadows.forget(original)
 
     def _tell(self, original: Session | Transaction, decision: Decision) -> None:
-        named = original.queue_id if isinstance(original, Transaction) else f"session {original.session_id}"
         log.info(
             "{queue_id}: module {module} would have decided {verdict} at {hook}: {reply}; {why}",
-            queue_id=named,
+            queue_id=_name_of(original),
             module=self._module,
             verdict=decision.verdict,
             hook=decision.hook,
@@ -203,3 +207,7 @@ def _follow_recipients(copy: Transaction, seen: list[Recipient], now: list[Recip
         return
     for recipient in now[len(seen) :]:
         copy.accept(recipient)
+
+
+def _name_of(original: Session | Transaction) -> str:
+    return original.queue_id if isinstance(original, Transaction) else f"session {original.session_id}"

@@ -48,13 +48,13 @@ class Author:
         try:
             written = _read(self._write(attrs.evolve(draft, message=message)))
         except BaseException:  # SystemExit is no way out for a module either
-            self._failed(Failure())
+            self._failed(Failure(), draft.message.queue_id)
             return None
         finally:
             self._counts.observe(max(0.0, watch.clock.seconds() - began))
         return None if watch.shadow else written
 
-    def _failed(self, failure: Failure) -> None:
+    def _failed(self, failure: Failure, queue_id: str) -> None:
         """
         Count it, and log it unless that has just been done. The module's breaker is for its judgement of mail.
         """
@@ -65,7 +65,8 @@ class Author:
         self._logged = now
         log.emit(
             LogLevel.error,
-            "module {module}: {hook} failed: {reason}",
+            "{queue_id}: module {module}: {hook} failed: {reason}",
+            queue_id=queue_id,
             module=self._watch.name,
             hook=HOOK,
             reason=f"{type(failure.value).__name__}: {failure.getErrorMessage()}"[:500],
