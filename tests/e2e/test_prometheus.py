@@ -5,6 +5,7 @@ Requirements that Prometheus itself judges: the page, the rules, and what both o
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -13,15 +14,16 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import yaml
-from twisted.trial.unittest import SynchronousTestCase
 
+from empath.mail.trace_context import trace_id_of
 from tests.e2e.dialogue import Dialogue
 from tests.e2e.harness import SENDER, EndToEndTestCase, message
-from tests.e2e.processes import temporary_folder, wait_until
-from tests.e2e.program import Empath
+from tests.e2e.ports import free_port
+from tests.e2e.processes import wait_until
+from tests.e2e.program import Empath, Settings, merged
 from tests.e2e.prometheus import Prometheus, promtool
 from tests.e2e.scripted import says
-from tests.observe.shipped import DASHBOARD, DOCKER, Expression, dashboard, expressions, rules
+from tests.observe.shipped import DASHBOARD, DOCKER, chosen, drawn, expressions, rules
 
 TOKEN = "a-token-with-32-characters-in-it"
 CLIENTS = 4
@@ -41,69 +43,6 @@ def rule_names() -> set[str]:
     Tell the alerts that are shipped.
     """
     return {rule["alert"] for rule in rules()}
-
-
-class PromtoolTests(SynchronousTestCase):
-    """
-    What can be said without an MTA.
-    """
-
-    def test_the_rules_are_right_and_each_fires_when_it_should_and_not_else(self) -> None:
-        """
-        `promtool check rules` and `promtool test rules`.
-        """
-        self.passes("check", "rules", str(FOLDER / "alerts.yml"))
-        self.passes("test", "rules", str(FOLDER / "alerts_test.yml"))
-
-    def test_a_test_that_expects_nothing_of_a_rule_that_fires_fails(self) -> None:
-        """
-        The tests would find out.
-        """
-        folder = temporary_folder(self)
-        text = (FOLDER / "alerts_test.yml").read_text()
-        (folder / "alerts.yml").write_text((FOLDER / "alerts.yml").read_text())
-        (folder / "tests.yml").write_text(text.replace('values: "1x5 0x10"', 'values: "1x15"', 1))
-        ended = promtool("test", "rules", str(folder / "tests.yml"))
-        self.assertNotEqual(ended.returncode, 0)
-        self.assertIn(b"EmpathDown", ended.stdout + ended.stderr)
-
-    def test_its_configuration_is_right(self) -> None:
-        """
-        With the rules and the token that it names.
-        """
-        self.passes("check", "config", str(FOLDER / "prometheus.yml"))
-
-    def test_every_query_of_the_dashboard_is_promql(self) -> None:
-        """
-        With what Grafana puts in for its variables.
-        """
-        file = temporary_folder(self) / "queries.yml"
-        queries = [{"record": f"query:{nth}", "expr": chosen(each)} for nth, each in enumerate(drawn())]
-        file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": queries}]}))
-        self.passes("check", "rules", str(file))
-
-    def passes(self, *arguments: str) -> None:
-        """
-        promtool has nothing to say against it.
-        """
-        ended = promtool(*arguments)
-        self.assertEqual(ended.returncode, 0, (ended.stdout + ended.stderr).decode())
-
-
-def drawn() -> list[Expression]:
-    """
-    Give the queries of the dashboard's panels.
-    """
-    panels = {panel["title"] for panel in dashboard()["panels"]}
-    return [each for each in expressions() if each.where in panels and "$" in each.text]
-
-
-def chosen(expression: Expression) -> str:
-    """
-    Put in what Grafana does for its variables.
-    """
-    text = expression.text.replace("$__rate_interval", "1m").replace("$job", "empath")
-    return text.replace("$instance", ".*").replace("$domain", ".*")
 
 
 class PrometheusTestCase(EndToEndTestCase):
@@ -133,11 +72,12 @@ class PrometheusTestCase(EndToEndTestCase):
         (folder / "prometheus.yml").write_text(yaml.safe_dump({**read, "scrape_configs": [job]}))
         self.prometheus.start(folder / "prometheus.yml")
 
-    def watched(self) -> Empath:
+    def watched(self, settings: Settings | None = None) -> Empath:
         """
         Start empath before two hosts of one.test, of which recipients get what their names say.
         """
-        empath, *hosts = self.two_hosts({"metrics": {"token_hash": sha256(TOKEN.encode()).hexdigest()}})
+        token = {"metrics": {"token_hash": sha256(TOKEN.encode()).hexdigest()}}
+        empath, *hosts = self.two_hosts(merged(token, settings or {}))
         for host in hosts:
             host.script.on("RCPT", says(550, "5.1.1 nobody"), argument="never")
             for client in range(CLIENTS):
@@ -307,3 +247,36 @@ class AlarmedTests(PrometheusTestCase):
         self.wait_firing("reload failed", lambda found: found == {*expected, "EmpathReloadFailed"})
         empath.reload({"spool": {"min_free": "1MiB"}})
         self.wait_firing("nothing again", lambda found: not found)
+
+
+class TracedTests(PrometheusTestCase):
+    """
+    From a figure to the message behind it.
+    """
+
+    def test_it_keeps_the_trace_of_a_message_as_the_example_of_how_long_its_delivery_took(self) -> None:
+        """
+        OpenMetrics is what it asks for; the label is the one that Grafana's sources are told of.
+        """
+        tracing = {"enabled": True, "sample_ratio": 1.0, "otlp_endpoint": f"http://127.0.0.1:{free_port()}"}
+        empath = self.watched({"tracing": tracing})
+        self.watch(empath)
+        self.prometheus.wait_value('up{job="empath"}', 1)
+        queue_id = self.send(empath, ["now@one.test"])
+        for name in ("empath_delivery_duration_seconds_bucket", "empath_delivery_queue_age_seconds_bucket"):
+            self.assertEqual(self.wait_examples(name), {trace_id_of(queue_id)})
+
+    def wait_examples(self, name: str) -> set[str]:
+        """
+        Wait for the first of them.
+        """
+        wait_until(f"an example of {name}", lambda: bool(self.examples(name)))
+        return self.examples(name)
+
+    def examples(self, name: str) -> set[str]:
+        """
+        Tell the traces that Prometheus has of a metric.
+        """
+        now = time.time()
+        found = self.prometheus.ask("query_exemplars", query=name, start=str(now - 600), end=str(now + 60))
+        return {each["labels"]["trace_id"] for series in found for each in series["exemplars"]}

@@ -100,6 +100,22 @@ def expressions() -> Iterator[Expression]:
             yield Expression(query["name"], query["query"])
 
 
+def drawn() -> list[Expression]:
+    """
+    Give the queries of the dashboard's panels that are about empath's own figures.
+    """
+    panels = {panel["title"] for panel in dashboard()["panels"]}
+    return [each for each in expressions() if each.where in panels and "$" in each.text]
+
+
+def chosen(expression: Expression) -> str:
+    """
+    Put in what Grafana does for its variables.
+    """
+    text = expression.text.replace("$__rate_interval", "1m").replace("$job", "empath")
+    return text.replace("$instance", ".*").replace("$domain", ".*")
+
+
 def documented() -> Mapping[str, frozenset[str]]:
     """
     Tell the labels of each metric that docs/observability.md lists. A name that begins with "…" takes what it lacks
