@@ -17,7 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.e2e.browser import Browser
 from tests.e2e.harness import EndToEndTestCase
 from tests.e2e.processes import wait_until
-from tests.e2e.program import HOSTNAME, Empath, Settings
+from tests.e2e.program import HOSTNAME, Empath, Settings, merged
 from tests.e2e.scripted import says
 from tests.e2e.unbound import mail_zone
 
@@ -60,6 +60,8 @@ class StatusPageTests(EndToEndTestCase):
         ]
         if RECORDING:
             self.peer("127.0.0.12")
+            delay = {"delivery": {"base_retry_delay": "25s", "max_retry_delay": "60s"}}
+            settings = merged(delay, settings or {})
         return self.relaying(self.dns(*zones), settings)
 
     def browser(self, size: tuple[int, int] = DESK, dark: bool = False) -> Browser:

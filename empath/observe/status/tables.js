@@ -85,11 +85,11 @@ function showFigures() {
   tiles($("tiles"), [
     each("Received", "received"), each("Delivered", "delivered"), each("Deferred", "deferred"),
     each("Failed", "failed"), each("Refused", "refused"),
-    ["Waiting", count(facts.waiting), "deliveries that are due"], ["Under way", count(facts.attempts), "attempts"],
-    ["Oldest", facts.oldest == null ? "–" : span(facts.oldest), "message in the queue"],
+    ["Waiting", count(facts.waiting), "deliveries due"], ["Under way", count(facts.attempts), "attempts"],
+    ["Oldest", facts.oldest == null ? "–" : span(facts.oldest), "in the queue"],
     ["Sessions", count(facts.sessions), "of clients"],
-    ["Breakers open", count(facts.breakers_open), "", facts.breakers_open > 0],
-    ["Disk", facts.disk.free == null ? "–" : size(facts.disk.free), `free; ${size(facts.disk.floor)} has to be`, low],
+    ["Breakers open", count(facts.breakers_open), "of sites", facts.breakers_open > 0],
+    ["Disk", facts.disk.free == null ? "–" : size(facts.disk.free), `free, of which ${size(facts.disk.floor)} must stay`, low],
     ["Loop", span(now("late")), "late"],
   ]);
   tiles($("queue"), QUEUE.map((status) => [status, count(facts.queue[status] || 0)]));
