@@ -96,6 +96,12 @@ class Reception:
         """
         return all(gate.listening for gate in self._gates)
 
+    def listeners(self) -> dict[str, bool]:
+        """
+        Tell by endpoint whether clients can connect to it.
+        """
+        return {gate.listener.endpoint: gate.listening for gate in self._gates}
+
     async def mend(self) -> None:
         """
         Bind again what was lost while it was to accept; what cannot be is tried again with the next call.

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from empath import __version__
 from empath.config.schema import Health
 from empath.observe.health import Findings
+from empath.observe.health_pages import detailed_page
 from empath.observe.sites import SiteCount
 from empath.observe.status import facts
 from empath.observe.status.broadcast import Broadcast
@@ -21,6 +22,7 @@ from empath.observe.status.pages import figures_pages, shell_pages
 from empath.observe.status.ring import Levels, Ring, Totals
 from empath.policy.breaker import State
 from empath.queue.busy import busiest, rate_limited, site_of
+from empath.service.details import details_of
 from empath.service.pages import StatusPages
 
 if TYPE_CHECKING:
@@ -43,7 +45,13 @@ class StatusPage:
         self._ring = Ring(self._totals, self._levels)
         self._failures = Failures()
         self.broadcast = Broadcast(self._ring, self._failures, self._look, service.clock)
-        self.pages = StatusPages(shell_pages(), figures_pages(self.broadcast))
+        self.pages = StatusPages(
+            shell_pages(),
+            {
+                **figures_pages(self.broadcast),
+                **detailed_page(service.readiness, lambda: details_of(service, self._ring.success)),
+            },
+        )
 
     def start(self) -> None:
         """

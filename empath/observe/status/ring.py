@@ -129,6 +129,19 @@ class Ring:
         self._last = self._totals()
         self._ended = now
 
+    def success(self, since: float) -> float:
+        """
+        Tell which share of the deliveries that were attempted since then (seconds since the epoch) succeeded; 0.0 if
+        there were none.
+        """
+        delivered = attempted = 0.0
+        for sample in reversed(self.samples):
+            if sample.time <= since:
+                break
+            delivered += sample.delivered
+            attempted += sample.delivered + sample.deferred + sample.failed
+        return delivered / attempted if attempted else 0.0
+
     def take(self, now: float, late: float) -> Sample | None:
         """
         Take the sample of the time since the last one, given how late this call came. None, and nothing is kept, if the
