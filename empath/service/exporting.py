@@ -14,10 +14,11 @@ from twisted.logger import Logger
 
 from empath.config.schema import Config
 from empath.observe.export.destination import Destination, Late
-from empath.observe.export.outlet import LogOutlet, SpanOutlet
+from empath.observe.export.outlet import LAST_WORDS, LogOutlet, SpanOutlet
 from empath.observe.export.push import MetricPush, Page
 from empath.service.machine import Machine
 
+LEAST: Final = 0.5  # seconds that the last log records have, whatever the others took
 SIGNALS: Final = ("traces", "logs", "metrics")
 
 log = Logger()
@@ -37,6 +38,7 @@ class Exporting:
         self._started = reactor.seconds()
         self._places: dict[str, Destination | None] = dict.fromkeys(SIGNALS)
         self._interval = 0.0
+        self._left = LAST_WORDS
         self.spans = SpanOutlet(reactor, self._workers.run)
         self.logs = LogOutlet(reactor, self._workers.run)
         self.push: MetricPush | None = None
@@ -82,16 +84,19 @@ class Exporting:
         """
         Send the last spans and counts, within a bound: deliveries have come to their end.
         """
+        began = self._reactor.seconds()
         spans = Deferred.fromCoroutine(self.spans.stop())
         if self.push is not None:
             await self.push.stop()
         await spans
+        self._left -= self._reactor.seconds() - began
 
     async def stop_logs(self) -> None:
         """
-        Send the last log records, within a bound. Threads that hang are left to the end of the process.
+        Send the last log records, within what is left of the bound. Threads that hang are left to the end of the
+        process.
         """
-        await self.logs.stop()
+        await self.logs.stop(max(self._left, LEAST))
         Deferred.fromCoroutine(self._workers.stop()).addErrback(lambda failure: log.failure("a thread stays", failure))
 
     def _wanted(self, config: Config) -> dict[str, Destination | None]:

@@ -96,12 +96,12 @@ class Outlet(Generic[T]):
         self._running = True
         self._look_later()
 
-    async def stop(self) -> None:
+    async def stop(self, bound: float = LAST_WORDS) -> None:
         """
-        Send what waits, as far as that goes within a bound, and take no more. The rest is lost, and told.
+        Send what waits, as far as that goes within so many seconds, and take no more. The rest is lost, and told.
         """
         if self._send is not None and self._running:
-            await self._emptied()
+            await self._emptied(bound)
         self._running = False
         left = len(self._waiting) + self._under_way
         if left:
@@ -111,12 +111,12 @@ class Outlet(Generic[T]):
         self._waiting.clear()
         self._look_later()
 
-    async def _emptied(self) -> None:
+    async def _emptied(self, seconds: float) -> None:
         """
         Wait until everything went, something did not, or time is up.
         """
         ended = self._ended = Deferred()
-        bound = self._clock.callLater(LAST_WORDS, _fire, ended)
+        bound = self._clock.callLater(seconds, _fire, ended)
         self._resting_until = 0.0
         self._go()
         if self._asking is None:
@@ -210,7 +210,7 @@ class SpanOutlet(Outlet[Make]):
     Spans, a `Make` for those of one attempt or reception: what is counted as lost are these.
     """
 
-    AT_ONCE: Final = 256
+    AT_ONCE: Final = 128
     MOST: Final = 4096
 
     def __init__(self, clock: Any, in_thread: InThread[Sent]) -> None:
