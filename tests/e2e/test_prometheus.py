@@ -6,29 +6,23 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
-import yaml
+import trustme
 
 from empath.mail.trace_context import trace_id_of
 from tests.e2e.dialogue import Dialogue
-from tests.e2e.harness import SENDER, EndToEndTestCase, message
+from tests.e2e.harness import SENDER, message
 from tests.e2e.ports import free_port
 from tests.e2e.processes import wait_until
-from tests.e2e.program import Empath, Settings, merged
-from tests.e2e.prometheus import Prometheus, promtool
-from tests.e2e.scripted import says
-from tests.observe.shipped import DASHBOARD, DOCKER, chosen, drawn, expressions, rules
+from tests.e2e.program import Empath
+from tests.e2e.prometheus import promtool
+from tests.e2e.watched import CLIENTS, OF_A_CLIENT, TOKEN, PrometheusTestCase
+from tests.observe.shipped import DASHBOARD, chosen, drawn, expressions, rules
 
-TOKEN = "a-token-with-32-characters-in-it"
-CLIENTS = 4
-OF_A_CLIENT = 12  # messages: two thirds are taken at once, a sixth later, a sixth never
-FOLDER = DOCKER / "prometheus"
 FROM_ELSEWHERE = {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
                   "process_start_time_seconds"}  # fmt: skip
 IDLE_PANELS = {  # what draws nothing while all is well, and nothing of it is configured
@@ -43,72 +37,6 @@ def rule_names() -> set[str]:
     Tell the alerts that are shipped.
     """
     return {rule["alert"] for rule in rules()}
-
-
-class PrometheusTestCase(EndToEndTestCase):
-    """
-    An empath whose page wants a token, and a Prometheus that has it: with the very files that are shipped, but for the
-    address of its target and shorter times.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.prometheus = Prometheus(self.folder / "prometheus")
-        self.addCleanup(self.prometheus.stop)
-
-    def watch(self, empath: Empath, token: str = TOKEN, hasty: bool = False) -> None:
-        """
-        Have Prometheus scrape; if `hasty`, alerts fire without waiting for their time.
-        """
-        folder = self.folder / "etc"
-        folder.mkdir(exist_ok=True)
-        text = (FOLDER / "alerts.yml").read_text()
-        (folder / "alerts.yml").write_text(re.sub(r"for: \w+", "for: 0s", text) if hasty else text)
-        (folder / "token").write_text(token)
-        read: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
-        read["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-        [job] = [each for each in read["scrape_configs"] if each["job_name"] == "empath"]
-        job["static_configs"] = [{"targets": [f"127.0.0.1:{empath.metrics_port}"]}]
-        (folder / "prometheus.yml").write_text(yaml.safe_dump({**read, "scrape_configs": [job]}))
-        self.prometheus.start(folder / "prometheus.yml")
-
-    def watched(self, settings: Settings | None = None) -> Empath:
-        """
-        Start empath before two hosts of one.test, of which recipients get what their names say.
-        """
-        token = {"metrics": {"token_hash": sha256(TOKEN.encode()).hexdigest()}}
-        empath, *hosts = self.two_hosts(merged(token, settings or {}))
-        for host in hosts:
-            host.script.on("RCPT", says(550, "5.1.1 nobody"), argument="never")
-            for client in range(CLIENTS):
-                for nth in range(OF_A_CLIENT):
-                    host.script.on("RCPT", says(450, "4.2.1 soon"), argument=f"later-{client}-{nth}@", times=1)
-        return empath
-
-    def page(self, empath: Empath, accept: str = "text/plain", token: str = TOKEN) -> tuple[int, str]:
-        """
-        Read the page as Prometheus does.
-        """
-        headers = {"Authorization": f"Bearer {token}", "Accept": accept}
-        try:
-            with urlopen(Request(f"http://127.0.0.1:{empath.metrics_port}/metrics", headers=headers), timeout=5) as got:
-                return got.status, got.read().decode()
-        except HTTPError as refused:
-            return refused.code, ""
-
-    def firing(self) -> set[str]:
-        """
-        Tell the alerts that fire.
-        """
-        return {
-            each["labels"]["alertname"] for each in self.prometheus.ask("alerts")["alerts"] if each["state"] == "firing"
-        }
-
-    def wait_firing(self, what: str, holds: Callable[[set[str]], bool]) -> None:
-        """
-        Wait until the alerts that fire are as they should be.
-        """
-        wait_until(what, lambda: holds(self.firing()))
 
 
 class LoadedTests(PrometheusTestCase):
@@ -168,6 +96,14 @@ class LoadedTests(PrometheusTestCase):
         self.assertEqual(self.firing(), set())
         self.assert_rules_work()
         self.assert_dashboard_draws()
+        self.assert_well_made(self.page(empath)[1])
+
+    def assert_well_made(self, text: str) -> None:
+        """
+        promtool has nothing to say against a page.
+        """
+        checked = promtool("check", "metrics", given=text.encode())
+        self.assertEqual((checked.returncode, (checked.stdout + checked.stderr).decode()), (0, ""))
 
     def assert_rules_work(self) -> None:
         """
@@ -198,8 +134,7 @@ class LoadedTests(PrometheusTestCase):
         self.send(empath, ["now@one.test"])
         status, text = self.page(empath)
         self.assertEqual(status, 200)
-        checked = promtool("check", "metrics", given=text.encode())
-        self.assertEqual((checked.returncode, (checked.stdout + checked.stderr).decode()), (0, ""))
+        self.assert_well_made(text)
         families = dict(re.findall(r"^# TYPE (\w+) (\w+)", text, re.MULTILINE))
         parts = {
             name + part
@@ -247,6 +182,29 @@ class AlarmedTests(PrometheusTestCase):
         self.wait_firing("reload failed", lambda found: found == {*expected, "EmpathReloadFailed"})
         empath.reload({"spool": {"min_free": "1MiB"}})
         self.wait_firing("nothing again", lambda found: not found)
+
+    def test_a_certificate_that_expires_is_told_in_time_and_no_more_once_it_is_renewed(self) -> None:
+        """
+        Five days before its end, then one, then with another one in its place.
+        """
+        certificate, key = self.folder / "cert.pem", self.folder / "key.pem"
+        authority = trustme.CA()
+
+        def renew(days: int) -> None:
+            end = datetime.fromtimestamp(time.time() + days * 86400, UTC)
+            issued = authority.issue_cert("mx.empath.test", not_after=end)
+            issued.private_key_pem.write_to_path(str(key))
+            issued.cert_chain_pems[0].write_to_path(str(certificate))
+
+        renew(5)
+        empath = self.empath({"metrics": {"token_hash": sha256(TOKEN.encode()).hexdigest()}})
+        empath.listen(tls="starttls", certificate=str(certificate), private_key=str(key))
+        empath.start()
+        self.watch(empath, hasty=True)
+        for days, expected in ((5, {"EmpathCertificateExpires"}), (1, {"EmpathCertificateAboutToExpire"}), (90, set())):
+            renew(days)
+            empath.hang_up()
+            self.wait_firing(f"{days} days", expected.__eq__)
 
 
 class TracedTests(PrometheusTestCase):

@@ -1,7 +1,7 @@
 """
 Requirements on the alerts that are shipped, and on the runbook: each leads whom it wakes to what to do.
 
-What promtool and Prometheus itself say of them is in tests/e2e/test_prometheus.py.
+What promtool and Prometheus itself say of them is in tests/e2e/test_promtool.py and test_prometheus.py.
 """
 
 from __future__ import annotations
