@@ -12,7 +12,7 @@ const tables = {
     ["Site", "first name"], ["Breaker", "word"], ["Left alone until", "word"], ["Shaped to", "word"], ["Destinations", "wide"],
   ]),
   failures: new Table("failures", "No attempt has failed.", [
-    ["Time", "word"], ["What came of it", "word"], ["Destination", "name"], ["Host", "name"], ["Recipients", "number"],
+    ["Time", "word"], ["Outcome", "word"], ["Destination", "name"], ["Host", "name"], ["Recipients", "number"],
     ["Reply", "wide"], ["Queue id", "id wide"],
   ]),
 };
