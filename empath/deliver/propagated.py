@@ -13,7 +13,8 @@ import attrs
 
 from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message
-from empath.mail.trace_context import TraceContext, parse_traceparent, span_id_of
+from empath.mail.trace_context import TraceContext, parse_traceparent
+from empath.mail.traces import attempt_span_of
 
 
 def context_of(message: Message, delivery: Delivery, attempt: Attempt) -> TraceContext | None:
@@ -23,7 +24,7 @@ def context_of(message: Message, delivery: Delivery, attempt: Attempt) -> TraceC
     root = parse_traceparent(message.trace)
     if root is None:
         return None
-    return attrs.evolve(root, span_id=span_id_of(message.queue_id, delivery.domain, attempt.number))
+    return attrs.evolve(root, span_id=attempt_span_of(message, delivery, attempt.number))
 
 
 def field_of(message: Message, delivery: Delivery, attempt: Attempt) -> bytes:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from typing import Final
 
 from empath.mail.header import Header
-from empath.mail.message import Message
+from empath.mail.message import Delivery, Message
 from empath.mail.origin import Origin
 from empath.mail.queue_id import is_queue_id
 from empath.mail.step import Steps
@@ -128,6 +128,15 @@ def context_of(message: Message) -> TraceContext:
     """
     context = parse_traceparent(message.trace)
     return context or TraceContext(trace_id_of(message.queue_id), span_id_of(message.queue_id))
+
+
+def attempt_span_of(message: Message, delivery: Delivery, number: int) -> str:
+    """
+    Give the id of the span of an attempt. One that an operator had begin anew counts its attempts anew, but not from
+    the same time.
+    """
+    anew = () if delivery.received == message.received else (f"{delivery.received:.3f}",)
+    return span_id_of(message.queue_id, delivery.domain, number, *anew)
 
 
 def parent_of(message: Message) -> str:

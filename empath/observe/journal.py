@@ -18,7 +18,7 @@ from empath.mail.attempt import Attempt
 from empath.mail.message import Message, RecipientState, Status
 from empath.mail.notice import Action
 from empath.mail.reply import Reply
-from empath.mail.trace_context import span_id_of
+from empath.mail.traces import attempt_span_of
 from empath.observe.ground_journal import GroundJournal
 from empath.observe.life import LifeEvents
 from empath.observe.logging import Ids, cut
@@ -240,7 +240,7 @@ def _ids_of_attempt(event: life.AttemptEnded) -> Ids | None:
     message = event.message
     if not message.trace:
         return None
-    return message.trace[3:35], span_id_of(message.queue_id, event.delivery.domain, event.attempt.number)
+    return message.trace[3:35], attempt_span_of(message, event.delivery, event.attempt.number)
 
 
 def _path(address: object) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from empath.mail.message import Delivery
 from empath.mail.origin import OUTSIDE, OWN, TRUSTED
 from empath.mail.trace_context import TraceContext, parse_traceparent, span_id_of, trace_id_of
-from empath.mail.traces import MOST_CONTINUED, Traces, context_of, parent_in, parent_of
+from empath.mail.traces import MOST_CONTINUED, Traces, attempt_span_of, context_of, parent_in, parent_of
 from tests.observe.made import message
 
 QUEUE_ID = "01JD0000000000000000000001"
@@ -114,3 +115,13 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(context_of(before), TraceContext(trace_id_of(QUEUE_ID), span_id_of(QUEUE_ID)))
         self.assertEqual(parent_of(before), "")
         self.assertEqual(parse_traceparent(str(root)), root)
+
+    def test_attempts_that_are_counted_anew_are_others(self) -> None:
+        """
+        An operator may have a delivery that failed begin anew, by `queue retry`.
+        """
+        stored = attrs.evolve(message(), queue_id=QUEUE_ID)
+        delivery = Delivery(QUEUE_ID, "dst.test", stored.received, ())
+        self.assertEqual(attempt_span_of(stored, delivery, 1), span_id_of(QUEUE_ID, "dst.test", 1))
+        anew = attempt_span_of(stored, attrs.evolve(delivery, received=5000.0), 1)
+        self.assertNotIn(anew, {attempt_span_of(stored, delivery, number) for number in range(9)})

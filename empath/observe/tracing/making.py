@@ -15,7 +15,7 @@ from empath.mail.message import Delivery, Message, RecipientState
 from empath.mail.session import Session, Transaction
 from empath.mail.step import Fact, Step, Steps
 from empath.mail.trace_context import TraceContext, is_sampled, span_id_of, trace_id_of
-from empath.mail.traces import context_of
+from empath.mail.traces import attempt_span_of, context_of
 from empath.observe.tracing.facts import (
     Facts,
     common,
@@ -168,8 +168,8 @@ def under_attempt(message: Message, delivery: Delivery, attempt: Attempt) -> Und
     """
     Tell what the steps of an attempt are under.
     """
-    names = (message.queue_id, delivery.domain, attempt.number)
-    return Under(TraceContext(context_of(message).trace_id, span_id_of(*names), True), names, of_all(message))
+    span = attempt_span_of(message, delivery, attempt.number)
+    return Under(TraceContext(context_of(message).trace_id, span, True), (span,), of_all(message))
 
 
 def phases(attempt: Attempt) -> list[Step]:
@@ -182,7 +182,7 @@ def phases(attempt: Attempt) -> list[Step]:
         if ended >= began:
             made.append(Step(name, began, ended))
             began = ended
-    if attempt.connected and attempt.ended >= began:
+    if (attempt.connected or attempt.reused) and attempt.ended >= began:
         made.append(Step("transaction", began, attempt.ended))
     return made
 
