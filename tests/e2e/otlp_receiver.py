@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,13 +54,15 @@ class Scoped:
 
 class OtlpReceiver:
     """
-    Answers 200 unless told otherwise, and keeps what it took: what is answered otherwise is not kept.
+    Answers 200 unless told otherwise, and keeps what it took: what is answered otherwise is not kept. `tls`: over
+    HTTPS, for localhost.
 
     `code`, `body`, `fields`: what it answers. `delay`: seconds before it does. `raw`: octets instead of any HTTP.
     """
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port() if port is None else port
+        self._tls = tls
         self.code = 200
         self.body = b""
         self.fields: dict[str, str] = {}
@@ -80,7 +83,7 @@ class OtlpReceiver:
         """
         What to write as otlp_endpoint.
         """
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}" if self._tls is None else f"https://localhost:{self.port}"
 
     def start(self) -> None:
         """
@@ -88,6 +91,8 @@ class OtlpReceiver:
         """
         self._dying.clear()
         self._server = _Server(("127.0.0.1", self.port), _answering(self))
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
 

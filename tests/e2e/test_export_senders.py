@@ -5,9 +5,12 @@ What sends to collectors, with OpenTelemetry's exporters, against a collector th
 from __future__ import annotations
 
 import logging
+import os
+import ssl
 from collections.abc import Iterable
 from typing import Any
 
+import trustme
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -57,6 +60,15 @@ class SenderTestCase(SynchronousTestCase):
         keep.emit = lambda record: self.said.append(record.getMessage())  # type: ignore[method-assign]
         logging.getLogger().addHandler(keep)
         self.addCleanup(logging.getLogger().removeHandler, keep)
+
+    def environment(self, **variables: str) -> None:
+        """
+        Have these variables until the end of the test.
+        """
+        for name, value in variables.items():
+            before = os.environ.get(name)
+            os.environ[name] = value
+            self.addCleanup(os.environ.pop if before is None else os.environ.__setitem__, name, before)
 
     def to(self, endpoint: str, **headers: str) -> Destination:
         return Destination(endpoint, tuple(headers.items()), "mx.empath.test")
@@ -129,15 +141,33 @@ class SpanTests(SenderTestCase):
         self.receiver.stop()
         self.assertNotIn("secret", str(sender([lambda: [span()]])))
 
+    def test_https_goes_to_who_can_prove_its_name(self) -> None:
+        authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        receiver = OtlpReceiver(tls=context)
+        receiver.start()
+        self.addCleanup(receiver.stop)
+        strange = SpanSender(self.to(receiver.endpoint))([lambda: [span()]])
+        self.assertTrue(strange.again)
+        self.assertIn("certificate", strange.trouble)
+        trusted = os.path.abspath(self.mktemp())
+        authority.cert_pem.write_to_path(trusted)
+        self.environment(OTEL_EXPORTER_OTLP_CERTIFICATE=trusted)
+        self.assertEqual(SpanSender(self.to(receiver.endpoint))([lambda: [span()]]), TAKEN)
+        self.assertEqual(len(receiver.spans), 1)
+
+    def test_say_more_of_who_we_are_where_the_environment_does(self) -> None:
+        self.environment(OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=production")
+        SpanSender(self.to(self.receiver.endpoint))([lambda: [span()]])
+        [got] = self.receiver.scoped_spans
+        self.assertEqual(got.resource["deployment.environment.name"], "production")
+        self.assertEqual(got.resource["service.name"], "empath")
+
     def test_nothing_of_the_environment_diverts_them(self) -> None:
         """
         Neither a proxy nor a login of .netrc.
         """
-        import os
-
-        self.patch(
-            os, "environ", {**os.environ, "http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
-        )
+        self.environment(http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9")
         self.assertEqual(self.send(), TAKEN)
 
 
