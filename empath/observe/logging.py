@@ -27,9 +27,9 @@ from empath.observe.rendering import (
     MOST_RECORD,
     MOST_TEXT,
     Stamp,
+    add_fields,
     bounded,
     encode,
-    fields_of,
     short_fields_of,
     shortened,
     text_of,
@@ -143,10 +143,13 @@ class LineObserver:
             if not self._was_said(voice, text, event):
                 self._say(voice, text, event, None)
             return
-        if "log_ids" in event or self.ids_of is None or type(queue_id) is not str:
-            self._say(voice, text, event, event.get("log_ids"))
+        ids = event.get("log_ids")
+        if ids is None and self.ids_of is not None and "log_ids" not in event and type(queue_id) is str:
+            ids = self.ids_of(queue_id)
+        if self.outlet is None and "log_failure" not in event:  # the usual one
+            self._write(self._render(voice, text, "", event, ids))
         else:
-            self._say(voice, text, event, self.ids_of(queue_id))
+            self._say(voice, text, event, ids)
 
     def _learn(self, level: NamedConstant | None, namespace: str) -> _Voice:
         name = "info" if level is None else level.name  # events of others may carry no level
@@ -196,8 +199,8 @@ class LineObserver:
             "level": voice.level,
             "namespace": voice.namespace,
             "event": text,
-            **fields_of(event),
         }
+        add_fields(record, event)
         if ids is not None:
             record["trace_id"], record["span_id"] = ids
         if traceback:

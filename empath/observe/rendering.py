@@ -83,22 +83,22 @@ def traceback_of(failure: Failure) -> str:
     return "\n".join([shortened(line, MOST_LINE) for line in lines])
 
 
-def fields_of(event: LogEvent) -> dict[str, Any]:
+def add_fields(record: dict[str, Any], event: LogEvent) -> None:
     """
-    Give the fields of an event that JSON can say as they are, without those of the logging system.
+    Add the fields of an event that JSON can say as they are, without those of the logging system.
     """
-    return {
-        key: value
-        for key, value in event.items()
-        if (type(value) in _SCALARS or _plain(value)) and key[:4] != "log_" and key not in _RESERVED
-    }
+    for key, value in event.items():
+        if (type(value) in _SCALARS or _plain(value)) and key[:4] != "log_" and key not in _RESERVED:
+            record[key] = value
 
 
 def short_fields_of(event: LogEvent) -> dict[str, Any]:
     """
-    Give the same fields, each of bounded size.
+    Give these fields, each of bounded size.
     """
-    return {key: _cut(value) for key, value in fields_of(event).items()}
+    record: dict[str, Any] = {}
+    add_fields(record, event)
+    return {key: _cut(value) for key, value in record.items()}
 
 
 def bounded(record: Mapping[str, Any]) -> str:
