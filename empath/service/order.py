@@ -108,9 +108,9 @@ class Order:
 
     def _stored(self) -> tuple[Step, ...]:
         service = self.service
-        looking = (service.control.stop, service.live.stop, service.readiness.stop)
+        looking = (service.control.stop, service.status.stop, service.live.stop, service.readiness.stop)
         keeping = (service.storages.close, service.spool.close, service.auditing.stop)
-        return *looking, *keeping, service.status.stop, service.pages.stop, self.threads.stop
+        return *looking, *keeping, service.pages.stop, self.threads.stop
 
 
 def _under_way(starting: Deferred[None]) -> Deferred[None] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from selenium.webdriver.common.keys import Keys
 
 from tests.e2e.browser import Browser
+from tests.e2e.dialogue import Dialogue
 from tests.e2e.harness import EndToEndTestCase
 from tests.e2e.processes import wait_until
 from tests.e2e.program import HOSTNAME, Empath, Settings, merged
@@ -220,6 +222,24 @@ class StatusPageTests(EndToEndTestCase):
         browser.wait("#parts", "disk: less room than has to stay free")
         empath.reload({"spool": {"min_free": "1MiB"}})
         browser.wait("#state", "Up and ready")
+
+    def test_says_that_it_stops(self) -> None:
+        """
+        As long as the last message is on its way in.
+        """
+        empath = self.serving()
+        browser = self.opened(empath)
+        with Dialogue(empath.port) as client:
+            client.greet()
+            for command in ("MAIL FROM:<>", "RCPT TO:<you@one.test>", "DATA"):
+                client.say(command)
+            empath.running().signal(signal.SIGTERM)
+            browser.wait("#state", "Stopping")
+            client.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
+            self.assertEqual(client.reply().code, 250)
+        browser.wait("#state", "Connection lost")
+        self.assertEqual(empath.stop(), 0)
+        self.assertNotIn("not ready: spool", empath.log())
 
     def test_is_used_by_keyboard(self) -> None:
         """
