@@ -66,9 +66,11 @@ class SenderTestCase(SynchronousTestCase):
         Have these variables until the end of the test.
         """
         for name, value in variables.items():
-            before = os.environ.get(name)
+            if name in os.environ:
+                self.addCleanup(os.environ.__setitem__, name, os.environ[name])
+            else:
+                self.addCleanup(os.environ.pop, name)
             os.environ[name] = value
-            self.addCleanup(os.environ.pop if before is None else os.environ.__setitem__, name, before)
 
     def to(self, endpoint: str, **headers: str) -> Destination:
         return Destination(endpoint, tuple(headers.items()), "mx.empath.test")
