@@ -120,7 +120,8 @@ class Recording(Spoken):
             self._answer(line, text, from_us)
             return
         step = self._step_of(line[:4].upper())
-        self._answers.append(step)
+        if line != b".":  # the end of content that nobody wanted: its answer is the one that DATA still waits for
+            self._answers.append(step)
         self._say(step, text, from_us)
 
     def _step_of(self, verb: bytes) -> Step | None:
@@ -130,7 +131,7 @@ class Recording(Spoken):
         if self._over:
             return None
         name = _NAMES.get(verb)
-        if name is None:
+        if name is None or (name == "quit" and self.side == "server"):  # whose transaction is over
             return self.aside or self._latest
         if verb != b"BDAT" or self._latest is None or self._latest.name != name:
             self._latest = self.steps.begin(name, self._clock.seconds())

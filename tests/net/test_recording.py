@@ -72,6 +72,21 @@ class ClientTests(RecordingCase):
         self.assertEqual(self.steps.steps[1].trouble, "550 5.7.1 no")
         self.assertEqual((self.steps.lines, self.steps.left_out > 5000), (MOST_LINES, True))
 
+    def test_content_that_is_not_sent(self) -> None:
+        """
+        Where DATA was said too early, and is answered with 354 nevertheless, its end is no command.
+        """
+        tap = self.client()
+        tap.said(b"MAIL FROM:<a@example.net>\r\nRCPT TO:<b@c>\r\nDATA\r\n")
+        tap.heard(b"250 ok\r\n550 no\r\n354 go\r\n")
+        tap.said(b".\r\n")
+        tap.heard(b"554 nobody\r\n")
+        tap.said(b"QUIT\r\n")
+        tap.heard(b"221 bye\r\n")
+        self.assertEqual(self.lines(2), ["> DATA", "< 354 go", "> .", "< 554 nobody"])
+        self.assertEqual(self.lines(3), ["> QUIT", "< 221 bye"])
+        self.assertEqual(self.ended, ["mail", "rcpt", "data", "quit"])
+
     def test_lmtp(self) -> None:
         """
         Content is answered for each recipient that was accepted, before the QUIT that went with it; control characters
