@@ -196,7 +196,7 @@ class SmtpProtocol(StoringConnection):
         if around.traces.on:
             transaction.steps = around.traces.steps(transaction.queue_id)
         if self._smtp.tap is not None or transaction.steps is not None:
-            record(self._smtp, transaction, event, around.clock)
+            record(self._smtp, transaction, event, around.clock, session.kind == "lmtp")
         self._decide(around.decisions.mail_from(session, transaction), self._mail_accepted, transaction)
 
     def _mail_accepted(self, transaction: Transaction) -> None:

@@ -14,7 +14,7 @@ from empath.smtp.events import MailFrom
 from empath.smtp.server import ServerSession
 
 
-def record(smtp: ServerSession, transaction: Transaction, event: MailFrom, clock: IReactorTime) -> None:
+def record(smtp: ServerSession, transaction: Transaction, event: MailFrom, clock: IReactorTime, lmtp: bool) -> None:
     """
     Have a session that begins a transaction recorded in the transaction's steps, beside who watches it; not at all
     where there are none.
@@ -22,7 +22,7 @@ def record(smtp: ServerSession, transaction: Transaction, event: MailFrom, clock
     steps, (_, watched) = transaction.steps, taps_of(smtp.tap)
     recording = None
     if steps is not None:
-        recording = Recording(clock, steps, "server", joined=True, unanswered=smtp.unsent)
+        recording = Recording(clock, steps, "server", joined=True, unanswered=smtp.unsent, lmtp=lmtp)
         recording.heard(_line(event.reverse_path, event.parameters))
     smtp.tap = tap = together(recording, watched)
     if tap is not None:
@@ -54,4 +54,4 @@ def _line(path: Address | None, parameters: dict[str, str]) -> bytes:
     Write MAIL as it was understood.
     """
     said = [f"{keyword}={value}" if value else keyword for keyword, value in parameters.items()]
-    return " ".join([f"MAIL FROM:<{'' if path is None else path.text}>", *said, "\r\n"]).encode()
+    return " ".join([f"MAIL FROM:<{'' if path is None else path.text}>", *said]).encode() + b"\r\n"
