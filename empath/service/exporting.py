@@ -19,6 +19,7 @@ from empath.observe.export.push import MetricPush, Page
 from empath.service.machine import Machine
 
 LEAST: Final = 0.5  # seconds that the last log records have, whatever the others took
+SHORTEST: Final = 1.0  # seconds between pushes
 SIGNALS: Final = ("traces", "logs", "metrics")
 
 log = Logger()
@@ -59,7 +60,7 @@ class Exporting:
             self.spans.use(_sender(_make_spans, places["traces"]))
         if places["logs"] != self._places["logs"]:
             self.logs.use(_sender(_make_logs, places["logs"]))
-        interval = config.metrics.otlp_interval
+        interval = max(config.metrics.otlp_interval, SHORTEST)
         if self.push is not None and (places["metrics"], interval) != (self._places["metrics"], self._interval):
             self.push.use(_sender(partial(_make_metrics, self._started), places["metrics"]), interval)
         self._places, self._interval = places, interval
