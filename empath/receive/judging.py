@@ -111,7 +111,8 @@ class JudgedConnection(Connection):
         if self._gone or self._closing:
             return
         if not failure.check(CancelledError):
-            log.failure("session {session}: no decision", failure, session=self.session.session_id)
+            said, session = "{queue_id}: session {session}: no decision", self.session.session_id
+            log.failure(said, failure, queue_id=self._named(), session=session)
         if self._ready and self._smtp.pending is not None:
             self._refuse(LOCAL_ERROR)
         else:

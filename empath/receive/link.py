@@ -217,11 +217,17 @@ class Link:
         pending = self._smtp.pending
         return "" if pending is None else pending.value
 
+    def _named(self) -> str:
+        """
+        Name, for the log, the transaction under way.
+        """
+        return "NOQUEUE" if self._transaction is None else self._transaction.queue_id
+
     def _crashed(self) -> None:
         """
         A bug of ours ends the session, and only it.
         """
-        log.failure("session {session} failed", session=self.session.session_id)
+        log.failure("{queue_id}: session {session} failed", queue_id=self._named(), session=self.session.session_id)
         self._smtp.close(BUG)
         self._writer.write(self._smtp.output())
         self._hang_up()

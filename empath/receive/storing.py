@@ -101,7 +101,8 @@ class StoringConnection(LoginConnection):
     def _not_resumed(self, failure: Failure) -> None:
         if self._gone or self._closing:
             return
-        log.failure("session {session}: the spool failed", failure, session=self.session.session_id)
+        said, session = "{queue_id}: session {session}: the spool failed", self.session.session_id
+        log.failure(said, failure, queue_id=self._named(), session=session)
         self._stuck()
 
     def _stuck(self) -> None:
