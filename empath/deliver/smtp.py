@@ -228,6 +228,12 @@ class SmtpAgent:
         for stopping in [self._probes.stop(), self._pool.stop()]:  # both at once
             await stopping
 
+    def certificates(self) -> dict[str, float]:
+        """
+        Tell when each certificate of ours ends, in seconds since the epoch, by its file.
+        """
+        return self._identities.ends()
+
     def connections(self) -> Iterator[tuple[str, int]]:
         """
         Tell how many connections there are to each site, those of probes by "[address]:port".

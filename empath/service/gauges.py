@@ -17,6 +17,7 @@ from empath.threads import Threads
 if TYPE_CHECKING:
     from empath.service import EmpathService
 
+CLIENT: Final = "delivery"  # stands where a listener does; no endpoint is called so
 LOOK_BOUND: Final = 0.2  # seconds of the second that a page may take
 
 
@@ -45,7 +46,7 @@ def gauges_of(service: EmpathService, threads: Threads) -> Gauges:
         queue_limit=lambda: service.config.health.max_queue_size,
         space=service.spool.space,
         findings=lambda: service.readiness.found,
-        certificates=lambda: service.reception.certificates(),
+        certificates=lambda: {**service.reception.certificates(), **_shown(service)},
         reloads=lambda: service.configuration.reloads,
         pools=partial(_pools, service, threads),
         loop_latency=lambda: live.latency.durations,
@@ -61,6 +62,13 @@ def look(service: EmpathService) -> Deferred[Any]:
     """
     looking: Deferred[Any] = service.readiness.look()
     return looking.addTimeout(LOOK_BOUND, service.clock).addErrback(lambda failure: failure.trap(TimeoutError))
+
+
+def _shown(service: EmpathService) -> Mapping[tuple[str, str], float]:
+    """
+    Tell when those end that we show to servers.
+    """
+    return {(CLIENT, path): end for path, end in service.outgoing.smtp_agent.certificates().items()}
 
 
 def _pools(service: EmpathService, threads: Threads) -> Mapping[str, PoolState]:

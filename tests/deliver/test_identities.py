@@ -96,6 +96,16 @@ class IdentitiesTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(name(), "new.example")
 
+    def test_their_ends(self) -> None:
+        """
+        Each is told by its file; the one that is shown, once the file has changed.
+        """
+        paths = self.write("general", self_made("old.example"))
+        self.identities.use(self.section(*paths))
+        found = self.identities.find(paths[0])
+        assert found is not None
+        self.assertEqual(self.identities.ends(), {paths[0]: found.expires})
+
     def test_unusable(self) -> None:
         """
         Files of no use are a ConfigError that names the key, and change nothing.
