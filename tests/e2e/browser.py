@@ -30,6 +30,10 @@ SWITCHES = (
     "--disable-component-update",
     "--lang=en-GB",
 )
+SHOWN = """
+    const found = document.querySelector(arguments[0]);
+    return found && found.checkVisibility() ? found.innerText : '';
+"""
 SERIOUS = ("serious", "critical")
 
 
@@ -79,8 +83,7 @@ class Browser:
         """
         Read what an element shows, "" where it is hidden or not there, all at one moment.
         """
-        said = "const found = document.querySelector(arguments[0]); return found ? found.innerText : '';"
-        return str(self.driver.execute_script(said, selector))
+        return str(self.driver.execute_script(SHOWN, selector))
 
     def run(self, script: str, *arguments: object) -> Any:
         """
