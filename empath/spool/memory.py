@@ -77,7 +77,8 @@ class MemorySpool(MemoryQuestions):
         """
         As `ISpool.space`, of `capacity`.
         """
-        return Space(max(0, self._capacity - self._used), 0, 0, 0, self._used + self.pending_bytes)
+        used = self._used + self.pending_bytes
+        return Space(max(0, self._capacity - used), 0, 0, 0, used)
 
     def begin(self, queue_id: str) -> IContentWriter:
         """

@@ -104,7 +104,7 @@ class IdentitiesTests(SynchronousTestCase):
         self.identities.use(self.section(*paths))
         found = self.identities.find(paths[0])
         assert found is not None
-        self.assertEqual(self.identities.ends(), {paths[0]: found.expires})
+        self.assertEqual(self.identities.ends()[paths[0]], found.expires)
 
     def test_unusable(self) -> None:
         """

@@ -224,6 +224,16 @@ class SpoolContract:
         self.settled(delivery, status=Status.COMPLETED)
         self.refused(self.spool.load(message.queue_id), MessageUnknown)
 
+    def test_space_is_told_at_once(self: Any) -> None:
+        """
+        With less of it after mail has come, and none of it below zero.
+        """
+        before = self.spool.space()
+        self.assertGreaterEqual(min(before.free, before.min_free, before.database, before.reusable, before.memory), 0)
+        self.assertTrue(self.spool.has_room(1))
+        self.fill()
+        self.assertLess(self.spool.space().free, before.free)
+
     def test_no_room_while_streaming(self: Any) -> None:
         """
         Content that finds no room ends its writer with SpoolFull.
