@@ -4,6 +4,7 @@ Queue ids are ULIDs: 26 characters that sort by the time of reception.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
-_LENGTH: Final = 26
+_QUEUE_ID: Final = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
 
 
 def new_queue_id(now: float, chance: random.Random) -> str:
@@ -36,4 +37,4 @@ def is_queue_id(text: str) -> bool:
     """
     Tell whether `text` is a queue id as we write it (canonical, upper case).
     """
-    return len(text) == _LENGTH and text[0] in "01234567" and all(c in _ALPHABET for c in text)
+    return _QUEUE_ID.fullmatch(text) is not None

@@ -26,6 +26,7 @@ from empath.mail.trace_context import (
 
 FIELD: Final = "traceparent"
 MOST_CONTINUED: Final = 10_000  # messages of traces that others began whose ids are remembered
+MOST_RECENT: Final = 1000  # messages whose ids need not be made again
 _FIELD: Final = FIELD.encode()
 
 Ids = tuple[str, str]
@@ -37,10 +38,11 @@ class Traces:
     had begun and recorded.
     """
 
-    __slots__ = ("_continued", "on", "ratio")
+    __slots__ = ("_continued", "_recent", "on", "ratio")
 
     def __init__(self, on: bool = False, ratio: float = 0.0) -> None:
         self._continued: OrderedDict[str, Ids] = OrderedDict()
+        self._recent: dict[str, Ids] = {}  # each is asked for some five times in a second
         self.use(on, ratio)
 
     def use(self, on: bool, ratio: float) -> None:
@@ -55,7 +57,7 @@ class Traces:
         Tell at MAIL where a reception is to be recorded, None for nowhere. A trace that goes on is only known by the
         header: its reception is recorded if this one would have been.
         """
-        return Steps() if self.on and is_chosen(trace_id_of(queue_id), self.ratio) else None
+        return Steps() if self.on and is_chosen(self._begun(queue_id)[0], self.ratio) else None
 
     def received(self, queue_id: str, header: bytes, origin: Origin) -> str:
         """
@@ -65,8 +67,8 @@ class Traces:
             return ""
         parent = parent_in(header) if origin.vouched else None
         if parent is None:
-            trace_id = trace_id_of(queue_id)
-            return str(TraceContext(trace_id, span_id_of(queue_id), is_chosen(trace_id, self.ratio)))
+            trace_id, span_id = self._begun(queue_id)
+            return f"00-{trace_id}-{span_id}-{'01' if is_chosen(trace_id, self.ratio) else '00'}"
         root = TraceContext(parent.trace_id, span_id_of(queue_id), parent.sampled)
         self._remember(queue_id, root)
         return str(root)
@@ -94,9 +96,23 @@ class Traces:
         Tell the ids of the trace and of the root span of a message; None while nothing is traced, and for what is no
         queue id. May be called in any thread.
         """
-        if not self.on or not is_queue_id(queue_id):
+        if not self.on:
             return None
-        return self._continued.get(queue_id) or (trace_id_of(queue_id), span_id_of(queue_id))
+        found = self._continued.get(queue_id) or self._recent.get(queue_id)
+        if found is None and is_queue_id(queue_id):
+            return self._begun(queue_id)
+        return found
+
+    def _begun(self, queue_id: str) -> Ids:
+        """
+        Give the ids of a trace that begins with a message.
+        """
+        found = self._recent.get(queue_id)
+        if found is None:
+            if len(self._recent) >= MOST_RECENT:
+                self._recent.clear()
+            self._recent[queue_id] = found = (trace_id_of(queue_id), span_id_of(queue_id))
+        return found
 
     def _remember(self, queue_id: str, root: TraceContext) -> None:
         continued = self._continued

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.mail.message import Delivery
 from empath.mail.origin import OUTSIDE, OWN, TRUSTED
 from empath.mail.trace_context import TraceContext, parse_traceparent, span_id_of, trace_id_of
-from empath.mail.traces import MOST_CONTINUED, Traces, attempt_span_of, context_of, parent_in, parent_of
+from empath.mail.traces import MOST_CONTINUED, MOST_RECENT, Traces, attempt_span_of, context_of, parent_in, parent_of
 from tests.observe.made import message
 
 QUEUE_ID = "01JD0000000000000000000001"
@@ -125,3 +125,16 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(attempt_span_of(stored, delivery, 1), span_id_of(QUEUE_ID, "dst.test", 1))
         anew = attempt_span_of(stored, attrs.evolve(delivery, received=5000.0), 1)
         self.assertNotIn(anew, {attempt_span_of(stored, delivery, number) for number in range(9)})
+
+
+class RecentTests(SynchronousTestCase):
+    """
+    What is kept so that it need not be made again.
+    """
+
+    def test_is_bounded_and_changes_nothing(self) -> None:
+        traces = Traces(True, 0.0)
+        for _ in range(2):
+            for number in range(MOST_RECENT + 1):
+                queue_id = f"01JD{number:022d}"
+                self.assertEqual(traces.ids_of(queue_id), (trace_id_of(queue_id), span_id_of(queue_id)))
