@@ -31,6 +31,7 @@ STATE: Final = (
     "declared_size",
     "accepted",
     "decisions",
+    "steps",
 )
 """
 What is put back of a transaction if a hook fails, beside its recipients and metadata.
