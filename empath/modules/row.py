@@ -130,6 +130,7 @@ def _standing(session: Session, mail: Transaction) -> tuple[Any, ...]:
         mail.declared_size,
         mail.accepted,
         mail.decisions,
+        mail.steps,
     )
 
 
