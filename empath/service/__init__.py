@@ -88,16 +88,8 @@ class EmpathService(MultiService):
         self._machine = machine = machine or this_machine(reactor)
         self._threads = Threads(reactor, machine.make_pool)
         self.configuration = Configuration(origin, self.reconfigure, reactor, self._threads.in_thread)
-        self.metrics = Metrics(config.metrics)
-        self.exporting = Exporting(config, reactor, machine)
         self.storages = make_storages(config, reactor, machine, self._threads.in_storage)
-        self.tracing = Tracing(config.tracing, reactor, self.exporting.spans.add)
-        self.logs = Logs(config.log, self.storages.of(".control"), reactor, self.tracing.ids_of, self.exporting.logs.add)
-        self.verbosity = self.logs.verbosity
-        self.events = self._make_events()
-        self.tracing.listen(self.events)
-        self.live = Live(reactor, self.events, machine.gc_callbacks)
-        self.auditing = self._make_auditing()
+        self._make_accounts()
         self.spool = self._make_spool()
         stores, traces = Stores(self.spool, self.storages), self.tracing.traces
         self.outgoing = Outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit, traces)
@@ -113,6 +105,22 @@ class EmpathService(MultiService):
         self.census = Census(self.spool, reactor)
         self._make_rounds(config.delivery)
         self._make_views()
+
+    def _make_accounts(self) -> None:
+        """
+        Make what keeps account of all that happens: counts, spans, log lines, the audit trail.
+        """
+        config, reactor = self.config, self._reactor
+        self.metrics = Metrics(config.metrics)
+        self.exporting = Exporting(config, reactor, self._machine)
+        self.tracing = Tracing(config.tracing, reactor, self.exporting.spans.add)
+        kept, outlet = self.storages.of(".control"), self.exporting.logs.add
+        self.logs = Logs(config.log, kept, reactor, self.tracing.ids_of, outlet)
+        self.verbosity = self.logs.verbosity
+        self.events = self._make_events()
+        self.tracing.listen(self.events)
+        self.live = Live(reactor, self.events, self._machine.gc_callbacks)
+        self.auditing = self._make_auditing()
 
     def _make_views(self) -> None:
         """

@@ -23,7 +23,7 @@ from empath.mail.message import Delivery, Message, Status, deliveries_of
 from empath.mail.outcome import Outcome, PermanentFailure, Scope, Success, TransientFailure
 from empath.mail.reply import Reply
 from empath.mail.settlement import Change, Settlement
-from empath.mail.stored import Check, Destination, Destinations, Figures, Head, Listing, Progress, head_of
+from empath.mail.stored import Check, Destination, Destinations, Figures, Head, Listing, Progress, Space, head_of
 from empath.policy.selection import Key, Page, Selection, page_of
 
 SENT = Success(Reply.of("250 2.0.0 ok"), "mx")
@@ -95,6 +95,9 @@ class FakeSpool:
 
     def has_room(self, size: int) -> bool:
         return True
+
+    def space(self) -> Space:
+        return Space(free=1, min_free=0, database=0, reusable=0, memory=0)
 
     def begin(self, queue_id: str) -> IContentWriter:
         raise NotImplementedError
