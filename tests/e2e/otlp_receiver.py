@@ -9,7 +9,7 @@ import gzip
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
@@ -57,7 +57,8 @@ class OtlpReceiver:
     Answers 200 unless told otherwise, and keeps what it took: what is answered otherwise is not kept. `tls`: over
     HTTPS, for localhost.
 
-    `code`, `body`, `fields`: what it answers. `delay`: seconds before it does. `raw`: octets instead of any HTTP.
+    `code`, `body`, `fields`: what it answers. `delay`: seconds before it does. `raw`: octets instead of any HTTP, with
+    `drip` seconds after each of them, 0.0 for all at once.
     """
 
     def __init__(self, port: int | None = None, tls: ssl.SSLContext | None = None) -> None:
@@ -68,6 +69,7 @@ class OtlpReceiver:
         self.fields: dict[str, str] = {}
         self.raw: bytes | None = None
         self.delay = 0.0
+        self.drip = 0.0
         self.asked: list[Asked] = []
         self.faults: list[str] = []
         self._taken: dict[str, list[Any]] = {path: [] for path in REQUESTS}
@@ -133,7 +135,7 @@ class OtlpReceiver:
         """
         Answer 200 again.
         """
-        self.code, self.fields, self.body, self.raw, self.delay = 200, {}, b"", None, 0.0
+        self.code, self.fields, self.body, self.raw, self.delay, self.drip = 200, {}, b"", None, 0.0, 0.0
 
     @property
     def spans(self) -> list[Any]:
@@ -220,6 +222,15 @@ class OtlpReceiver:
         if self.code == 200 and self.raw is None and not self._dying.is_set():
             self._taken[path].append(request)
 
+    def say(self, octets: bytes, write: Callable[[bytes], object]) -> None:
+        """
+        Say octets at the pace that we are to keep.
+        """
+        for nth in range(0, len(octets), 1 if self.drip else max(len(octets), 1)):
+            write(octets[nth : nth + 1] if self.drip else octets)
+            if self._dying.wait(self.drip):
+                return
+
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
@@ -248,7 +259,7 @@ def _answering(receiver: OtlpReceiver) -> type[BaseHTTPRequestHandler]:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.take(self.path, dict(self.headers.items()), content)
             if receiver.raw is not None:
-                self.wfile.write(receiver.raw)
+                receiver.say(receiver.raw, self.wfile.write)
                 self.close_connection = True
                 return
             self.send_response(receiver.code)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -230,6 +231,26 @@ class TroubleTests(SenderTestCase):
         self.assertEqual(self.send(), Sent("no answer in 0 s", again=True))
         self.receiver.go_on()
         self.assertEqual(self.send(), TAKEN)
+
+    def test_one_that_says_an_octet_now_and_then_is_left_in_time(self) -> None:
+        self.receiver.drip = 0.1
+        for raw in (b"HTTP/1.1 200 " + b"O" * 200, b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200):
+            self.receiver.raw = raw
+            began = time.monotonic()
+            self.assertEqual(self.send(), Sent("no answer in 0 s", again=True))
+            self.assertLess(time.monotonic() - began, 2.0)
+
+    def test_the_code_counts_though_the_rest_of_an_answer_does_not_come(self) -> None:
+        ends = "Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nno\r\n"
+        expected = {"200 OK": TAKEN, "503 No": Sent("it answers 503", again=True), "400 No": Sent("it answers 400")}
+        for code, sent in expected.items():
+            for end in ends:
+                for drip in (0.0, 0.005):
+                    self.receiver.drip = drip
+                    self.receiver.raw = f"HTTP/1.1 {code}\r\n{end}{'.' * 100}".encode()
+                    began = time.monotonic()
+                    self.assertEqual(self.send(), sent, (code, end, drip))
+                    self.assertLess(time.monotonic() - began, 2.0)
 
     def test_one_that_is_gone_and_comes_back(self) -> None:
         self.assertEqual(self.send(), TAKEN)

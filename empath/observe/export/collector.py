@@ -11,12 +11,12 @@ where everything goes, and nobody else gets the headers.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import io
 import logging
 import os
 import ssl
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -27,15 +27,17 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
+from urllib3.exceptions import HTTPError
 
 from empath import __version__
 from empath.observe.export.destination import Destination, Signal
 from empath.observe.export.sent import TAKEN, Sent
+from empath.observe.export.timely import Timely
 
 LATER: Final = (429, 502, 503, 504)  # those that the protocol has tried again; no others may be
 TOO_LARGE: Final = 413
 CONNECT: Final = 5.0  # seconds
-ANSWER: Final = 10.0  # seconds between two octets, and of all of the answer's body
+ANSWER: Final = 10.0  # seconds of all of a request and its answer, once there is a connection
 MOST_OCTETS: Final = 64 * 1024  # of an answer
 MOST_SAID: Final = 200  # characters of what a collector says
 LOGGER: Final = "opentelemetry.exporter.otlp.proto.http"
@@ -61,6 +63,8 @@ class CollectorSession(requests.Session):
         super().__init__()
         self.trust_env = False
         self.headers["Accept-Encoding"] = "identity"
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, Timely(ANSWER))
         self.sent = TAKEN
         self._signal = signal
 
@@ -136,13 +140,13 @@ def _trusted() -> str | None:
 
 def _body(response: requests.Response) -> bytes:
     """
-    Read the beginning of an answer's body, as far as it comes in time.
+    Read the beginning of an answer's body, as far as it comes in time: its code has told already what counts.
     """
     read = getattr(response.raw, "read1", response.raw.read)
-    deadline = time.monotonic() + ANSWER
     body = b""
-    while len(body) < MOST_OCTETS and time.monotonic() < deadline and (more := read(MOST_OCTETS - len(body))):
-        body += more
+    with contextlib.suppress(HTTPError, OSError):
+        while len(body) < MOST_OCTETS and (more := read(MOST_OCTETS - len(body))):
+            body += more
     return body
 
 
