@@ -46,6 +46,12 @@ class JudgedConnection(Connection):
         self._discard_all: Verdict | None = None
         self._discarding: Verdict | None = None
 
+    # For subclasses to fill in
+
+    _untrace: Callable[[Transaction | None, Reply | None], None]  # tell of a transaction that is over, if it is traced
+
+    # What is decided
+
     def _decide(
         self, answer: MaybeVerdict | Awaitable[MaybeVerdict], accepted: Callable[[Any], None], subject: object
     ) -> None:
@@ -58,7 +64,9 @@ class JudgedConnection(Connection):
             self._judge(answer, accepted, subject)
         else:
             self._set(self._terms.timeouts.command, self._undecided)
-            self._keep(Deferred.fromCoroutine(self._await(answer, accepted, subject)).addErrback(self._not_decided))
+            self._keep(
+                Deferred.fromCoroutine(self._await(answer, accepted, subject)).addErrback(self._not_decided, subject)
+            )
 
     async def _await(self, answer: Awaitable[MaybeVerdict], accepted: Callable[[Any], None], subject: object) -> None:
         verdict = await answer
@@ -79,6 +87,8 @@ class JudgedConnection(Connection):
             case Action.REFUSE:
                 self._end(_closing(reply), "refused", verdict)
             case Action.DISCONNECT:
+                if isinstance(subject, Transaction):
+                    self._transaction = subject
                 self._end(reply, "module", verdict)
             case Action.DISCARD:
                 self._discarding = verdict
@@ -103,18 +113,20 @@ class JudgedConnection(Connection):
         if self._waiting is not None:
             self._waiting.cancel()
 
-    def _not_decided(self, failure: Failure) -> None:
+    def _not_decided(self, failure: Failure, subject: object) -> None:
         """
         No decision, in time or at all: come back later.
         """
         self._waiting = None
         if self._gone or self._closing:
+            if isinstance(subject, Transaction):
+                self._untrace(subject, None)
             return
         if not failure.check(CancelledError):
             said, session = "{queue_id}: session {session}: no decision", self.session.session_id
             log.failure(said, failure, queue_id=self._named(), session=session)
         if self._ready and self._smtp.pending is not None:
-            self._refuse(LOCAL_ERROR)
+            self._refuse(LOCAL_ERROR, subject)
         else:
             self._end(BUG, "refused")
         self._proceed()

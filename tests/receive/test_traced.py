@@ -221,6 +221,26 @@ class EndTests(TracedCase):
         self.assertEqual(told, ["mail 550 5.7.1 no", "  < MAIL FROM:<a@b.example>", "  > 550 5.7.1 no"])
         self.assertEqual(self.ended(), [])
 
+    def test_mail_that_nobody_decides_upon_in_time(self) -> None:
+        self.world.decisions.answers["mail_from"] = Deferred()
+        client = self.world.connect()
+        client.say(MAIL)
+        self.world.clock.advance(301.0)
+        [event] = [each for each in self.world.events if isinstance(each, CommandAnswered)]
+        assert event.transaction is not None
+        self.assertEqual((event.verb, event.reply.code), ("MAIL", 451))
+        self.assertEqual(self.told(event.transaction.steps)[0][:8], "mail 451")
+
+    def test_mail_that_ends_the_session(self) -> None:
+        for answer in (Deferred[Verdict](), Verdict(Action.DISCONNECT, Reply.of("421 4.7.1 go"))):
+            self.use(World(), 1.0)
+            self.world.decisions.answers["mail_from"] = answer
+            client = self.world.connect()
+            client.say(MAIL)
+            client.lose()
+            [event] = self.ended()
+            self.assertEqual([each.name for each in event.steps.steps], ["mail"])
+
     def test_discarded(self) -> None:
         self.world.decisions.answers["data"] = Verdict(Action.DISCARD, why="a worm")
         self.world.begun().say(CONTENT)
