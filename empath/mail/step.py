@@ -10,6 +10,7 @@ import attrs
 
 MOST_STEPS: Final = 128
 MOST_LINES: Final = 256  # of all steps together
+OCTETS: Final = 1000, 200  # of memory, about: of a step, and of a line without its text
 
 Fact = str | int | float | bool
 
@@ -44,14 +45,16 @@ class Step:
 
 class Steps:
     """
-    The steps so far, in the order in which they began; beyond MOST_STEPS and MOST_LINES they are only counted.
+    The steps so far, in the order in which they began; beyond MOST_STEPS and MOST_LINES they are only counted. `octets`
+    is about how much memory they take.
     """
 
-    __slots__ = ("left_out", "lines", "steps")
+    __slots__ = ("left_out", "lines", "octets", "steps")
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.lines = 0
+        self.octets = 0
         self.left_out = 0
 
     def begin(self, name: str, now: float, **facts: Fact) -> Step:
@@ -61,6 +64,7 @@ class Steps:
         step = Step(name, now, facts=facts)
         if len(self.steps) < MOST_STEPS:
             self.steps.append(step)
+            self.octets += OCTETS[0]
         else:
             self.left_out += 1
         return step
@@ -71,6 +75,7 @@ class Steps:
         """
         if self.lines < MOST_LINES:
             self.lines += 1
+            self.octets += OCTETS[1] + len(line.text)
             step.said.append(line)
         else:
             self.left_out += 1

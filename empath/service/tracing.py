@@ -13,7 +13,7 @@ from empath.mail.traces import Ids, Traces
 from empath.observe.life import LifeEvents
 from empath.observe.tracing.following import Following
 from empath.observe.tracing.showing import Showing
-from empath.observe.tracing.span import Make
+from empath.observe.tracing.span import Add
 
 
 class Tracing:
@@ -22,7 +22,7 @@ class Tracing:
     `add`. While it is off it listens to nothing.
     """
 
-    def __init__(self, section: schema.Tracing, clock: IReactorTime, add: Callable[[Make], None]) -> None:
+    def __init__(self, section: schema.Tracing, clock: IReactorTime, add: Add) -> None:
         self.traces = Traces()
         self._following = Following(self.traces, clock, add)
         self._events: LifeEvents | None = None

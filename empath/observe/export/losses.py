@@ -27,6 +27,7 @@ class Losses:
         self._signal = signal
         self._clock = clock
         self._trouble = ""
+        self._before = 0
         self._untold = 0
         self._reason = ""
         self._said = 0.0
@@ -45,6 +46,7 @@ class Losses:
         """
         self.failures += 1
         if not self._trouble:
+            self._before = self.lost
             log.warn("{signal} do not get to their collector: {why}", signal=self._signal, why=why)
         self._trouble = why
 
@@ -55,8 +57,8 @@ class Losses:
         self.sent += count
         if self._trouble:
             self._trouble = ""
-            log.info("{signal} get to their collector again; {lost} lost", signal=self._signal, lost=self.lost)
-            self._untold = 0
+            lost, self._untold = self.lost - self._before, 0
+            log.info("{signal} get to their collector again; {lost} lost", signal=self._signal, lost=lost)
 
     def figures(self, waiting: int) -> dict[str, int]:
         """

@@ -9,7 +9,6 @@ worth more than the first, and one gap is easier to understand than many.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,9 +18,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from empath.interfaces import InThread
-from empath.observe.export.log_record import LogRecord
+from empath.observe.export.log_record import LogRecord, octets_of
 from empath.observe.export.losses import Losses
 from empath.observe.export.sent import Sent
+from empath.observe.export.waiting import Waiting
 from empath.observe.tracing.span import Make
 
 T = TypeVar("T")
@@ -30,22 +30,22 @@ EVERY: Final = 0.5  # seconds between looks at what waits
 PAUSE: Final = (1.0, 60.0)  # seconds before the next try: at first, and at most
 LONGEST_PAUSE: Final = 600.0  # seconds, whatever a collector asks for
 LAST_WORDS: Final = 3.0  # seconds that a stop waits
+MOST_OCTETS: Final = 4 * 1024 * 1024  # of memory that what goes at once took: few collectors take more than some MiB
 
 log = Logger()
 
 
 class Outlet(Generic[T]):
     """
-    What of one `signal` waits, `most` of it, and goes `at_once` at most. Until `use` names a destination, and after it
-    was taken away, everything is dropped, and not counted.
+    What of one `signal` waits, as much as there is room for, and goes `at_once` at most. Until `use` names a
+    destination, and after it was taken away, everything is dropped, and not counted.
     """
 
-    def __init__(self, signal: str, clock: Any, in_thread: InThread[Sent], at_once: int, most: int) -> None:
+    def __init__(self, signal: str, clock: Any, in_thread: InThread[Sent], at_once: int, waiting: Waiting[T]) -> None:
         self._clock = clock
         self._in_thread = in_thread
         self._most_at_once = self._at_once = at_once
-        self._most = most
-        self._waiting: deque[T] = deque(maxlen=most)
+        self._waiting = waiting
         self._losses = Losses(signal, clock)
         self._send: Callable[[Sequence[T]], Sent] | None = None
         self._asking: Deferred[Any] | None = None
@@ -56,14 +56,12 @@ class Outlet(Generic[T]):
         self._resting_until = 0.0
         self._running = False
 
-    def add(self, item: T) -> None:
+    def add(self, item: T, octets: int = 0) -> None:
         """
-        Take something in. It may be called in any thread, never raises, and never waits.
+        Take something in that takes about so much memory. It may be called in any thread, never raises, never waits.
         """
-        if self._send is not None:
-            if len(self._waiting) == self._most:
-                self._losses.lose(1, "")
-            self._waiting.append(item)
+        if self._send is not None and (lost := self._waiting.add(item, octets)):
+            self._losses.lose(lost, "")
 
     @property
     def wanted(self) -> bool:
@@ -84,7 +82,7 @@ class Outlet(Generic[T]):
         Have what waits, and what comes, go by another `send`, which is called in a thread; None: nowhere.
         """
         self._send = send
-        self._pause, self._resting_until = PAUSE[0], 0.0
+        self._pause, self._resting_until, self._at_once = PAUSE[0], 0.0, self._most_at_once
         if send is None:
             self._waiting.clear()
         self._look_later()
@@ -150,25 +148,27 @@ class Outlet(Generic[T]):
             return
         if self._clock.seconds() < self._resting_until:
             return
-        items = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
+        items = self._waiting.take(self._at_once, MOST_OCTETS)
         self._under_way = len(items)
-        asking = self._asking = self._in_thread(lambda: send(items))
+        asking = self._asking = self._in_thread(lambda: send([item for item, _ in items]))
         asking.addErrback(_crashed)
-        asking.addCallback(self._answered, items)
+        asking.addCallback(self._answered, items, send)
         if asking.called:
             self._asking = None
 
-    def _answered(self, sent: Sent, items: list[T]) -> None:
+    def _answered(self, sent: Sent, items: list[tuple[T, int]], send: object) -> None:
         self._asking, self._under_way = None, 0
-        if not self._running:
+        if not self._running or self._send is None:
             return
         if not sent.trouble:
             self._taken(sent, len(items))
+        elif send is not self._send:  # there is another place by now, which has done nothing wrong
+            self._put_back(items, sent.trouble)
         elif sent.again or (sent.too_large and len(items) > 1):
             self._again(sent, items)
         else:
-            self._losses.lose(len(items), sent.trouble)
             self._losses.failed(sent.trouble)
+            self._losses.lose(len(items), sent.trouble)
             self._resting_until = self._clock.seconds() + PAUSE[0]
         self._clock.callLater(0.0, self._proceed, bool(sent.trouble) and not sent.too_large)
 
@@ -179,21 +179,22 @@ class Outlet(Generic[T]):
         if sent.lost:
             self._losses.lose(min(sent.lost, count), sent.reason)
 
-    def _again(self, sent: Sent, items: list[T]) -> None:
+    def _again(self, sent: Sent, items: list[tuple[T, int]]) -> None:
+        if sent.too_large:
+            self._at_once = len(items) // 2
+        else:
+            self._losses.failed(sent.trouble)
+            pause = min(max(self._pause, sent.after), LONGEST_PAUSE)
+            self._resting_until = self._clock.seconds() + pause
+            self._pause = min(self._pause * 2, PAUSE[1])
+        self._put_back(items, sent.trouble)
+
+    def _put_back(self, items: list[tuple[T, int]], why: str) -> None:
         """
         Put back what did not go, before what came since: as much of the latest as there is room for.
         """
-        over = len(items) + len(self._waiting) - self._most
-        if over > 0:
-            self._losses.lose(over, sent.trouble)
-        self._waiting.extendleft(reversed(items[max(over, 0) :]))
-        if sent.too_large:
-            self._at_once = len(items) // 2
-            return
-        self._losses.failed(sent.trouble)
-        pause = min(max(self._pause, sent.after), LONGEST_PAUSE)
-        self._resting_until = self._clock.seconds() + pause
-        self._pause = min(self._pause * 2, PAUSE[1])
+        if lost := self._waiting.put_back(items):
+            self._losses.lose(lost, why)
 
     def _proceed(self, trouble: bool) -> None:
         """
@@ -211,10 +212,10 @@ class SpanOutlet(Outlet[Make]):
     """
 
     AT_ONCE: Final = 128
-    MOST: Final = 4096
+    MOST: Final = 4096, 32 * 1024 * 1024  # and octets
 
     def __init__(self, clock: Any, in_thread: InThread[Sent]) -> None:
-        super().__init__("traces", clock, in_thread, self.AT_ONCE, self.MOST)
+        super().__init__("traces", clock, in_thread, self.AT_ONCE, Waiting(*self.MOST))
 
 
 class LogOutlet(Outlet[LogRecord]):
@@ -223,10 +224,16 @@ class LogOutlet(Outlet[LogRecord]):
     """
 
     AT_ONCE: Final = 512
-    MOST: Final = 8192
+    MOST: Final = 8192, 32 * 1024 * 1024  # and octets
 
     def __init__(self, clock: Any, in_thread: InThread[Sent]) -> None:
-        super().__init__("logs", clock, in_thread, self.AT_ONCE, self.MOST)
+        super().__init__("logs", clock, in_thread, self.AT_ONCE, Waiting(*self.MOST))
+
+    def add(self, item: LogRecord, octets: int = 0) -> None:
+        """
+        See `Outlet.add`.
+        """
+        super().add(item, octets or octets_of(item))
 
 
 def _crashed(failure: Failure) -> Sent:

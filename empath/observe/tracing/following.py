@@ -14,6 +14,7 @@ from typing import Any, Final
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
+from empath.mail.envelope import Envelope
 from empath.mail.life import (
     AttemptEnded,
     CommandAnswered,
@@ -25,14 +26,16 @@ from empath.mail.life import (
 )
 from empath.mail.message import Message
 from empath.mail.session import Session, Transaction
+from empath.mail.step import Step
 from empath.mail.trace_context import is_sampled
 from empath.mail.traces import Traces, context_of, parent_of
 from empath.observe.tracing.facts import FAILING, Facts
 from empath.observe.tracing.making import Attempted, Late, Refused, Root
 from empath.observe.tracing.showing import Showing
-from empath.observe.tracing.span import Make
+from empath.observe.tracing.span import Add
 
 MOST_TOLD: Final = 10_000  # messages of which is remembered that their root span went out
+_NOBODY: Final = Envelope(None, ())
 GIVEN_UP: Final = "the client gave it up"
 
 Subscribe = Callable[[Any, Callable[[Any], None]], Callable[[], None]]
@@ -44,7 +47,7 @@ class Following:
     fail, and with the first of them the message's root span. `showing` tells what of texts is shown.
     """
 
-    def __init__(self, traces: Traces, clock: IReactorTime, add: Callable[[Make], None]) -> None:
+    def __init__(self, traces: Traces, clock: IReactorTime, add: Add) -> None:
         self.errors = True
         self.showing = Showing()
         self._traces = traces
@@ -76,7 +79,7 @@ class Following:
         root = Root(_bare(message), parent_of(message), now - event.seconds, now, self.showing, event.steps, told)
         if event.session is None:
             root.started, self._own = message.received, root
-        self._add(root.spans)
+        self._add(root.spans, root.octets())
 
     def _reported(self, event: ReportQueued) -> None:
         """
@@ -95,7 +98,8 @@ class Following:
             steps = event.steps
             began = min([message.received] + ([] if steps is None else [step.started for step in steps.steps]))
             now, parent = self._clock.seconds(), parent_of(message)
-            self._add(Root(_bare(message), parent, began, now, self.showing, steps, told).spans)
+            root = Root(_bare(message), parent, began, now, self.showing, steps, told)
+            self._add(root.spans, root.octets())
 
     def _answered(self, event: CommandAnswered) -> None:
         """
@@ -115,13 +119,13 @@ class Following:
         steps, transaction.steps = transaction.steps, None
         if steps is not None:
             now = self._clock.seconds()
-            self._add(Refused(session, transaction, now, trouble, steps, self.showing).spans)
+            refused = Refused(session, transaction, now, trouble, steps, self.showing)
+            self._add(refused.spans, refused.octets())
 
     def _attempted(self, event: AttemptEnded) -> None:
         message, attempt = event.message, event.attempt
         if is_sampled(message.trace):
-            steps = None if attempt.steps is None else tuple(attempt.steps.steps)
-            self._add(Attempted(_bare(message), event.delivery, attempt, event.results, steps, self.showing).spans)
+            self._tried(event, None if attempt.steps is None else tuple(attempt.steps.steps))
         elif self.errors and any(each.status in FAILING for each in event.results):
             self._failed(event)
         if attempt.number > 1:
@@ -131,18 +135,25 @@ class Following:
         """
         Tell of an attempt that failed though nobody recorded it.
         """
-        message, attempt, bare = event.message, event.attempt, _bare(event.message)
+        message, attempt = event.message, event.attempt
         if attempt.number == 1 and message.queue_id not in self._told:
             self._told[message.queue_id] = None
             if len(self._told) > MOST_TOLD:
                 self._told.popitem(last=False)
             when, told = message.received, Facts({"empath.sampled": "error"})
-            self._add(Root(bare, parent_of(message), when, when, self.showing, None, told).spans)
-        self._add(Attempted(bare, event.delivery, attempt, event.results, None, self.showing).spans)
+            root = Root(_bare(message), parent_of(message), when, when, self.showing, None, told)
+            self._add(root.spans, root.octets())
+        self._tried(event, None)
+
+    def _tried(self, event: AttemptEnded, steps: tuple[Step, ...] | None) -> None:
+        attempt = event.attempt
+        tried = Attempted(_alone(event.message), event.delivery, attempt, event.results, steps, self.showing)
+        self._add(tried.spans, tried.octets())
 
     def _step_ended(self, event: StepEnded) -> None:
         if is_sampled(event.message.trace):
-            self._add(Late(_bare(event.message), event.delivery, event.attempt, event.step, self.showing).spans)
+            late = Late(_alone(event.message), event.delivery, event.attempt, event.step, self.showing)
+            self._add(late.spans, late.octets())
 
 
 def _bare(message: Message) -> Message:
@@ -150,3 +161,10 @@ def _bare(message: Message) -> Message:
     Give a message without its content, which would stay in memory for as long as no collector takes spans.
     """
     return attrs.evolve(message, header=b"", body=None, body_file=None, metadata={}, delivery=None)
+
+
+def _alone(message: Message) -> Message:
+    """
+    Give it without its envelope, too: an attempt is about few of many recipients.
+    """
+    return attrs.evolve(message, envelope=_NOBODY, header=b"", body=None, body_file=None, metadata={}, delivery=None)

@@ -13,7 +13,7 @@ from empath.mail.arrival import arrival_of
 from empath.mail.attempt import Attempt
 from empath.mail.message import Delivery, Message, RecipientState
 from empath.mail.session import Session, Transaction
-from empath.mail.step import Fact, Step, Steps
+from empath.mail.step import OCTETS, Fact, Step, Steps
 from empath.mail.trace_context import TraceContext, is_sampled, span_id_of, trace_id_of
 from empath.mail.traces import attempt_span_of, context_of
 from empath.observe.tracing.facts import (
@@ -31,6 +31,8 @@ from empath.observe.tracing.showing import Showing
 from empath.observe.tracing.span import Event, Span
 
 LEFT_OUT: Final = "empath.left_out"
+MESSAGE: Final = 4000  # octets of memory, about, that a message takes without its content, or a transaction
+RECIPIENT: Final = 800  # and each of its recipients
 
 
 @attrs.frozen(slots=True)
@@ -77,6 +79,12 @@ class Root:
         under = Under(context, (message.queue_id, "receive"), of_all(message), server=True)
         yield from step_spans(steps, under, ended, self.showing)
 
+    def octets(self) -> int:
+        """
+        Tell about how much memory this takes until they are made.
+        """
+        return memory_of(len(self.message.envelope.recipients), self.steps)
+
 
 @attrs.frozen(slots=True, eq=False)
 class Refused:
@@ -105,6 +113,12 @@ class Refused:
         ended = max([self.ended, *(step.ended for step in steps)])
         yield Span(context, "", "receive", "server", started, ended, facts, trouble=trouble)
         yield from step_spans(steps, Under(context, (queue_id, "receive"), shared, True), ended, self.showing)
+
+    def octets(self) -> int:
+        """
+        Tell about how much memory this takes until they are made.
+        """
+        return memory_of(len(self.transaction.recipients), self.steps)
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -136,6 +150,12 @@ class Attempted:
         steps = phases(attempt) if self.steps is None else self.steps
         yield from step_spans(steps, under, times[1], self.showing)
 
+    def octets(self) -> int:
+        """
+        Tell about how much memory this takes until they are made.
+        """
+        return memory_of(len(self.results), self.attempt.steps)
+
 
 @attrs.frozen(slots=True, eq=False)
 class Late:
@@ -155,6 +175,14 @@ class Late:
         """
         under = under_attempt(self.message, self.delivery, self.attempt)
         yield _span(self.step, repr(self.step.started), under, self.step.ended, self.showing)
+
+    def octets(self) -> int:
+        """
+        Tell about how much memory this takes until they are made.
+        """
+        return memory_of(len(self.delivery.recipients), None) + sum(
+            OCTETS[1] + len(line.text) for line in self.step.said
+        )
 
 
 def root_of(queue_id: str) -> TraceContext:
@@ -193,6 +221,13 @@ def step_spans(steps: Sequence[Step], under: Under, ended: float, showing: Showi
     """
     for number, step in enumerate(steps):
         yield _span(step, number, under, step.ended or ended, showing)
+
+
+def memory_of(recipients: int, steps: Steps | None) -> int:
+    """
+    Tell about how many octets of memory so many recipients of a message take, and what was kept of steps.
+    """
+    return MESSAGE + RECIPIENT * recipients + (0 if steps is None else steps.octets)
 
 
 def left_out(steps: Steps | None) -> Facts:

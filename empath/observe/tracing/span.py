@@ -49,3 +49,8 @@ Make = Callable[[], Iterable[Span]]
 """
 Makes some spans of what it holds; it is called in a thread, so that the reactor pays for no more than holding it.
 """
+
+Add = Callable[[Make, int], None]
+"""
+Takes in what makes spans, and about how many octets of memory that takes until they are made.
+"""

@@ -12,9 +12,11 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from empath.observe.export.log_record import LogRecord, octets_of
 from empath.observe.export.losses import SAID_EVERY
 from empath.observe.export.outlet import EVERY, LAST_WORDS, LONGEST_PAUSE, LogOutlet, Outlet, SpanOutlet
 from empath.observe.export.sent import TAKEN, Sent
+from empath.observe.export.waiting import Waiting
 
 
 class Thread:
@@ -67,7 +69,7 @@ class OutletTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.thread = Thread()
         self.collector = Collector()
-        self.outlet: Outlet[int] = Outlet("traces", self.clock, self.thread, 3, 10)
+        self.outlet: Outlet[int] = Outlet("traces", self.clock, self.thread, 3, Waiting(10, 1000))
         self.outlet.use(self.collector)
         self.logged: list[tuple[LogLevel, str]] = []
         keep: Any = self.keep
@@ -125,7 +127,7 @@ class SendingTests(OutletTestCase):
         self.assertEqual(self.collector.taken, [1])
 
     def test_is_dropped_where_nobody_wants_it_and_costs_no_timer(self) -> None:
-        outlet: Outlet[int] = Outlet("traces", self.clock, self.thread, 3, 10)
+        outlet: Outlet[int] = Outlet("traces", self.clock, self.thread, 3, Waiting(10, 1000))
         outlet.start()
         outlet.add(1)
         self.assertEqual((outlet.figures()["waiting"], outlet.figures()["lost"], outlet.wanted), (0, 0, False))
@@ -144,6 +146,33 @@ class SendingTests(OutletTestCase):
         self.clock.advance(EVERY)
         self.thread.end()
         self.assertEqual((self.collector.taken, other.taken), ([], [1]))
+
+    def test_what_another_place_did_holds_up_nothing(self) -> None:
+        """
+        Nor is it lost, whatever is said of a request that was under way at a reload.
+        """
+        self.outlet.start()
+        for trouble in (Sent("no", again=True, after=300.0), Sent("it answers 400"), Sent("large", too_large=True)):
+            self.add(1, 2)
+            self.clock.advance(EVERY)
+            other = Collector()
+            self.collector.answers.append(trouble)
+            self.outlet.use(other)
+            self.thread.end()
+            self.clock.advance(0)
+            self.thread.end()
+            self.clock.advance(0)
+            self.assertEqual(other.taken, [1, 2])
+            self.outlet.use(self.collector)
+        self.assertEqual((self.figures(), self.logged), ((6, 0, 0, 0), []))
+
+    def test_what_was_under_way_is_dropped_where_nobody_wants_it_any_more(self) -> None:
+        self.outlet.start()
+        self.add(1)
+        self.clock.advance(EVERY)
+        self.outlet.use(None)
+        self.answer(Sent("no", again=True))
+        self.assertEqual((self.figures(), self.logged), ((0, 0, 0, 0), []))
 
     def test_ends_at_a_reload(self) -> None:
         self.outlet.start()
@@ -202,6 +231,18 @@ class TroubleTests(OutletTestCase):
         self.clock.advance(1.5)
         self.answer(*[TAKEN] * 4)
         self.assertEqual(self.collector.taken, list(range(5, 15)))
+
+    def test_what_is_told_of_an_outage_is_what_it_cost(self) -> None:
+        for lost in (3, 2):
+            self.add(*range(10))
+            self.clock.advance(EVERY)
+            self.answer(Sent("no", again=True))
+            self.add(*range(lost))
+            self.clock.advance(1.5)
+            self.answer(*[TAKEN] * 4)
+            self.clock.advance(1.0)
+        again = [text for _, text in self.logged if "again" in text]
+        self.assertEqual(again, [f"traces get to their collector again; {lost} lost" for lost in (3, 2)])
 
     def test_losses_are_told_once_a_minute(self) -> None:
         for _ in range(4):
@@ -334,7 +375,60 @@ class BoundTests(SynchronousTestCase):
         for outlet in outlets:
             outlet.use(lambda items: TAKEN)
             for number in range(20_000):
-                outlet.add(number)
+                outlet.add(number, 100)
             told = outlet.figures()
             self.assertLess(told["waiting"], 10_000)
             self.assertEqual(told["waiting"] + told["lost"], 20_000)
+
+    def test_hold_fewer_of_what_is_large(self) -> None:
+        clock, thread = Clock(), Thread()
+        outlets: tuple[Outlet[Any], ...] = (SpanOutlet(clock, thread), LogOutlet(clock, thread))
+        for outlet in outlets:
+            outlet.use(lambda items: TAKEN)
+            for number in range(500):
+                outlet.add(number, 1024 * 1024)
+            told = outlet.figures()
+            self.assertEqual((told["waiting"], told["lost"]), (32, 468))
+
+    def test_a_log_record_takes_what_its_texts_take(self) -> None:
+        long = LogRecord(1.0, "info", "empath.smtp", "x" * 5000, {"reply": "y" * 3000, "codes": [1] * 50, "n": 1})
+        self.assertGreater(octets_of(long), 8000 + 50 * 50)
+        self.assertLess(octets_of(LogRecord(1.0, "info", "empath.smtp", "x", {})), 1000)
+
+
+class WaitingTests(SynchronousTestCase):
+    """
+    What waits.
+    """
+
+    def setUp(self) -> None:
+        self.waiting: Waiting[int] = Waiting(5, 100)
+
+    def test_the_oldest_make_room_for_octets(self) -> None:
+        lost = [self.waiting.add(nth, 40) for nth in range(4)]
+        self.assertEqual((lost, self.waiting.take(9, 999)), ([0, 0, 1, 1], [(2, 40), (3, 40)]))
+
+    def test_what_is_too_large_for_all_of_the_room_is_lost(self) -> None:
+        self.assertEqual([self.waiting.add(1, 40), self.waiting.add(2, 101), len(self.waiting)], [0, 2, 0])
+        self.assertEqual(self.waiting.add(3, 100), 0)
+
+    def test_is_taken_as_far_as_octets_allow_but_one_in_any_case(self) -> None:
+        for nth, octets in enumerate((90, 4, 3, 3)):
+            self.waiting.add(nth, octets)
+        self.assertEqual(self.waiting.take(9, 7), [(0, 90)])
+        self.assertEqual(self.waiting.take(9, 7), [(1, 4), (2, 3)])
+        self.assertEqual(self.waiting.take(9, 7), [(3, 3)])
+        self.assertEqual(self.waiting.take(9, 7), [])
+
+    def test_what_comes_back_is_older_than_what_came_since(self) -> None:
+        for nth in range(3):
+            self.waiting.add(nth, 30)
+        taken = self.waiting.take(2, 100)
+        self.waiting.add(3, 30)
+        self.assertEqual(self.waiting.put_back(taken), 1)
+        self.assertEqual([item for item, _ in self.waiting.take(9, 999)], [1, 2, 3])
+
+    def test_nothing_of_what_is_forgotten_takes_room(self) -> None:
+        self.waiting.add(1, 100)
+        self.waiting.clear()
+        self.assertEqual((self.waiting.add(2, 100), len(self.waiting)), (0, 1))

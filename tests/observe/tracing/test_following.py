@@ -39,8 +39,12 @@ class FollowingCase(SynchronousTestCase):
         self.makes: list[Make] = []
         self.events = LifeEvents()
         self.traces = Traces(True, 0.0)
-        self.following = Following(self.traces, self.clock, self.makes.append)
+        self.following = Following(self.traces, self.clock, self.keep)
         self.ends = self.following.listen(self.events.subscribe)
+
+    def keep(self, make: Make, octets: int) -> None:
+        self.makes.append(make)
+        self.octets = octets
 
     def told(self, event: life.LifeEvent) -> list[Span]:
         """
@@ -71,6 +75,40 @@ class FollowingCase(SynchronousTestCase):
         begun = Transaction(made.QUEUE_ID, 1990.0, made.address("ann@src.test"), {}, steps=steps)
         begun.recipients.append(Recipient(made.address("bob@dst.test")))
         return begun
+
+
+class MemoryTests(FollowingCase):
+    """
+    What takes memory until its spans are made tells how much, about.
+    """
+
+    def octets_of(self, event: life.LifeEvent) -> int:
+        self.events.emit(event)
+        return self.octets
+
+    def test_more_was_said(self) -> None:
+        few, many = dialogue(), dialogue()
+        for _ in range(100):
+            many.say(many.steps[0], Said(1991.0, True, "x" * 500))
+        self.assertGreater(few.octets, 2000)
+        small, large = (
+            self.octets_of(life.MessageReceived(self.message(), made.session(), 10.0, steps=steps))
+            for steps in (few, many)
+        )
+        self.assertEqual(large - small, many.octets - few.octets)
+        self.assertGreater(large - small, 100 * 500)
+        reply = Reply.of("550 5.7.1 no")
+        small, large = (
+            self.octets_of(life.TransactionEnded(made.session(), self.transaction(steps), reply, steps=steps))
+            for steps in (few, many)
+        )
+        self.assertGreater(large - small, 100 * 500)
+
+    def test_more_recipients(self) -> None:
+        message = self.message()
+        recipient = Recipient(made.address("bob@dst.test"))
+        large = attrs.evolve(message, envelope=attrs.evolve(message.envelope, recipients=(recipient,) * 1000))
+        self.assertGreater(self.octets_of(life.MessageReceived(large, made.session(), 10.0)), 500_000)
 
 
 class ReceptionTests(FollowingCase):
