@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+_DIGITS: Final = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _QUEUE_ID: Final = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
 
 
@@ -27,6 +28,13 @@ def queue_id_at(moment: float) -> str:
     Give the text before which all sort that were made before `moment` (seconds since the epoch), and no other.
     """
     return _spelt(min(max(0, int(moment * 1000)), 0xFFFFFFFFFFFF) << 80)
+
+
+def time_of(queue_id: str) -> float:
+    """
+    Tell when a queue id was made, to the millisecond, in seconds since the epoch.
+    """
+    return int(queue_id[:10].translate(_DIGITS), 32) / 1000
 
 
 def _spelt(number: int) -> str:

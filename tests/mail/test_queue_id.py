@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.mail.queue_id import is_queue_id, new_queue_id, queue_id_at
+from empath.mail.queue_id import is_queue_id, new_queue_id, queue_id_at, time_of
 
 
 class QueueIdTests(SynchronousTestCase):
@@ -23,6 +23,7 @@ class QueueIdTests(SynchronousTestCase):
         The time stands in the first ten characters as the ULID specification has it.
         """
         self.assertEqual(new_queue_id(1469918176.385, random.Random(1))[:10], "01ARYZ6S41")
+        self.assertEqual(time_of("01ARYZ6S41TSV4RRFFQ69G5FAV"), 1469918176.385)
 
     @given(st.floats(0, 2**40), st.floats(0, 2**40), st.integers())
     def test_sorts_by_time(self, one: float, other: float, seed: int) -> None:
