@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
@@ -18,11 +18,11 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Request
 
 from empath.interfaces import InThread
+from empath.observe.channel import REQUEST_TIME, MonitoringSite
 from empath.observe.exposition import Exposition
 from empath.observe.page import Answer, Asked, Page, Pages, Stream, text
 from empath.observe.streams import Streams
@@ -30,8 +30,6 @@ from empath.observe.streams import Streams
 log = Logger()
 
 BOUND: Final = 0.95  # seconds after which a page is given up: the contract promises an answer within one
-IDLE: Final = 15.0  # seconds for which a connection may say nothing
-MOST_CONNECTIONS: Final = 256  # at once, of one endpoint: mail needs descriptors too
 USUAL: Final[Mapping[str, str]] = MappingProxyType(
     {
         "server": "empath",
@@ -160,38 +158,6 @@ def _write_head(request: Request, code: int, content_type: str, headers: Mapping
         request.setHeader(name.encode(), value.encode())
 
 
-class MonitoringSite(Site):
-    """
-    A site that writes no access log, not even to Twisted's own log, and needs no clock of its own for it. It takes so
-    many connections at once, and closes those beyond.
-    """
-
-    noisy = False
-    connections = 0
-
-    def startFactory(self) -> None:  # the base's opens the log and ticks once a second
-        pass
-
-    def stopFactory(self) -> None:
-        pass
-
-    def log(self, request: HttpRequest) -> None:
-        pass
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        if self.connections >= MOST_CONNECTIONS:
-            return None
-        channel = super().buildProtocol(addr)  # type: ignore[no-untyped-call]  # Twisted's
-        lost, self.connections = channel.connectionLost, self.connections + 1
-
-        def connection_lost(reason: Failure) -> None:
-            self.connections -= 1
-            lost(reason)
-
-        channel.connectionLost = connection_lost
-        return channel
-
-
 class HttpService:
     """
     Serves `pages` on one endpoint, from `bind` to `stop`.
@@ -202,9 +168,7 @@ class HttpService:
         self._endpoint = endpoint
         self.streams = Streams(reactor)
         root = _Root(pages, self.streams, reactor)
-        self._site = MonitoringSite(  # type: ignore[no-untyped-call]  # Twisted's
-            root, timeout=IDLE, reactor=reactor, parsePOSTFormSubmission=False
-        )
+        self._site = MonitoringSite(root, timeout=REQUEST_TIME, reactor=reactor, parsePOSTFormSubmission=False)
         self._port: IListeningPort | None = None
 
     @property
@@ -231,8 +195,9 @@ class HttpService:
 
     def stop(self) -> Deferred[None]:
         """
-        Accept no more connections, and end streams; other connections end by themselves within IDLE seconds.
+        Accept no more connections, end streams and what waits for a request; others end after their answer.
         """
+        self._site.close()
         self.streams.end()
         port, self._port = self._port, None
         stopped: Deferred[None] = succeed(None)

@@ -13,10 +13,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config import schema
+from empath.observe.channel import MOST_CONNECTIONS, MOST_CONTENT, REQUEST_TIME
 from empath.observe.exposition import Exposition
 from empath.observe.health import Readiness
 from empath.observe.health_pages import health_pages
-from empath.observe.http import BOUND, MOST_CONNECTIONS, HttpService, metrics_pages
+from empath.observe.http import BOUND, HttpService, metrics_pages
 from empath.observe.metrics import Metrics
 from empath.observe.page import Asked, Feed, Page, Pages, Stream, text
 from empath.observe.streams import MOST, MOST_UNSENT, SLOWEST
@@ -333,19 +334,120 @@ class StreamTests(HttpCase):
 class ConnectionTests(HttpCase):
     def pages(self) -> Pages:
         self.asked: list[Asked] = []
+        self.held: list[Deferred[Page]] = []
+        self.holding = False
+        self.full: Callable[[], None] = lambda: None
 
-        def page(asked: Asked) -> Page:
+        def page(asked: Asked) -> Page | Deferred[Page]:
             self.asked.append(asked)
+            self.full()
+            if self.holding:
+                self.held.append(Deferred())
+                return self.held[-1]
             return text(200, "fine", content_security_policy="default-src 'self'")
 
         return {b"/": page}
 
-    def test_so_many_at_once_are_taken(self) -> None:
+    def pages_of(self, protocol: Any) -> int:
+        """
+        Ask on this connection; tells how many pages were made.
+        """
+        protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        return len(self.asked)
+
+    def test_so_many_at_once_are_taken_and_one_beyond_instead_of_who_said_nothing_longest(self) -> None:
         connected = [self.connect() for _ in range(MOST_CONNECTIONS)]
+        self.pages_of(connected[0][0])
+        connected[1][0].dataReceived(b"GET / HTT")
+        self.assertEqual(self.pages_of(self.connect()[0]), 2)
+        gone = [transport.disconnected for _, transport in connected]
+        self.assertEqual((gone[1], sum(gone)), (True, 1))
+        connected[1][0].connectionLost(Failure(ConnectionDone()))
+        self.connect()
+        self.assertEqual(sum(transport.disconnected for _, transport in connected), 2)
+
+    def test_none_is_taken_beyond_those_that_are_all_answered(self) -> None:
+        self.holding = True
+        connected = [self.connect() for _ in range(MOST_CONNECTIONS)]
+        for protocol, _ in connected:
+            self.pages_of(protocol)
         [(_, factory, _, _)] = self.reactor.tcpServers
         self.assertIsNone(factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000)))
         connected[0][0].connectionLost(Failure(ConnectionDone()))
         self.connect()
+
+    def test_a_request_has_so_long_to_arrive_however_it_trickles(self) -> None:
+        protocol, transport = self.connect()
+        for octet in b"GET / HTTP/1.1":
+            protocol.dataReceived(bytes([octet]))
+            self.reactor.advance(REQUEST_TIME / 13)
+        self.assertTrue(transport.disconnecting)
+        self.reactor.advance(protocol.abortTimeout)
+        self.assertTrue(transport.disconnected)
+
+    def test_so_has_the_next_one(self) -> None:
+        protocol, transport = self.connect()
+        self.reactor.advance(REQUEST_TIME / 2)
+        self.pages_of(protocol)
+        self.reactor.advance(REQUEST_TIME * 0.9)
+        self.assertEqual(self.pages_of(protocol), 2)
+        self.reactor.advance(REQUEST_TIME)
+        self.assertTrue(transport.disconnecting)
+
+    def test_an_answer_that_is_never_read_does_not_keep_a_connection_that_is_to_end(self) -> None:
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"GET / HTTP/1.0\r\n\r\n")
+        self.reactor.advance(protocol.abortTimeout)
+        self.assertTrue(transport.disconnected)
+
+    def test_content_is_dropped_and_when_it_is_large_refused(self) -> None:
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+        self.assertIn(b"200 OK", transport.value())
+        for length in ("Content-Length: 99999999", "Transfer-Encoding: chunked"):
+            protocol, transport = self.connect()
+            protocol.dataReceived(f"POST / HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode())
+            for _ in range(MOST_CONTENT // 1000):
+                protocol.dataReceived(b"3E8\r\n" + bytes(1000) + b"\r\n")
+            self.assertEqual(transport.value(), b"")
+            protocol.dataReceived(b"3E8\r\n" + bytes(1000) + b"\r\n")
+            self.assertTrue(transport.value().startswith(b"HTTP/1.1 413 "))
+            self.assertTrue(transport.disconnecting)
+        self.assertEqual(len(self.asked), 1)
+
+    def test_requests_in_a_row_are_answered_as_far_as_the_answers_are_read(self) -> None:
+        protocol, transport = self.connect()
+        transport.write(b"")
+        self.full = lambda: paused(transport)
+        protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+        self.assertEqual((len(self.asked), transport.producerState), (1, "paused"))
+        resumed(transport)
+        self.assertEqual((len(self.asked), transport.producerState), (2, "paused"))
+        self.full = lambda: None
+        resumed(transport)
+        self.assertEqual((len(self.asked), transport.producerState), (3, "producing"))
+
+    def test_what_ends_a_connection_is_not_logged(self) -> None:
+        seen: list[LogEvent] = []
+        observer = cast(ILogObserver, seen.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        protocol, transport = self.connect()
+        self.reactor.advance(REQUEST_TIME)
+        self.reactor.advance(protocol.abortTimeout)
+        self.assertTrue(transport.disconnected)
+        self.assertEqual(seen, [])
+
+    def test_a_page_that_moves_leaves_no_connection_behind(self) -> None:
+        self.holding = True
+        _, idle = self.connect()
+        asks, busy = self.connect()
+        self.pages_of(asks)
+        self.http.stop()
+        self.assertEqual((idle.disconnecting, busy.disconnecting), (True, False))
+        self.held[0].callback(text(200, "fine"))
+        self.assertIn(b"200 OK", busy.value())
+        self.assertTrue(busy.disconnecting)
 
     def test_pages_are_told_who_asks_and_how(self) -> None:
         self.ask("/?token=x", headers="Accept: a\r\nAccept: b\r\nAuthorization: Bearer t\r\nAccept-Encoding: gzip\r\n")
