@@ -30,6 +30,7 @@ PURE_LIBRARIES: Final = frozenset(
         "bisect",
         "collections",
         "contextlib",
+        "contextvars",
         "datetime",
         "enum",
         "functools",

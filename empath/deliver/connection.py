@@ -8,6 +8,7 @@ gets its outcomes. Ignored: how a connection ends once its session is over.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
 from OpenSSL import SSL
@@ -79,9 +80,7 @@ class Connection(Protocol):
         self.carried = 0
         self.connected_at = self.secured_at = self.sent_at = 0.0
         self.tls = self.cipher = self.security = ""
-        self._keeper = keeper
-        self._clock = clock
-        self._tls = tls
+        self._keeper, self._clock, self._tls = keeper, clock, tls
         self._open_body = open_body
         self.time = StepTime(session, clock, timeouts, self._expired)
         self._opening, self._gone, self._handshaking = True, False, False
@@ -121,6 +120,7 @@ class Connection(Protocol):
         self._read_by = open_body
         self.sent_at = 0.0
         self.message = message
+        self._context = copy_context()  # of the attempt; what the server says comes in another
         ended: Deferred[TransactionEnded] = Deferred(self._cancelled)
         self._transaction = ended
         self._obey(self.session.begin(consignment, host, last=last))
@@ -236,7 +236,7 @@ class Connection(Protocol):
         assert message is not None
         if message.body is None or session.chunked:
             self._streaming = Streaming(session, self._writer, self._streamed, self._obey)
-            self._streaming.begin(message, self._read_by or self._open_body)
+            self._context.run(self._streaming.begin, message, self._read_by or self._open_body)
             return
         content = session.content(message.header + message.body)
         self._writer.write(content + session.end_content())

@@ -18,7 +18,6 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.deliver.described import compact, description, envelope_text, iso_time
@@ -93,14 +92,10 @@ class FileAgent:
     def _begin(self, base: str, wanted: list[str], message: Message, text: bytes) -> Deferred[Outcome]:
         written: Deferred[Outcome] = Deferred()
         self._writing[base] = written
-        writing = Deferred.fromCoroutine(self._write(Pair(base, wanted), message, text))
-        writing.addBoth(self._written, base, message.queue_id)
+        Deferred.fromCoroutine(self._write(Pair(base, wanted), message, text)).addCallback(self._written, base)
         return written
 
-    def _written(self, result: Outcome | Failure, base: str, queue_id: str) -> None:
-        if isinstance(result, Failure):
-            log.failure("{queue_id}: a bug in writing a file", result, queue_id=queue_id)
-            result = DISK_TROUBLE
+    def _written(self, result: Outcome, base: str) -> None:
         self._writing.pop(base).callback(result)
 
     async def _write(self, pair: Pair, message: Message, text: bytes) -> Outcome:
@@ -120,6 +115,9 @@ class FileAgent:
         except SpoolError as fault:
             log.error("{queue_id}: content cannot be read: {fault}", queue_id=message.queue_id, fault=fault)
             return UNREADABLE
+        except Exception:
+            log.failure("{queue_id}: a bug in writing a file", queue_id=message.queue_id)
+            return DISK_TROUBLE
 
     async def _stream(self, pair: Pair, message: Message, text: bytes) -> Outcome:
         if not await self._in_thread(pair.begin):

@@ -15,7 +15,6 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from empath.deliver.durable import TmpFile
@@ -46,7 +45,7 @@ NO_PATH: Final = TransientFailure(Reply(451, "4.3.5", ("no maildir is configured
 class Job:
     """
     One message for one maildir: for each recipient the file's name and the headers on top. `outcomes` is filled in
-    by the thread; `content` is None for what is streamed.
+    by the thread; `content` is None for what is streamed. `ids` are those of its attempt.
     """
 
     path: str
@@ -55,6 +54,7 @@ class Job:
     tops: list[bytes]
     content: bytes | None
     thorough: bool
+    ids: tuple[str, str] | None = None
     outcomes: list[Outcome] = attrs.field(factory=list)
     files: dict[str, TmpFile] = attrs.field(factory=dict)
     fault: OSError | None = None
@@ -128,6 +128,7 @@ class MaildirAgent:
             [top(message, address) for address in addresses],
             None if message.body is None else (message.header + message.body).replace(b"\r\n", b"\n"),
             thorough=attempt.number > 1 or message.received <= self._started,
+            ids=attempt.ids,
         )
 
     # Small messages, many at once -------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ class MaildirAgent:
             self._run()
         for job in jobs:
             if len(job.outcomes) != len(job.names):
-                log.error("{queue_id}: writing failed: {result}", queue_id=job.queue_id, result=result)
+                log.error("{queue_id}: writing failed: {result}", queue_id=job.queue_id, result=result, log_ids=job.ids)
                 job.outcomes = [DISK_TROUBLE] * len(job.names)
             job.done.callback(None)
         self._ended()
@@ -169,14 +170,18 @@ class MaildirAgent:
         self._active += 1
         Deferred.fromCoroutine(self._stream(job, message)).addBoth(self._streamed, job)
 
-    def _streamed(self, result: object, job: Job) -> None:
-        if isinstance(result, Failure):
-            log.failure("{queue_id}: a bug in writing to a maildir", result, queue_id=job.queue_id)
-            job.outcomes = [DISK_TROUBLE] * len(job.names)
+    def _streamed(self, _: object, job: Job) -> None:
         job.done.callback(None)
         self._ended()
 
     async def _stream(self, job: Job, message: Message) -> None:
+        try:
+            await self._write_stream(job, message)
+        except Exception:
+            log.failure("{queue_id}: a bug in writing to a maildir", queue_id=job.queue_id)
+            job.outcomes = [DISK_TROUBLE] * len(job.names)
+
+    async def _write_stream(self, job: Job, message: Message) -> None:
         reader = self._open_body(message)
         try:
             await self._write_pieces(job, message, reader)

@@ -11,7 +11,6 @@ from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from empath.errors import SpoolError
 from empath.interfaces import IBodyReader
@@ -58,8 +57,7 @@ class Streaming:
         reader = open_body(message) if message.body is None else HeldBody(message.body)
         self._writer.begin_stream(self.go_on)
         self._registered = True
-        self._running = Deferred.fromCoroutine(self._send(message, reader))
-        self._running.addErrback(_crashed, message.queue_id)
+        self._running = Deferred.fromCoroutine(self._run(message, reader))
 
     def stop(self) -> None:
         """
@@ -76,6 +74,12 @@ class Streaming:
         room, self._room = self._room, None
         if room is not None:
             room.callback(None)
+
+    async def _run(self, message: Message, reader: IBodyReader) -> None:
+        try:
+            await self._send(message, reader)
+        except Exception:
+            log.failure("{queue_id}: a bug in streaming content", queue_id=message.queue_id)
 
     async def _send(self, message: Message, reader: IBodyReader) -> None:
         try:
@@ -163,7 +167,3 @@ class Streaming:
         if self._registered:
             self._registered = False
             self._writer.end_stream()
-
-
-def _crashed(failure: Failure, queue_id: str) -> None:
-    log.failure("{queue_id}: a bug in streaming content", failure, queue_id=queue_id)

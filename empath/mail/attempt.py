@@ -26,7 +26,8 @@ class Attempt:
 
     `keep`, where it is not None, takes the outcomes so far of the open recipients, None for those without one yet: an
     agent that has more to do calls it now and then, so that a crash does not repeat what is done. `steps`, where it is
-    not None, takes what the attempt does step by step, as it is traced.
+    not None, takes what the attempt does step by step, as it is traced. `ids` are those of its trace and
+    of its span, None while nothing is traced.
     """
 
     number: int
@@ -48,3 +49,4 @@ class Attempt:
     doubtful: int = 0
     keep: Callable[[Sequence[Outcome | None]], None] | None = None
     steps: Steps | None = None
+    ids: tuple[str, str] | None = None

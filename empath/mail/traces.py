@@ -8,6 +8,7 @@ with the message, and have their ids from its queue id.
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextvars import ContextVar
 from typing import Final
 
 from empath.mail.header import Header
@@ -30,6 +31,11 @@ MOST_RECENT: Final = 1000  # messages whose ids need not be made again
 _FIELD: Final = FIELD.encode()
 
 Ids = tuple[str, str]
+"""
+The id of a trace, and of the span in it that something belongs to.
+"""
+
+_ATTEMPT: ContextVar[tuple[str, Ids] | None] = ContextVar("attempt", default=None)  # by coroutine: its queue id and ids
 
 
 class Traces:
@@ -91,13 +97,35 @@ class Traces:
         if context is not None and context.trace_id != trace_id_of(message.queue_id):
             self._remember(message.queue_id, context)
 
-    def ids_of(self, queue_id: str) -> Ids | None:
+    def attempting(self, message: Message, delivery: Delivery, number: int) -> Ids | None:
         """
-        Tell the ids of the trace and of the root span of a message; None while nothing is traced, and for what is no
-        queue id. May be called in any thread.
+        Begin an attempt: what is said of the message from now on, in this coroutine and in those that it starts,
+        belongs to its span. Gives its ids, None while nothing is traced.
         """
         if not self.on:
             return None
+        trace_id = message.trace[3:35] or trace_id_of(message.queue_id)
+        ids = (trace_id, attempt_span_of(message, delivery, number))
+        _ATTEMPT.set((message.queue_id, ids))
+        return ids
+
+    def between_attempts(self) -> None:
+        """
+        Leave the attempt in which this coroutine was started.
+        """
+        _ATTEMPT.set(None)
+
+    def ids_of(self, queue_id: str) -> Ids | None:
+        """
+        Tell the ids of the trace of a message, and of the span in it that is under way: that of the attempt in which
+        this is asked, else the root span. None while nothing is traced, and for what is no queue id. May be called in
+        any thread.
+        """
+        if not self.on:
+            return None
+        attempt = _ATTEMPT.get()
+        if attempt is not None and attempt[0] == queue_id:
+            return attempt[1]
         found = self._continued.get(queue_id) or self._recent.get(queue_id)
         if found is None and is_queue_id(queue_id):
             return self._begun(queue_id)

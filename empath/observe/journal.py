@@ -237,9 +237,9 @@ def _ids_of_attempt(event: life.AttemptEnded) -> Ids | None:
     """
     Give the ids of an attempt's own span; None where its message has no trace.
     """
-    message = event.message
-    if not message.trace:
-        return None
+    message, ids = event.message, event.attempt.ids
+    if ids is not None or not message.trace:
+        return ids
     return message.trace[3:35], attempt_span_of(message, event.delivery, event.attempt.number)
 
 

@@ -144,7 +144,7 @@ class LineObserver:
                 self._say(voice, text, event, None)
             return
         ids = event.get("log_ids")
-        if ids is None and self.ids_of is not None and "log_ids" not in event and type(queue_id) is str:
+        if ids is None and self.ids_of is not None and type(queue_id) is str:
             ids = self.ids_of(queue_id)
         if self.outlet is None and "log_failure" not in event:  # the usual one
             self._write(self._render(voice, text, "", event, ids))

@@ -23,6 +23,7 @@ from empath.mail.message import Message
 from empath.mail.outcome import Outcome
 from empath.mail.step import Steps
 from empath.mail.trace_context import is_sampled
+from empath.mail.traces import Traces
 from empath.queue.entry import LONGEST_ATTEMPT, Entry, Place, patience
 from empath.queue.interim import Interim
 from empath.queue.settle import LAPSED, Decided, outcomes_for
@@ -48,7 +49,7 @@ Go on after a settlement that is on disk; its entry has left the window.
 class Attempts:
     """
     Starts attempts as the lines allow. `ended` hears how each did, `decide` makes its settlement, `settled` is told
-    when that is on disk.
+    when that is on disk. `traces` knows what is traced.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Attempts:
         self.loaded = 0
         self.faults = 0
         self.open = False
+        self.traces = Traces()
         self._spool = spool
         self._agent = agent
         self._clock = clock
@@ -122,11 +124,7 @@ class Attempts:
         now = self._clock.seconds()
         late = [e for e in self._window.active.values() if e.place is Place.IN_FLIGHT and now >= e.deadline]
         for entry in late:
-            log.error(
-                "{queue_id}: the attempt at {domain} did not end in time and is cancelled",
-                queue_id=entry.key[0],
-                domain=entry.key[1],
-            )
+            log.error("{queue_id}: the attempt at {domain} did not end in time and is cancelled", **entry.named)
             if entry.running is not None:
                 entry.running.cancel()
         return len(late)
@@ -171,15 +169,17 @@ class Attempts:
         """
         The whole way of one entry, or only its end with this outcome; however it ends, nothing of it stays behind.
         """
+        if self.traces.on:
+            self.traces.between_attempts()  # it may be started by another one that ends
         try:
             message = await self._load(entry) if entry.copy is None else entry.copy.message
             if message is not None:
                 await (self._attempt(entry, message) if outcome is None else self._without(entry, message, outcome))
         except CancelledError:
-            log.info("{queue_id}: cut short, it stays pending for {domain}", queue_id=entry.key[0], domain=entry.key[1])
+            log.info("{queue_id}: cut short, it stays pending for {domain}", **entry.named)
         except Exception:
             self.faults += 1
-            log.failure("{queue_id}: the attempt at {domain} broke", queue_id=entry.key[0], domain=entry.key[1])
+            log.failure("{queue_id}: the attempt at {domain} broke", **entry.named)
         finally:
             self._over(entry)
 
@@ -203,9 +203,9 @@ class Attempts:
         try:
             message: Message = await self._spool.load(entry.key[0])
         except MessageUnknown:
-            log.warn("{queue_id}: gone from the spool, nothing is sent", queue_id=entry.key[0])
+            log.warn("{queue_id}: gone from the spool, nothing is sent", **entry.named)
         except SpoolError as error:
-            log.warn("{queue_id}: cannot be read, tried again: {error}", queue_id=entry.key[0], error=error)
+            log.warn("{queue_id}: cannot be read, tried again: {error}", **entry.named, error=error)
         else:
             return message
         return None
@@ -217,14 +217,15 @@ class Attempts:
             attempt.site = entry.gate.site.name
         if is_sampled(message.trace):
             attempt.steps = Steps()
+        attempt.ids = self.traces.attempting(message, delivery, attempt.number)
         entry.deadline = attempt.started + patience(message, delivery)
         if message.size > SMALL or len(delivery.recipients) > 1:
             self._window.lines.charge(entry.line, len(delivery.recipients), message.size)
             if "BY" not in message.envelope.parameters:  # else the end of the attempt tells of success
-                attempt.keep = Interim(self._spool, self._clock, delivery).keep
+                attempt.keep = Interim(self._spool, self._clock, delivery, attempt.ids).keep
         outcomes = await self._outcomes(entry, message, attempt)
         if entry.place is Place.GONE:
-            log.error("{queue_id}: ended after the watchdog had given it up", queue_id=delivery.queue_id)
+            log.error("{queue_id}: ended after the watchdog had given it up", **entry.named)
             return
         attempt.ended = attempt.ended or self._clock.seconds()
         self._end(entry, outcomes)
@@ -240,6 +241,7 @@ class Attempts:
         """
         now, delivery = self._clock.seconds(), entry.delivery
         attempt = Attempt(delivery.attempts + 1, now, ended=now, site=entry.line.gate.site.name)
+        attempt.ids = self.traces.attempting(message, delivery, attempt.number)
         outcomes = (outcome,) * len(delivery.open_recipients)
         decided = await self.settling.settle(entry, message, attempt, outcomes)
         if decided is not None:
@@ -263,24 +265,19 @@ class Attempts:
             return (LAPSED,) * len(delivery.open_recipients)
         try:
             outcomes: tuple[Outcome, ...] = await self._agent.deliver(message, delivery, attempt)
-        except CancelledError:
-            if self.settling.cut:
+        except Exception as trouble:
+            if isinstance(trouble, CancelledError) and self.settling.cut:
                 raise
-            self._agent_failed(entry)
-        except Exception:
-            self._agent_failed(entry)
+            self.faults += 1
+            log.failure("{queue_id}: the agent for {domain} failed", **entry.named)
         else:
             wanted = len(delivery.open_recipients)
             if len(outcomes) == wanted and None not in outcomes:
                 return outcomes
             self.faults += 1
-            log.error("{queue_id}: the agent did not tell one outcome for each recipient", queue_id=delivery.queue_id)
+            log.error("{queue_id}: the agent did not tell one outcome for each recipient", **entry.named)
             return outcomes_for(wanted, outcomes)
         return outcomes_for(len(delivery.open_recipients), ())
-
-    def _agent_failed(self, entry: Entry) -> None:
-        self.faults += 1
-        log.failure("{queue_id}: the agent for {domain} failed", queue_id=entry.key[0], domain=entry.key[1])
 
     def _release(self, entry: Entry) -> None:
         if self._window.release(entry):

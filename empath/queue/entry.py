@@ -5,7 +5,7 @@ What the active window holds: entries, and the copies of messages that they shar
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -104,6 +104,14 @@ class Entry:
     running: Deferred[None] | None = None
     order: Order | None = None
     attempt: Attempt | None = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """
+        The fields of a log record about it.
+        """
+        ids = None if self.attempt is None else self.attempt.ids
+        return {"queue_id": self.key[0], "domain": self.key[1], "log_ids": ids}
 
 
 def patience(message: Message, delivery: Delivery) -> float:

@@ -7,7 +7,7 @@ Ignored: a spool that refuses; the end of the attempt is written all the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -28,13 +28,16 @@ log = Logger()
 class Interim:
     """
     Keeps who has the mail of a delivery with many recipients, once a second: all of it is in the settlement at the end,
-    which is written behind it.
+    which is written behind it. `ids` are those of the attempt in its trace.
     """
 
-    def __init__(self, spool: ISpool, clock: IReactorTime, delivery: Delivery) -> None:
+    def __init__(
+        self, spool: ISpool, clock: IReactorTime, delivery: Delivery, ids: tuple[str, str] | None = None
+    ) -> None:
         self._spool = spool
         self._clock = clock
         self._delivery = delivery
+        self._ids = ids
         self._kept = clock.seconds()
         self._writing = False
 
@@ -55,8 +58,8 @@ class Interim:
         self._writing = False
         if result is None or result.check(MessageUnknown) is not None:
             return
-        queue_id = self._delivery.queue_id
+        named: dict[str, Any] = {"queue_id": self._delivery.queue_id, "log_ids": self._ids}
         if result.check(SpoolError) is None:
-            log.failure("{queue_id}: a crash now would repeat deliveries", result, queue_id=queue_id)
+            log.failure("{queue_id}: a crash now would repeat deliveries", result, **named)
         else:
-            log.warn("{queue_id}: a crash now would repeat deliveries: {why}", queue_id=queue_id, why=result.value)
+            log.warn("{queue_id}: a crash now would repeat deliveries: {why}", why=result.value, **named)

@@ -63,7 +63,7 @@ class Settling:
                 if not await self._written(entry, decided[0]):
                     await self._insist(entry, decided[0])
             except MessageUnknown:
-                log.warn("{queue_id}: gone from the spool, nothing is settled", queue_id=entry.key[0])
+                log.warn("{queue_id}: gone from the spool, nothing is settled", **entry.named)
                 return None
             except QueueIdTaken:
                 await self._pause(entry, FIRST_PAUSE)
@@ -108,9 +108,9 @@ class Settling:
         except (MessageUnknown, QueueIdTaken, CancelledError):
             raise
         except SpoolError as error:
-            log.warn("{queue_id}: cannot be settled, tried again: {error}", queue_id=entry.key[0], error=error)
+            log.warn("{queue_id}: cannot be settled, tried again: {error}", **entry.named, error=error)
         except Exception:
-            log.failure("{queue_id}: cannot be settled, tried again", queue_id=entry.key[0])
+            log.failure("{queue_id}: cannot be settled, tried again", **entry.named)
         else:
             return True
         self.failures += 1

@@ -49,8 +49,6 @@ class Watchdog:
             if (entry.place is not Place.READY and entry.running is None) or entry.place is Place.GONE
         ]
         for entry in lost:
-            log.error(
-                "{queue_id}: lost on the way to {domain}, found again", queue_id=entry.key[0], domain=entry.key[1]
-            )
+            log.error("{queue_id}: lost on the way to {domain}, found again", **entry.named)
             self._window.release(entry)
         return len(lost)

@@ -171,6 +171,7 @@ class Outgoing:
             sites,
             self._stores.storages.of(".sites"),
         )
+        self.queue.attempts.traces = self._traces
         self.expansions = Expansions(self.reporter.report_for, spool.store, self.queue.fresh, self._emit)
 
     def dns_answers(self) -> bool | Deferred[bool]:

@@ -4,6 +4,8 @@ Requirements on which trace a message is followed under.
 
 from __future__ import annotations
 
+from contextvars import copy_context
+
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -125,6 +127,46 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(attempt_span_of(stored, delivery, 1), span_id_of(QUEUE_ID, "dst.test", 1))
         anew = attempt_span_of(stored, attrs.evolve(delivery, received=5000.0), 1)
         self.assertNotIn(anew, {attempt_span_of(stored, delivery, number) for number in range(9)})
+
+
+class AttemptTests(SynchronousTestCase):
+    """
+    What is said during an attempt.
+    """
+
+    def setUp(self) -> None:
+        self.traces = Traces(True, 0.0)
+        self.message = attrs.evolve(message(), queue_id=QUEUE_ID)
+        self.delivery = Delivery(QUEUE_ID, "dst.test", self.message.received, ())
+        self.root = (trace_id_of(QUEUE_ID), span_id_of(QUEUE_ID))
+
+    def test_belongs_to_its_span_until_it_is_over(self) -> None:
+        def carry() -> None:
+            own = (self.root[0], span_id_of(QUEUE_ID, "dst.test", 2))
+            self.assertEqual(self.traces.attempting(self.message, self.delivery, 2), own)
+            self.assertEqual(self.traces.ids_of(QUEUE_ID), own)
+            self.assertEqual(copy_context().run(self.traces.ids_of, QUEUE_ID), own)
+            self.traces.between_attempts()
+            self.assertEqual(self.traces.ids_of(QUEUE_ID), self.root)
+
+        copy_context().run(carry)
+
+    def test_is_of_its_own_message_only(self) -> None:
+        def carry() -> None:
+            self.traces.attempting(self.message, self.delivery, 2)
+            other = QUEUE_ID[:-1] + "2"
+            self.assertEqual(self.traces.ids_of(other), (trace_id_of(other), span_id_of(other)))
+
+        copy_context().run(carry)
+        self.assertEqual(self.traces.ids_of(QUEUE_ID), self.root)
+
+    def test_is_under_the_trace_that_the_message_continues(self) -> None:
+        continued = attrs.evolve(self.message, trace=str(PARENT))
+        ids = copy_context().run(self.traces.attempting, continued, self.delivery, 1)
+        self.assertEqual(ids, (PARENT.trace_id, span_id_of(QUEUE_ID, "dst.test", 1)))
+
+    def test_has_no_ids_while_nothing_is_traced(self) -> None:
+        self.assertIsNone(Traces().attempting(self.message, self.delivery, 1))
 
 
 class RecentTests(SynchronousTestCase):

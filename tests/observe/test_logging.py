@@ -236,11 +236,11 @@ class TraceTests(ObserverCase):
 
     def test_an_event_that_knows_better_is_believed(self) -> None:
         """
-        As those of attempts do, and those that know that there is no trace.
+        As those of attempts do; but a message that was stored while nothing was traced has ids all the same.
         """
         line = self.tell("{queue_id}: odd", queue_id="Q1", log_ids=("3" * 32, "4" * 16))
         self.assertTrue(line.endswith(f"trace_id={'3' * 32} span_id={'4' * 16}\n"), line)
-        self.assertTrue(self.tell("{queue_id}: odd", queue_id="Q1", log_ids=None).endswith(": Q1: odd\n"))
+        self.assertIn("2" * 16, self.tell("{queue_id}: odd", queue_id="Q1", log_ids=None))
 
     def test_a_traceback_follows_the_ids(self) -> None:
         """
