@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -23,6 +23,15 @@ CONTENT_SIZE: Final = "empath.content.size"
 _NAMES: Final = {b"MAIL": "mail", b"RCPT": "rcpt", b"DATA": "data", b"BDAT": "data", b"QUIT": "quit"}
 
 
+class _Awaited(NamedTuple):
+    """
+    An answer that is to come: which step it belongs to, and whether it is the one that ends it.
+    """
+
+    step: Step | None
+    ends: bool
+
+
 class Recording(Spoken):
     """
     A tap (see `empath.smtp.tap.Tap`) that keeps a dialogue in `steps`: each MAIL, RCPT, DATA (with all BDAT) and QUIT
@@ -30,9 +39,9 @@ class Recording(Spoken):
     trouble. Replies belong to commands in their order, so pipelining changes nothing.
 
     Lines of other commands, and of the greeting, go to `aside`, a step that somebody else begins and ends; where that
-    is None, to the step that was begun last, and before the first nowhere. `on_ended` hears of each step that ends.
-    `unanswered`: so many commands were said before the first that is recorded, and are still to be answered. `lmtp`:
-    content is answered once for each recipient that was accepted (RFC 2033 §4.2).
+    is None, to the step that was begun last, which they do not change, and before the first nowhere. `on_ended` hears
+    of each step that ends. `unanswered`: so many commands were said before the first that is recorded, and are still to
+    be answered. `lmtp`: content is answered once for each recipient that was accepted (RFC 2033 §4.2).
     """
 
     __slots__ = ("_accepted", "_answers", "_clock", "_latest", "_loose", "_over", "aside", "on_ended", "steps")
@@ -55,7 +64,7 @@ class Recording(Spoken):
         self.on_ended = on_ended
         self._clock = clock
         self._latest: Step | None = None
-        self._answers: deque[Step | None] = deque([None] * unanswered)
+        self._answers: deque[_Awaited] = deque([_Awaited(None, False)] * unanswered)
         self._accepted: int | None = 0 if lmtp else None
         self._loose = 0  # lines of a server that ended no reply to a command
         self._over = False
@@ -94,8 +103,8 @@ class Recording(Spoken):
         """
         super()._finish()
         trouble = f"no reply before the end: {self._masking.words(words)}"
-        for step in dict.fromkeys(self._answers):
-            if step is not None and step is not self.aside:
+        for step, ends in dict.fromkeys(self._answers):
+            if ends and step is not None:
                 self._end(step, step.trouble or trouble)
         self._answers.clear()
         self._over = True
@@ -121,7 +130,8 @@ class Recording(Spoken):
             return
         step = self._step_of(line[:4].upper())
         if line != b".":  # the end of content that nobody wanted: its answer is the one that DATA still waits for
-            self._answers.append(step)
+            ends = step is not None and _NAMES.get(line[:4].upper()) == step.name
+            self._answers.append(_Awaited(step, ends))
         self._say(step, text, from_us)
 
     def _step_of(self, verb: bytes) -> Step | None:
@@ -142,16 +152,17 @@ class Recording(Spoken):
         Take a line of a reply. One that answers no command (the greeting, LMTP's replies for further recipients, the
         last words of a server) belongs to what is under way.
         """
-        step = self._answers[0] if self._answers else (None if self._over else self.aside or self._latest)
+        latest = None if self._over else self.aside or self._latest
+        step, ends = self._answers[0] if self._answers else (latest, latest is not self.aside)
         self._say(step, text, from_us)
         code = line[:3]
         if line[3:4] == b"-" or not code.isdigit():
             return
-        if self._accepted is not None and step is not None:
+        if self._accepted is not None and step is not None and ends:
             self._owe(step, code, self._accepted)
         if code != b"354" and self._answers:
             self._answers.popleft()
-        if step is None or step is self.aside:
+        if step is None or not ends:
             return
         step.facts[REPLY_CODE] = int(code)
         if code != b"354":
@@ -166,7 +177,7 @@ class Recording(Spoken):
         elif step.name == "rcpt":
             self._accepted = accepted + (code[:1] == b"2")
         elif code == b"354":
-            self._answers.extendleft([step] * (accepted - 1))
+            self._answers.extendleft([_Awaited(step, True)] * (accepted - 1))
 
     def _end(self, step: Step, trouble: str) -> None:
         step.ended = self._clock.seconds()
@@ -176,7 +187,7 @@ class Recording(Spoken):
 
     def _take_words(self, text: str) -> None:
         step = None if self._over else self.aside or self._latest
-        self._answers.append(step)
+        self._answers.append(_Awaited(step, False))
         self._say(step, text, False)
 
     def _take_content(self, octets: int) -> None:

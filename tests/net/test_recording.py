@@ -203,6 +203,25 @@ class ServerTests(RecordingCase):
         self.assertEqual(self.told(), ["mail 0-0", "rcpt 0-0 450 4.1.1 later", "rcpt 0-0"])
         self.assertEqual(self.lines(2), ["< RCPT TO:<c@two.test>", "> 250 ok"])
 
+    def test_what_comes_between_leaves_a_step_as_it_ended(self) -> None:
+        """
+        The answers to NOOP, QUIT and what is no command at all stand in the step before, and are not its own.
+        """
+        tap = Recording(self.clock, self.steps, "server")
+        tap.heard(b"MAIL FROM:<a@one.test>\r\n")
+        tap.said(b"250 ok\r\n")
+        tap.heard(b"RCPT TO:<b@two.test>\r\n")
+        tap.said(b"550 5.1.1 unknown\r\n")
+        self.clock.advance(300)
+        for line in (b"NOOP\r\n", b"EHLLO\r\n", b"QUIT\r\n"):
+            tap.heard(line)
+        tap.said(b"250 ok\r\n500 5.5.2 what?\r\n221 bye\r\n")
+        tap.closed("quit")
+        self.assertEqual(self.told(), ["mail 0-0", "rcpt 0-0 550 5.1.1 unknown"])
+        self.assertEqual(self.steps.steps[1].facts, {REPLY_CODE: 550})
+        self.assertEqual(self.lines(1)[-3:], ["> 250 ok", "> 500 5.5.2 what?", "> 221 bye"])
+        self.assertEqual(self.ended, [])
+
     def test_takes_lines_that_are_none_as_commands(self) -> None:
         tap = Recording(self.clock, self.steps, "server")
         tap.heard(b"MAIL FROM:<a@one.test>\r\n")
