@@ -47,8 +47,7 @@ class Tracing:
         Follow as another section says, from now on.
         """
         self.traces.use(section.enabled, section.sample_ratio)
-        self._following.errors = section.errors
-        self._following.showing = Showing(section.addresses)
+        self._following.use(section.enabled and section.errors, Showing(section.addresses))
         self._attend()
 
     def _attend(self) -> None:

@@ -25,9 +25,10 @@ from empath.mail.life import (
     TransactionEnded,
 )
 from empath.mail.message import Message
+from empath.mail.queue_id import time_of
 from empath.mail.session import Session, Transaction
 from empath.mail.step import Step
-from empath.mail.trace_context import is_sampled
+from empath.mail.trace_context import TraceContext, is_sampled
 from empath.mail.traces import Traces, context_of, parent_of
 from empath.observe.tracing.facts import FAILING, Facts
 from empath.observe.tracing.making import Attempted, Late, Refused, Root
@@ -36,6 +37,7 @@ from empath.observe.tracing.span import Add
 
 MOST_TOLD: Final = 10_000  # messages of which is remembered that their root span went out
 _NOBODY: Final = Envelope(None, ())
+MOST_CAUSES: Final = 10_000  # reports of which is remembered what they are about
 GIVEN_UP: Final = "the client gave it up"
 
 Subscribe = Callable[[Any, Callable[[Any], None]], Callable[[], None]]
@@ -44,17 +46,28 @@ Subscribe = Callable[[Any, Callable[[Any], None]], Callable[[], None]]
 class Following:
     """
     Hands what becomes spans to `add`. With `errors`, so are attempts of messages whose trace is not recorded, if they
-    fail, and with the first of them the message's root span. `showing` tells what of texts is shown.
+    fail, and with the first of them that is heard of the message's root span: after a restart of what is older once
+    more, the same. `showing` tells what of texts is shown.
     """
 
     def __init__(self, traces: Traces, clock: IReactorTime, add: Add) -> None:
-        self.errors = True
+        self.errors = False
         self.showing = Showing()
         self._traces = traces
         self._clock = clock
         self._add = add
         self._told: OrderedDict[str, None] = OrderedDict()
+        self._causes: OrderedDict[str, tuple[TraceContext, Facts]] = OrderedDict()
+        self._since = 0.0
         self._own: Root | None = None
+
+    def use(self, errors: bool, showing: Showing) -> None:
+        """
+        Tell of what fails, or not, and show texts so from now on.
+        """
+        if errors and not self.errors:
+            self._since = self._clock.seconds()
+        self.errors, self.showing = errors, showing
 
     def listen(self, subscribe: Subscribe) -> list[Callable[[], None]]:
         """
@@ -83,13 +96,18 @@ class Following:
 
     def _reported(self, event: ReportQueued) -> None:
         """
-        Link a report to what it is about; its root span waits for that until the end of this turn.
+        Link a report to what it is about; its root span waits for that until the end of this turn, or until it fails.
         """
         own, self._own = self._own, None
-        if own is not None and own.message.queue_id == event.report.queue_id:
-            own.links.append(context_of(event.message))
-            own.told["empath.report.action"] = event.action.value
-            own.told["empath.report.about"] = event.message.queue_id
+        cause, report_id = event.message, event.report.queue_id
+        told: Facts = {"empath.report.action": event.action.value, "empath.report.about": cause.queue_id}
+        if own is not None and own.message.queue_id == report_id:
+            own.links.append(context_of(cause))
+            own.told |= told
+        elif self.errors:
+            self._causes[report_id] = context_of(cause), told
+            if len(self._causes) > MOST_CAUSES:
+                self._causes.popitem(last=False)
 
     def _discarded(self, event: MessageDiscarded) -> None:
         message = event.message
@@ -136,12 +154,12 @@ class Following:
         Tell of an attempt that failed though nobody recorded it.
         """
         message, attempt = event.message, event.attempt
-        if attempt.number == 1 and message.queue_id not in self._told:
+        unheard = attempt.number == 1 or message.received < self._since  # its first one may have been before that
+        if unheard and message.queue_id not in self._told:
             self._told[message.queue_id] = None
             if len(self._told) > MOST_TOLD:
                 self._told.popitem(last=False)
-            when, told = message.received, Facts({"empath.sampled": "error"})
-            root = Root(_bare(message), parent_of(message), when, when, self.showing, None, told)
+            root = self._made_again(message)
             self._add(root.spans, root.octets())
         self._tried(event, None)
 
@@ -149,6 +167,18 @@ class Following:
         attempt = event.attempt
         tried = Attempted(_alone(event.message), event.delivery, attempt, event.results, steps, self.showing)
         self._add(tried.spans, tried.octets())
+
+    def _made_again(self, message: Message) -> Root:
+        """
+        Make the root span of a message by what is known of it now: the queue id knows when it began.
+        """
+        began, told = min(time_of(message.queue_id), message.received), Facts({"empath.sampled": "error"})
+        root = Root(_bare(message), parent_of(message), began, message.received, self.showing, None, told)
+        cause = self._causes.pop(message.queue_id, None)
+        if cause is not None:
+            root.links.append(cause[0])
+            root.told |= cause[1]
+        return root
 
     def _step_ended(self, event: StepEnded) -> None:
         if is_sampled(event.message.trace):

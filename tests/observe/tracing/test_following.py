@@ -4,6 +4,8 @@ Requirements on the spans that become of life events.
 
 from __future__ import annotations
 
+from random import Random
+
 import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +16,7 @@ from empath.mail.envelope import Recipient
 from empath.mail.message import Message, Status
 from empath.mail.notice import Action
 from empath.mail.origin import OWN, TRUSTED
+from empath.mail.queue_id import new_queue_id
 from empath.mail.reply import Reply
 from empath.mail.session import Transaction
 from empath.mail.step import Said, Step, Steps
@@ -40,6 +43,7 @@ class FollowingCase(SynchronousTestCase):
         self.events = LifeEvents()
         self.traces = Traces(True, 0.0)
         self.following = Following(self.traces, self.clock, self.keep)
+        self.following.use(True, Showing())
         self.ends = self.following.listen(self.events.subscribe)
 
     def keep(self, make: Make, octets: int) -> None:
@@ -155,7 +159,7 @@ class ReceptionTests(FollowingCase):
         self.assertEqual(len({each.context.span_id for each in (root, mail, rcpt)}), 3)
 
     def test_shows_whole_addresses_only_if_that_is_wanted(self) -> None:
-        self.following.showing = Showing(addresses=True)
+        self.following.use(True, Showing(addresses=True))
         event = life.MessageReceived(self.message(), made.session(), 10.0, steps=dialogue())
         self.assertEqual(self.told(event)[2].events[0].attributes["text"], "RCPT TO:<bob@dst.test>")
 
@@ -325,8 +329,43 @@ class AttemptTests(FollowingCase):
         for span in (root, attempt, *phases, *again, *later):
             self.assertTrue(span.context.sampled)
 
+    def test_a_root_made_again_lasts_from_mail_to_the_store(self) -> None:
+        """
+        As the queue id and the message know it; made again after a restart it is the same.
+        """
+        message = attrs.evolve(self.message(sampled=False), queue_id=new_queue_id(990.5, Random(1)))
+        root, *_ = self.told(self.ended(message, Status.RETRY))
+        self.assertEqual((root.name, root.started, root.ended), ("receive", 990.5, 1000.0))
+        self.setUp()
+        again, *_ = self.told(self.ended(message, Status.RETRY, number=2))
+        self.assertEqual(again, root)
+
+    def test_no_attempt_is_told_without_a_root(self) -> None:
+        """
+        Nor where earlier ones failed before anybody wanted to know.
+        """
+        self.following.use(False, Showing())
+        message = attrs.evolve(self.message(sampled=False), received=NOW - 1.0)
+        self.assertEqual(self.told(self.ended(message, Status.RETRY)), [])
+        self.following.use(True, Showing())
+        later = attrs.evolve(message, received=NOW, queue_id=made.REPORT_ID)
+        for about, names in ((message, ["receive", "deliver"]), (message, ["deliver"]), (later, ["deliver"])):
+            spans = self.told(self.ended(about, Status.RETRY, number=2))
+            self.assertEqual([each.name for each in spans if each.name in ("receive", "deliver")], names)
+
+    def test_a_report_that_fails_is_linked_to_its_cause(self) -> None:
+        report = attrs.evolve(
+            made.message(None), queue_id=made.REPORT_ID, trace=trace(made.REPORT_ID, False), origin=OWN
+        )
+        self.events.emit(life.MessageReceived(report, None, 0.0))
+        self.events.emit(life.ReportQueued(self.message(sampled=False), report, Action.FAILED))
+        root, *_ = self.told(self.ended(report, Status.RETRY))
+        [link] = root.links
+        self.assertEqual((root.name, link.span_id), ("report", span_id_of(made.QUEUE_ID)))
+        self.assertEqual(root.attributes["empath.report.about"], made.QUEUE_ID)
+
     def test_that_fails_is_not_told_if_that_is_not_wanted(self) -> None:
-        self.following.errors = False
+        self.following.use(False, Showing())
         self.assertEqual(self.told(self.ended(self.message(sampled=False), Status.RETRY)), [])
 
     def test_that_succeeds_is_not_told_of_messages_that_are_not_recorded(self) -> None:
@@ -384,6 +423,19 @@ class ShowingTests(SynchronousTestCase):
             "550 see https://one.test/?u=ann%40one.test": "550 see https:…%40one.test",
             "250 ok": "250 ok",
             "é@d.test": "…@d.test",
+            f'RCPT TO:<"{"x" * 300}"@d.test>': "RCPT TO:<…@d.test>",
+            'RCPT TO:<"anna smith @ home> or so"@d.test> NOTIFY=NEVER': "RCPT TO:<…@d.test> NOTIFY=NEVER",
+            "RCPT TO:<@relay.test:anna@d.test>": "RCPT TO:<…@d.test>",
+            "rcpt to: <anna%one.test@d.test>": "rcpt to: <…@d.test>",
+            "RCPT TO:<anna>": "RCPT TO:<…>",
+            'RCPT TO:<"anna smith… [700 characters]': "RCPT TO:<…",
+            "MAIL FROM:<> SIZE=4096 AUTH=<>": "MAIL FROM:<> SIZE=4096 AUTH=<>",
+            "MAIL FROM:<a@d.test> SIZE=40 AUTH=anna BODY=7BIT": "MAIL FROM:<…@d.test> SIZE=40 AUTH=… BODY=7BIT",
+            "RCPT TO:<a@d.test> ORCPT=utf-8;ann\\x{40}d.test": "RCPT TO:<…@d.test> ORCPT=utf-8;…x{40}d.test",
+            "RCPT TO:<a@d.test> ORCPT=x400;/C=DE/S=Smith/": "RCPT TO:<…@d.test> ORCPT=x400;…",
+            "VRFY anna smith": "VRFY …",
+            '550 "anna smith" or "a b" @d.test': "550 … @d.test",
+            "550 no anna&#64;d.test, anna%2540d.test or (anna)@d.test": "550 no …&#64;d.test, …%2540d.test or …@d.test",
         }.items():
             self.assertEqual(Showing().text(text), shown)
             self.assertEqual(Showing(addresses=True).text(text), text)
@@ -396,7 +448,15 @@ class ShowingTests(SynchronousTestCase):
         """
         However a line is made up, a bounded one is shown at once.
         """
-        for text in ('"' * 500, "@" * 500, "a" * 500 + "@", '"\\' * 250, "=40" * 160):
+        for text in (
+            '"' * 500,
+            "@" * 500,
+            '"' + '\\"' * 240 + "@",
+            'RCPT TO:<"' + '\\"' * 240,
+            "a" * 500 + "@",
+            '"\\' * 250,
+            "=40" * 160,
+        ):
             Showing().text(text)
 
 
