@@ -17,7 +17,7 @@ import io
 import logging
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import requests
@@ -92,6 +92,20 @@ class CollectorSession(requests.Session):
         return NotTaken(sent)
 
 
+class Ourselves(Resource):
+    """
+    Who we are. OpenTelemetry's encoders ask for the hash with every span, and its own is made of JSON each time.
+    """
+
+    def __init__(self, told: Mapping[str, str | int]) -> None:
+        made = Resource.create(told)
+        super().__init__(made.attributes, made.schema_url)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 class Sender:
     """
     Sends by one of OpenTelemetry's exporters, which `make` makes of its arguments.
@@ -108,7 +122,7 @@ class Sender:
             compression=Compression.Gzip,
             session=self._session,
         )
-        self.resource = Resource.create(
+        self.resource = Ourselves(
             {
                 "service.name": "empath",
                 "service.version": __version__,

@@ -4,7 +4,7 @@ Our spans as OpenTelemetry's. This module needs the SDK: it is imported only whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -15,9 +15,10 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from empath import __version__
+from empath.mail.step import Fact
 from empath.mail.trace_context import TraceContext
 from empath.observe.export import destination
-from empath.observe.export.attributes import attributes_of, nanoseconds, text
+from empath.observe.export.attributes import nanoseconds, text
 from empath.observe.export.collector import Sender
 from empath.observe.export.sent import TAKEN, Sent
 from empath.observe.tracing.span import Make, Span
@@ -29,6 +30,9 @@ KINDS: Final = {
     "producer": SpanKind.PRODUCER,
     "consumer": SpanKind.CONSUMER,
 }
+SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+OK: Final = Status(StatusCode.UNSET)
 SCOPE: Final = "empath"
 
 
@@ -62,30 +66,34 @@ def span_of(span: Span, resource: Resource, scope: InstrumentationScope) -> Read
     """
     Make OpenTelemetry's span of ours.
     """
-    remote = span.kind in ("server", "consumer")
-    parent = attrs.evolve(span.context, span_id=span.parent) if span.parent else None
-    started = nanoseconds(span.started)
+    context, started = span.context, nanoseconds(span.started)
+    trace_id, flags = int(context.trace_id, 16), SAMPLED if context.sampled else NOT_SAMPLED
+    parent = None
+    if span.parent:
+        parent = SpanContext(trace_id, int(span.parent, 16), span.kind in ("server", "consumer"), flags)
     return ReadableSpan(
         name=text(span.name),
-        context=_context(span.context, False),
-        parent=None if parent is None else _context(parent, remote),
+        context=SpanContext(trace_id, int(context.span_id, 16), False, flags),
+        parent=parent,
         resource=resource,
-        attributes=attributes_of(span.attributes),
-        events=tuple(_events(span)),
-        links=[Link(_context(each, False)) for each in span.links],
+        attributes=_facts(span.attributes),
+        events=[Event(text(each.name), _facts(each.attributes), nanoseconds(each.time)) for each in span.events],
+        links=[Link(_linked(each)) for each in span.links],
         kind=KINDS[span.kind],
-        status=Status(StatusCode.ERROR, text(span.trouble)) if span.trouble else Status(StatusCode.UNSET),
+        status=Status(StatusCode.ERROR, text(span.trouble)) if span.trouble else OK,
         start_time=started,
         end_time=max(started, nanoseconds(span.ended)),
         instrumentation_scope=scope,
     )
 
 
-def _events(span: Span) -> Iterator[Event]:
-    for event in span.events:
-        yield Event(text(event.name), attributes_of(event.attributes), nanoseconds(event.time))
+def _facts(facts: Mapping[str, Fact]) -> dict[str, Fact]:
+    """
+    Give facts as OTLP can carry them; their names are ours.
+    """
+    return {name: text(fact) if type(fact) is str else fact for name, fact in facts.items()}
 
 
-def _context(context: TraceContext, remote: bool) -> SpanContext:
-    flags = TraceFlags(TraceFlags.SAMPLED if context.sampled else TraceFlags.DEFAULT)
-    return SpanContext(int(context.trace_id, 16), int(context.span_id, 16), remote, flags)
+def _linked(context: TraceContext) -> SpanContext:
+    flags = SAMPLED if context.sampled else NOT_SAMPLED
+    return SpanContext(int(context.trace_id, 16), int(context.span_id, 16), False, flags)
