@@ -45,7 +45,7 @@ class LogFile:
 
     def __init__(self, path: str | None, descriptor: int = -1) -> None:
         self._path = path
-        self._descriptor = descriptor if path is None else os.open(path, _FLAGS, _MODE)
+        self._descriptor = descriptor if path is None else _open(path)
         self._torn = False
 
     def write(self, record: str) -> None:
@@ -68,9 +68,22 @@ class LogFile:
         if self._path is None:
             return
         with contextlib.suppress(OSError):
-            renewed = os.open(self._path, _FLAGS, _MODE)
+            renewed = _open(self._path)
             os.close(self._descriptor)
             self._descriptor = renewed
+
+
+def _open(path: str) -> int:
+    """
+    Open a file at its end; a new one is readable for its group whatever the umask is, which twistd sets for a daemon.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS | os.O_EXCL, _MODE)
+    except FileExistsError:
+        return os.open(path, _FLAGS, _MODE)
+    with contextlib.suppress(OSError):  # a file system without modes
+        os.fchmod(descriptor, _MODE)
+    return descriptor
 
 
 class Syslog:

@@ -43,6 +43,21 @@ class LogFileTests(SynchronousTestCase):
         output.write("caf\u00e9 \udc80\n")
         self.assertEqual((folder / "gone" / "a.log").read_bytes(), b"caf\xc3\xa9 \\udc80\n")
 
+    def test_its_group_reads_a_new_file_whatever_the_umask_is(self) -> None:
+        """
+        A daemon's umask would hide it when logrotate moved the old one away; the mode of one that is there stays.
+        """
+        path = Path(os.path.abspath(self.mktemp()))
+        self.addCleanup(os.umask, os.umask(0o077))
+        output = LogFile(str(path))
+        self.assertEqual(path.stat().st_mode & 0o777, 0o640)
+        path.unlink()
+        output.reopen()
+        self.assertEqual(path.stat().st_mode & 0o777, 0o640)
+        path.chmod(0o600)
+        output.reopen()
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+
     def test_a_disk_that_fills_up_tears_one_record_only(self) -> None:
         """
         What is written after it has a line of its own, and what did not go at all leaves no trace.
