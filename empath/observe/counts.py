@@ -5,12 +5,15 @@ What counting costs nothing to: plain integers in slotted objects, turned into s
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
 
 import attrs
 
 OTHER: Final = "other"
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 ATTEMPT_DURATIONS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0)
@@ -21,6 +24,14 @@ COMMITS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 LATENCIES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 PAUSES: Final = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 RETRIES: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
+
+
+def snapshot(counted: Mapping[K, V]) -> list[tuple[K, V]]:
+    """
+    List what a dictionary has, in a thread beside the one that adds to it. A copy is made in one go; while items are
+    listed, garbage may be collected, which lets the other thread in.
+    """
+    return list(dict(counted).items())
 
 
 @attrs.frozen(slots=True)
@@ -119,9 +130,9 @@ class Domains:
 
     def items(self) -> list[tuple[str, DomainCounts]]:
         """
-        List every label with its counts; "other" comes last and is always there.
+        List every label with its counts; "other" comes last and is always there. In any thread: see `snapshot`.
         """
-        return [*self._own.items(), (OTHER, self.other)]
+        return [*snapshot(self._own), (OTHER, self.other)]
 
     def _admit(self, domain: str) -> DomainCounts:
         if domain == OTHER:

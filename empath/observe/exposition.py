@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import attrs
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred, succeed
@@ -19,7 +19,8 @@ from twisted.logger import Logger
 from empath.config import schema
 from empath.mail.message import Status
 from empath.observe.audit_page import audit_families
-from empath.observe.families import add, capped, counter, gauge, histogram, histograms, read, share, tally
+from empath.observe.domain_page import domain_families
+from empath.observe.families import capped, counter, gauge, histogram, histograms, read, share, tally
 from empath.observe.gauges import Gauges as Gauges
 from empath.observe.gauges import Readings
 from empath.observe.limits import circuit_families, limit_families, remarkable
@@ -86,7 +87,7 @@ class Exposition:
         """
         yield from self._smtp(readings)
         yield from self._delivery(readings)
-        yield from limit_families(self._metrics.limit_counts, self._metrics.domains)
+        yield from limit_families(self._metrics.limit_counts)
         yield from safety_families(self._metrics.safety)
         yield from stop_families(readings.frozen, readings.stopped_senders)
         if readings.circuits is not None:
@@ -129,7 +130,8 @@ class Exposition:
     def _delivery(self, readings: Readings) -> Iterator[Metric]:
         seen = self._metrics
         all_ended = seen.delivered + seen.failed + seen.retrying
-        yield from self._by_domain()
+        yield from domain_families(seen.domains)
+        yield from gauge("empath_delivery_domain_cardinality", "Domains with a label of their own.", len(seen.domains))
         yield counter("empath_delivery_messages_delivered", "Deliveries that succeeded.", seen.delivered)
         yield counter("empath_delivery_messages_failed", "Deliveries that failed or expired.", seen.failed)
         yield counter("empath_delivery_messages_retrying", "Attempts after which to try again.", seen.retrying)
@@ -141,28 +143,6 @@ class Exposition:
         yield from self._queue(readings)
         yield counter("empath_delivery_reports_queued", "Reports (DSN) sent to senders.", seen.reports_queued)
         yield counter("empath_delivery_reports_dropped", "Reports that had nowhere to go.", seen.reports_dropped)
-
-    def _by_domain(self) -> Iterator[Metric]:
-        attempts = CounterMetricFamily(
-            "empath_delivery_attempts", "Attempts by what became of them.", labels=("status", "domain")
-        )
-        durations = HistogramMetricFamily(
-            "empath_delivery_duration_seconds", "How long an attempt took.", labels=("domain",)
-        )
-        retries = HistogramMetricFamily(
-            "empath_delivery_retry_count",
-            "Attempts after the first that a delivery took to its end.",
-            labels=("domain",),
-        )
-        for name, domain in self._metrics.domains.items():
-            for status in ("completed", "retry", "failed", "expired"):
-                attempts.add_metric((status, name), getattr(domain, status))
-            add(durations, (name,), domain.duration)
-            add(retries, (name,), domain.retries)
-        yield from (attempts, durations, retries)
-        yield from gauge(
-            "empath_delivery_domain_cardinality", "Domains with a label of their own.", len(self._metrics.domains)
-        )
 
     def _queue(self, readings: Readings) -> Iterator[Metric]:
         if readings.queue_size is not None:

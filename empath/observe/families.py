@@ -4,13 +4,13 @@ Metric families from counts, as prometheus_client wants them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.samples import Exemplar
+from prometheus_client.samples import Exemplar, Sample
 
-from empath.observe.counts import OTHER, Example, Histogram, Histograms, Tally
+from empath.observe.counts import OTHER, Histogram, Histograms, Tally, snapshot
 
 
 def share(part: int, whole: int) -> float:
@@ -22,10 +22,10 @@ def share(part: int, whole: int) -> float:
 
 def capped(numbers: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
     """
-    Give the greatest numbers, and the sum of the rest as "other".
+    Give the greatest numbers, and the sum of the rest, and of what is called so, as "other".
     """
-    ranked = sorted(numbers.items(), key=lambda pair: -pair[1])
-    rest = sum(number for _, number in ranked[limit:])
+    ranked = sorted([pair for pair in numbers.items() if pair[0] != OTHER], key=lambda pair: -pair[1])
+    rest = numbers.get(OTHER, 0) + sum(number for _, number in ranked[limit:])
     return ranked[:limit] + ([(OTHER, rest)] if rest else [])
 
 
@@ -55,7 +55,7 @@ def tally(name: str, text: str, label: str, counted: Tally) -> Metric:
     Make a counter with one label.
     """
     family = CounterMetricFamily(name, text, labels=(label,))
-    for value, number in list(counted.by_label.items()):
+    for value, number in snapshot(counted.by_label):
         family.add_metric((str(value),), number)
     return family
 
@@ -65,7 +65,7 @@ def histogram(name: str, text: str, counted: Histogram) -> Metric:
     Make a histogram.
     """
     family = HistogramMetricFamily(name, text, labels=())
-    add(family, (), counted)
+    add(family, {}, counted)
     return family
 
 
@@ -74,8 +74,8 @@ def histograms(name: str, text: str, label: str, counted: Histograms) -> Metric:
     Make a histogram with one label.
     """
     family = HistogramMetricFamily(name, text, labels=(label,))
-    for value, each in list(counted.by_label.items()):
-        add(family, (value,), each)
+    for value, each in snapshot(counted.by_label):
+        add(family, {label: value}, each)
     return family
 
 
@@ -91,18 +91,23 @@ def gauges(name: str, text: str, label: str, values: Mapping[str, float] | None)
     return (family,)
 
 
-def add(family: HistogramMetricFamily, labels: tuple[str, ...], counted: Histogram) -> None:
+def add(family: Metric, labels: dict[str, str], counted: Histogram) -> None:
     """
-    Add a histogram under these labels. Only OpenMetrics shows its examples.
+    Add a histogram under these labels.
     """
-    bounds = (*(str(bound) for bound in counted.bounds), "+Inf")
-    examples = dict(counted.examples or {})
-    upto = accumulate(list(counted.counts))
-    buckets = [_bucket(*pair, examples.get(at)) for at, pair in enumerate(zip(bounds, upto, strict=True))]
-    family.add_metric(labels, buckets, counted.total)
+    family.samples += samples_of(family.name, labels, counted)
 
 
-def _bucket(bound: str, number: int, example: Example | None) -> tuple[str, float] | tuple[str, float, Exemplar]:
-    if example is None:
-        return bound, number
-    return bound, number, Exemplar({"trace_id": example.trace_id}, example.value, example.time)
+def samples_of(family: str, labels: dict[str, str], counted: Histogram) -> Iterator[Sample]:
+    """
+    Make the samples of a histogram with these labels. Only OpenMetrics shows its examples.
+    """
+    bucket, examples = f"{family}_bucket", counted.examples
+    upto = list(accumulate(list(counted.counts)))
+    for at, number in enumerate(upto):
+        example = None if examples is None else examples.get(at)
+        told = None if example is None else Exemplar({"trace_id": example.trace_id}, example.value, example.time)
+        bound = str(counted.bounds[at]) if at < len(counted.bounds) else "+Inf"
+        yield Sample(bucket, {**labels, "le": bound}, number, None, told)
+    yield Sample(f"{family}_count", labels, upto[-1])
+    yield Sample(f"{family}_sum", labels, counted.total)

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from empath.mail import life
 from empath.mail.attempt import Attempt
 from empath.observe import counts
-from empath.observe.families import add, counter, tally
+from empath.observe.families import counter, tally
 from empath.observe.life import LifeEvents
 
 BREAKER_STATES: Final = {"closed": 0, "open": 1, "half-open": 2}
@@ -114,11 +114,10 @@ def remarkable(circuits: Iterable[Circuit]) -> tuple[Circuit, ...]:
     return tuple([each for each in circuits if each.state != "closed" or each.connections is not None])
 
 
-def limit_families(seen: LimitCounts, domains: counts.Domains) -> Iterator[Metric]:
+def limit_families(seen: LimitCounts) -> Iterator[Metric]:
     """
     Tell what was counted.
     """
-    yield from _by_domain(domains)
     yield tally("empath_delivery_held", "Deliveries that began late, by what held them.", "why", seen.held)
     yield counter(
         "empath_delivery_shaping_changes", "Changes of what sites get that ask for less.", seen.shaping_changes
@@ -155,19 +154,3 @@ def _by_site(name: str, text: str, values: Mapping[str, float]) -> Metric:
     for site, value in values.items():
         family.add_metric((site,), value)
     return family
-
-
-def _by_domain(domains: counts.Domains) -> Iterator[Metric]:
-    label = ("domain",)
-    limited = CounterMetricFamily("empath_delivery_rate_limited", "Deliveries that a rate held back.", labels=label)
-    delays = HistogramMetricFamily("empath_delivery_rate_limit_delay_seconds", "For how long.", labels=label)
-    trips = CounterMetricFamily("empath_delivery_circuit_breaker_trips", "Times it opened.", labels=label)
-    recoveries = CounterMetricFamily("empath_delivery_circuit_breaker_recoveries", "Times it closed.", labels=label)
-    for name, domain in domains.items():
-        if domain.delays is not None:
-            limited.add_metric((name,), sum(domain.delays.counts))
-            add(delays, (name,), domain.delays)
-        if domain.trips or domain.recoveries:
-            trips.add_metric((name,), domain.trips)
-            recoveries.add_metric((name,), domain.recoveries)
-    yield from (limited, delays, trips, recoveries)

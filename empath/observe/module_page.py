@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from empath.observe.counts import snapshot
 from empath.observe.families import add
 from empath.observe.modules import ModulesCounts
 
@@ -25,13 +26,13 @@ def module_families(modules: ModulesCounts) -> Iterator[Metric]:
         "empath_module_breaker_state", "0: asked, 1: not asked, 2: one call finds out.", labels=("module",)
     )
     events = CounterMetricFamily("empath_module_events", "What modules count themselves.", labels=("module", "event"))
-    for module, counts in list(modules.by_module.items()):
+    for module, counts in snapshot(modules.by_module):
         breakers.add_metric((module,), counts.breaker())
-        for hook, seen in list(counts.hooks.items()):
-            add(durations, (module, hook), seen.durations)
+        for hook, seen in snapshot(counts.hooks):
+            add(durations, {"module": module, "hook": hook}, seen.durations)
             errors.add_metric((module, hook), seen.errors)
-            for verdict, number in list(seen.verdicts.items()):
+            for verdict, number in snapshot(seen.verdicts):
                 verdicts.add_metric((module, hook, verdict), number)
-        for event, number in list(counts.events.by_label.items()):
+        for event, number in snapshot(counts.events.by_label):
             events.add_metric((module, str(event)), number)
     yield from (durations, errors, verdicts, breakers, events)

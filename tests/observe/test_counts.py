@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.observe.counts import Domains, Example, Histogram, Histograms, Tally
+from empath.observe.counts import Domains, Example, Histogram, Histograms, Tally, snapshot
 
 
 class HistogramTests(SynchronousTestCase):
@@ -85,3 +87,29 @@ class LabelTests(SynchronousTestCase):
         for label in ("a", "b", "c"):
             histograms.observe(label, 0.5)
         self.assertEqual({label: one.counts[0] for label, one in histograms.by_label.items()}, {"a": 1, "other": 2})
+
+
+class BesideTests(SynchronousTestCase):
+    """
+    The page is written in a thread, while the reactor's goes on counting.
+    """
+
+    def test_what_is_listed_may_grow_meanwhile(self) -> None:
+        domains, tally = Domains(100_000, ()), Tally(100_000)
+        names = iter(range(1000, 100_000))
+
+        def count(phase: str, told: object) -> None:
+            name = str(next(names))
+            domains.of(name)
+            tally.add(name)
+
+        for nth in range(1000):
+            domains.of(str(nth))
+            tally.add(str(nth))
+        thresholds = gc.get_threshold()
+        self.addCleanup(gc.set_threshold, *thresholds)
+        gc.callbacks.append(count)
+        self.addCleanup(gc.callbacks.remove, count)
+        gc.set_threshold(5)  # while a list is made, garbage is collected, and other threads have their turn
+        self.assertGreater(len(domains.items()), 1000)
+        self.assertGreaterEqual(len(snapshot(tally.by_label)), 1000)
