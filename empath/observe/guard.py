@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred
 from empath.observe.page import Answer, Ask, Asked, Page, Pages, text
 
 _BEARER: Final = re.compile(
-    r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.ASCII | re.IGNORECASE
-)  # RFC 6750 §2.1, RFC 9110 §11.1
+    r"bearer +([!-~]+) *", re.ASCII | re.IGNORECASE
+)  # RFC 6750 §2.1, RFC 9110 §11.1; beyond which curl and Prometheus send what the operator chose
 _HOST: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]*)?")
 
 

@@ -8,7 +8,8 @@ A page that is late is told as 503; a client that is gone is ignored.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
@@ -65,8 +66,11 @@ class _Root(Resource):
 
     isLeaf = True  # noqa: N815 (Twisted's name)
 
-    def __init__(self, pages: Pages, streams: Streams, clock: IReactorTime) -> None:
+    def __init__(
+        self, pages: Pages, streams: Streams, clock: IReactorTime, is_local: Callable[[IAddress], bool]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's
+        self._is_local = is_local
         self._pages = pages
         self._streams = streams
         self._clock = clock
@@ -90,7 +94,7 @@ class _Root(Resource):
         if request.method not in (b"GET", b"HEAD"):
             return text(405, "Method Not Allowed", allow="GET, HEAD")
         try:
-            return ask(_asked(request))
+            return ask(_asked(request, self._is_local(request.getClientAddress())))
         except Exception:
             return _trouble(Failure())
 
@@ -118,7 +122,7 @@ class _Root(Resource):
             self._streams.begin(request, answer)
 
 
-def _asked(request: Request) -> Asked:
+def _asked(request: Request, is_local: bool) -> Asked:
     def field(name: str) -> str:
         return ",".join(request.requestHeaders.getRawHeaders(name, []))
 
@@ -128,7 +132,7 @@ def _asked(request: Request) -> Asked:
         accept_encoding=field("accept-encoding"),
         authorization=field("authorization"),
         host=field("host"),
-        is_local=_is_local(request.getClientAddress()),
+        is_local=is_local,
     )
 
 
@@ -140,7 +144,10 @@ def _is_local(client: IAddress) -> bool:
         return True
     if not isinstance(client, IPv4Address | IPv6Address):
         return False
-    address = ipaddress.ip_address(client.host.partition("%")[0])
+    try:
+        address = ipaddress.ip_address(client.host.partition("%")[0])
+    except ValueError:
+        return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
 
@@ -153,7 +160,7 @@ def _trouble(failure: Failure) -> Page:
 
 
 def _write_head(request: Request, code: int, content_type: str, headers: Mapping[str, str]) -> None:
-    request.setResponseCode(code)
+    request.setResponseCode(code, HTTPStatus(code).phrase.encode())
     for name, value in {**USUAL, "content-type": content_type, **headers}.items():
         request.setHeader(name.encode(), value.encode())
 
@@ -167,7 +174,8 @@ class HttpService:
         self._reactor = reactor
         self._endpoint = endpoint
         self.streams = Streams(reactor)
-        root = _Root(pages, self.streams, reactor)
+        claimed = endpoint.startswith("haproxy:")  # the client tells its address there, and could tell any
+        root = _Root(pages, self.streams, reactor, (lambda client: False) if claimed else _is_local)
         self._site = MonitoringSite(root, timeout=REQUEST_TIME, reactor=reactor, parsePOSTFormSubmission=False)
         self._port: IListeningPort | None = None
 

@@ -29,6 +29,10 @@ class GuardTests(SynchronousTestCase):
         for scheme in ("Bearer", "bearer", "BEARER  "):
             self.assertIsNone(self.with_token(f"{scheme} {TOKEN}"))
 
+    def test_a_token_may_be_of_any_characters_that_a_field_can_carry(self) -> None:
+        guard = Guard(sha256(b"p@ss:w{o}rd!").hexdigest(), "health.token_hash", "")
+        self.assertEqual(self.code(guard, attrs.evolve(AWAY, authorization="Bearer p@ss:w{o}rd!")), 200)
+
     def test_no_token_is_401_and_says_what_is_wanted(self) -> None:
         refusal = self.with_token("")
         assert refusal is not None

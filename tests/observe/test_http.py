@@ -463,10 +463,22 @@ class ConnectionTests(HttpCase):
             (IPv4Address("TCP", "192.0.2.1", 1), False),
             (IPv6Address("TCP", "::ffff:192.0.2.1", 1), False),
             (IPv6Address("TCP", "fe80::1%eth0", 1), False),
+            (IPv4Address("TCP", "nonsense", 1), False),
         ):
             protocol, _ = self.connect(peer)
             protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
             self.assertEqual(self.asked.pop().is_local, is_local, peer)
+
+    def test_nobody_is_local_who_only_says_so(self) -> None:
+        http = HttpService(self.reactor, f"haproxy:{ENDPOINT}", self.pages())
+        http.bind()
+        self.addCleanup(http.stop)
+        [_, (_, factory, _, _)] = self.reactor.tcpServers
+        protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 40000))
+        assert protocol is not None
+        protocol.makeConnection(StringTransport())
+        protocol.dataReceived(b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\nGET / HTTP/1.1\r\n\r\n")
+        self.assertEqual([asked.is_local for asked in self.asked], [False])
 
     def test_every_answer_tells_browsers_to_do_nothing_else_with_it(self) -> None:
         for path, policy in (("/", "default-src 'self'"), ("/nothing", "default-src 'none'; frame-ancestors 'none'")):
@@ -476,6 +488,16 @@ class ConnectionTests(HttpCase):
             self.assertEqual(headers["referrer-policy"], "no-referrer")
             self.assertEqual(headers["cross-origin-resource-policy"], "same-origin")
             self.assertNotIn("access-control-allow-origin", headers)
+
+
+class AnswerTests(HttpCase):
+    def pages(self) -> Pages:
+        return {b"/": lambda asked: text(421, "no")}
+
+    def test_codes_have_their_names(self) -> None:
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 421 Misdirected Request\r\n"))
 
 
 class BindingTests(SynchronousTestCase):
