@@ -11,14 +11,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from empath.observe.counts import LATENCIES, Histogram
 
-EVERY: Final = 0.1  # seconds between two measurements
-REMEMBERED: Final = 50  # measurements
+EVERY: Final = 0.25  # seconds between two measurements: each wakes a process that may have nothing else to do
+REMEMBERED: Final = 20  # measurements
 PATIENCE: Final = 15.0  # seconds that nobody has looked, after which no more is measured
 
 
 class LoopLatency:
     """
-    Measures from `start` to `stop`, for some 0.03 % of a processor; without `start` from the first `look` on, until
+    Measures from `start` to `stop`, for less than 0.1 % of a processor; without `start` from the first `look` on, until
     nobody looks any more. `durations` counts all that was measured.
     """
 

@@ -119,7 +119,7 @@ class EmpathService(MultiService):
         self.verbosity = self.logs.verbosity
         self.events = self._make_events()
         self.tracing.listen(self.events)
-        self.live = Live(reactor, self.events, self._machine.gc_callbacks)
+        self.live = Live(reactor, self.events, self._machine.gc_callbacks, config.metrics)
         self.auditing = self._make_auditing()
 
     def _make_views(self) -> None:

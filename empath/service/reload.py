@@ -83,6 +83,7 @@ class Reload:
         service.spool.reconfigure(new.spool)
         service.outgoing.use_tracing(new.tracing)
         service.metrics.reconfigure(new.metrics)
+        service.live.use(new.metrics)
         service.exporting.use(new)
         service.exposition.reconfigure(new.metrics)
         service.readiness.reconfigure(new.health)
