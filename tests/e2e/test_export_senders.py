@@ -173,6 +173,23 @@ class SpanTests(SenderTestCase):
         self.environment(http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9")
         self.assertEqual(self.send(), TAKEN)
 
+    def test_no_header_of_the_environment_goes_along(self) -> None:
+        """
+        It may be a secret that is meant for another collector.
+        """
+        self.environment(
+            OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20other,x-key=other",
+            OTEL_EXPORTER_OTLP_TRACES_HEADERS="x-more=other,X-Scope=other,content-type=other",
+        )
+        sender = SpanSender(self.to(self.receiver.endpoint, **{"X-Scope": "mail"}))
+        self.assertEqual(sender([lambda: [span()]]), TAKEN)
+        fields = self.receiver.asked[-1].fields
+        self.assertEqual(fields["x-scope"], "mail")
+        self.assertEqual([name for name, value in fields.items() if "other" in value], [])
+
+    def test_where_something_goes_is_told_without_headers(self) -> None:
+        self.assertNotIn("secret", repr(self.to(self.receiver.endpoint, authorization="very secret")))
+
 
 class TroubleTests(SenderTestCase):
     """

@@ -5,8 +5,8 @@ only where something is exported.
 The exporters would try again themselves, asleep in the thread, take a redirection for success, and log on their own:
 here all that is no answer of success is raised, so that they give up at once, and whoever sends judges by `sent`.
 
-Redirections are not followed, and neither proxies nor logins are taken from the environment: what the operator wrote is
-where everything goes, and nobody else gets the headers.
+Redirections are not followed, and neither proxies, logins nor headers are taken from the environment: what the operator
+wrote is where everything goes, and nobody else gets the headers.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ MOST_OCTETS: Final = 64 * 1024  # of an answer
 MOST_SAID: Final = 200  # characters of what a collector says
 LOGGER: Final = "opentelemetry.exporter.otlp.proto.http"
 PROTOBUF: Final = "application/x-protobuf"
+DESCRIBING: Final = ("content-encoding", "user-agent")
 
 
 class NotTaken(Exception):
@@ -56,10 +57,11 @@ class NotTaken(Exception):
 
 class CollectorSession(requests.Session):
     """
-    Asks one collector; `sent` tells what became of the last request.
+    Asks one collector; `sent` tells what became of the last request. Of the headers that it is given, which others of
+    the environment are among, `headers` go along, and those that describe the content.
     """
 
-    def __init__(self, signal: Signal) -> None:
+    def __init__(self, signal: Signal, headers: Mapping[str, str]) -> None:
         super().__init__()
         self.trust_env = False
         self.headers["Accept-Encoding"] = "identity"
@@ -67,12 +69,15 @@ class CollectorSession(requests.Session):
             self.mount(scheme, Timely(ANSWER))
         self.sent = TAKEN
         self._signal = signal
+        self._own = dict(headers)
 
     def request(self, method: Any, url: Any, *arguments: Any, **options: Any) -> requests.Response:
         """
         Make a request as the exporter asks for it, within our bounds. NotTaken for everything but success.
         """
-        options |= {"allow_redirects": False, "stream": True, "timeout": (CONNECT, ANSWER)}
+        given = {name.lower(): value for name, value in options.get("headers", {}).items()}
+        headers = {name: given[name] for name in DESCRIBING if name in given} | {"content-type": PROTOBUF} | self._own
+        options |= {"headers": headers, "allow_redirects": False, "stream": True, "timeout": (CONNECT, ANSWER)}
         try:
             with super().request(method, url, *arguments, **options) as response:
                 body = _body(response)
@@ -113,11 +118,10 @@ class Sender:
 
     def __init__(self, destination: Destination, signal: Signal, make: Callable[..., Any]) -> None:
         logging.getLogger(LOGGER).setLevel(logging.CRITICAL + 1)  # what it would say is in `sent`
-        self._session = CollectorSession(signal)
+        self._session = CollectorSession(signal, dict(destination.headers))
         self._exporter = make(
             endpoint=destination.url(signal),
             certificate_file=_trusted(),
-            headers=dict(destination.headers),
             timeout=ANSWER,
             compression=Compression.Gzip,
             session=self._session,

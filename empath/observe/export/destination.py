@@ -20,7 +20,7 @@ class Destination:
     """
 
     endpoint: str
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     hostname: str
 
     def url(self, signal: Signal) -> str:

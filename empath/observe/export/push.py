@@ -91,6 +91,8 @@ class MetricPush:
             await self._ended()
         self._running = False
         self._wait(0.0)
+        if self._asking is not None:
+            self._losses.lose(1, "the last did not get there before the end")
         self._losses.tell(now=True)
 
     async def _ended(self) -> None:

@@ -18,7 +18,7 @@ from empath import __version__
 from empath.mail.step import Fact
 from empath.mail.trace_context import TraceContext
 from empath.observe.export import destination
-from empath.observe.export.attributes import nanoseconds, text
+from empath.observe.export.attributes import nanoseconds, text, value_of
 from empath.observe.export.collector import Sender
 from empath.observe.export.sent import TAKEN, Sent
 from empath.observe.tracing.span import Make, Span
@@ -89,9 +89,12 @@ def span_of(span: Span, resource: Resource, scope: InstrumentationScope) -> Read
 
 def _facts(facts: Mapping[str, Fact]) -> dict[str, Fact]:
     """
-    Give facts as OTLP can carry them; their names are ours.
+    Give facts as OTLP can carry them, most of which are texts by names of ours.
     """
-    return {name: text(fact) if type(fact) is str else fact for name, fact in facts.items()}
+    return {
+        name if name.isascii() else text(name): text(fact) if type(fact) is str else value_of(fact)
+        for name, fact in facts.items()
+    }
 
 
 def _linked(context: TraceContext) -> SpanContext:

@@ -132,6 +132,16 @@ class PushTests(SynchronousTestCase):
         self.thread.end()
         self.assertEqual((self.thread.under_way, self.clock.getDelayedCalls()), ([], []))
 
+    def test_the_last_push_that_does_not_get_there_in_time_is_counted(self) -> None:
+        self.push.start()
+        self.clock.advance(FIRST)
+        stopping = Deferred.fromCoroutine(self.push.stop())
+        self.clock.advance(LAST_WORDS)
+        self.successResultOf(stopping)
+        self.assertEqual(self.figures(), (0, 1))
+        self.thread.end()
+        self.assertEqual(self.figures(), (0, 1))
+
     def test_nothing_happens_with_nowhere_to_push_to(self) -> None:
         push = MetricPush(self.page, self.clock, self.thread)
         push.start()
