@@ -7,6 +7,7 @@ Ignored, but told: what an address stands for cannot be stored; a bounce to that
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -50,7 +51,7 @@ class OutgoingPaths:
         """
         Give the reverse-path of the transaction with these recipients.
         """
-        return self.paths.of(message, recipients, self._clock.seconds(), self._keep)
+        return self.paths.of(message, recipients, self._clock.seconds(), partial(self._keep, message.queue_id))
 
     async def stop(self) -> None:
         """
@@ -59,7 +60,7 @@ class OutgoingPaths:
         for storing in tuple(self._storing):
             await storing
 
-    def _keep(self, token: str, text: str) -> None:
+    def _keep(self, queue_id: str, token: str, text: str) -> None:
         """
         Store what a token stands for, unless that was done lately.
         """
@@ -70,17 +71,22 @@ class OutgoingPaths:
         self._known.move_to_end(token)
         if len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)
-        storing = Deferred.fromCoroutine(self._store(token, text, now + KEPT))
+        storing = Deferred.fromCoroutine(self._store(queue_id, token, text, now + KEPT))
         if not storing.called:
             self._storing.add(storing)
             storing.addCallback(lambda _: self._storing.discard(storing))
 
-    async def _store(self, token: str, text: str, expires: float) -> None:
+    async def _store(self, queue_id: str, token: str, text: str, expires: float) -> None:
         try:
             await self._storage.put(token, text, expires)
         except StorageError as error:
             self._known.pop(token, None)
-            log.warn("bounces to <{address}> will not find their way: {error}", address=text, error=error)
+            log.warn(
+                "{queue_id}: bounces to <{address}> will not find their way: {error}",
+                queue_id=queue_id,
+                address=text,
+                error=error,
+            )
         except Exception:
             self._known.pop(token, None)
-            log.failure("bounces to <{address}> will not find their way", address=text)
+            log.failure("{queue_id}: bounces to <{address}> will not find their way", queue_id=queue_id, address=text)

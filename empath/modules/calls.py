@@ -45,7 +45,7 @@ class Call:
         """
         What the call is about, as the log names it.
         """
-        return f"session {self.session.session_id}" if self.transaction is None else self.transaction.queue_id
+        return name_of(self.session if self.transaction is None else self.transaction)
 
     def note(self, decision: Decision) -> None:
         """
@@ -81,6 +81,16 @@ class Call:
             content.put_back(mark)
         if self.transaction is not None:
             envelope.put_back(self.transaction, self.recipients, self.state)
+
+
+def name_of(subject: object) -> str:
+    """
+    Name, for the log, what a hook is told of: a transaction and a message by the queue id, though a module may have
+    taken that away; "" for what is neither of a message nor of a session.
+    """
+    if isinstance(subject, Session):
+        return f"session {subject.session_id}"
+    return str(getattr(subject, "queue_id", "?" if isinstance(subject, Transaction) else ""))
 
 
 def mended(subject: Session | Transaction, before: dict[str, str]) -> str:

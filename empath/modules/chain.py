@@ -21,6 +21,7 @@ from empath.interfaces import IDecisions, IJudgedContent, MaybeVerdict
 from empath.mail.envelope import Recipient
 from empath.mail.reply import Reply
 from empath.mail.session import Session, Transaction
+from empath.modules.calls import name_of
 from empath.modules.row import Row, TransactionGuard
 from empath.policy.verdict import Action, Verdict
 
@@ -206,7 +207,7 @@ def _ask(checks: tuple[_Check, ...], *subject: Any) -> _Answer:
         try:
             verdict = check(*subject)
         except Exception:
-            return _fault(check)
+            return _fault(check, subject)
         if verdict is None:
             continue
         if not isinstance(verdict, Verdict):
@@ -227,13 +228,17 @@ async def _wait(
     except CancelledError:
         raise
     except Exception:
-        return _fault(check)
+        return _fault(check, subject)
     if verdict is not None and verdict.action is not Action.ACCEPT:
         return verdict
     later = _ask(others, *subject)
     return later if later is None or isinstance(later, Verdict) else await later
 
 
-def _fault(check: _Check) -> Verdict:
-    log.failure("{check} failed", check=getattr(check, "__qualname__", repr(check)))
+def _fault(check: _Check, subject: tuple[Any, ...]) -> Verdict:
+    """
+    Tell of a check that failed by a fault of its own, and of what it was asked about: of the innermost.
+    """
+    about = next(filter(None, map(name_of, reversed(subject))), "NOQUEUE")
+    log.failure("{queue_id}: {check} failed", queue_id=about, check=getattr(check, "__qualname__", repr(check)))
     return FAULT

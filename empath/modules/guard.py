@@ -86,7 +86,7 @@ class Guard:
         """
         took = self.seconds() - call.began
         if took >= SLOW:
-            self._warn(took)
+            self._warn(call, took)
         if answer is None or isinstance(answer, (Verdict, Failure)) or not isinstance(answer, Awaitable):
             return self._settled_safely(call, answer)
         waits = self._watch.waits
@@ -123,7 +123,12 @@ class Guard:
         try:
             return self._settled(call, came)
         except Exception:
-            log.failure("module {module}: {hook} could not be judged", module=self._watch.name, hook=self.hook)
+            log.failure(
+                "{queue_id}: module {module}: {hook} could not be judged",
+                queue_id=call.name,
+                module=self._watch.name,
+                hook=self.hook,
+            )
             self.counts.failed()
             self.breaker.failed(self.hook, call.admitted)
             return None if self._watch.ignore else Verdict(Action.REFUSE, LOCAL_ERROR, self._watch.name)
@@ -191,7 +196,7 @@ class Guard:
     def _count(self, verdict: str) -> None:
         self.counts.decided(f"shadow-{verdict}" if self._watch.shadow else verdict)
 
-    def _warn(self, took: float) -> None:
+    def _warn(self, call: Call, took: float) -> None:
         """
         Tell of a hook that held up all other sessions, now and then.
         """
@@ -200,7 +205,9 @@ class Guard:
             return
         self._warned = now
         log.warn(
-            "module {module}: {hook} held up all sessions for {seconds:.2f} s: make it async, or mark it @blocking",
+            "{queue_id}: module {module}: {hook} held up all sessions for {seconds:.2f} s: make it async, or mark it "
+            "@blocking",
+            queue_id=call.name,
             module=self._watch.name,
             hook=self.hook,
             seconds=took,

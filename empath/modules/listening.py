@@ -20,7 +20,7 @@ from empath.mail import life
 from empath.mail.message import Message, Status
 from empath.mail.session import Session
 from empath.modules.blocking import is_blocking
-from empath.modules.calls import mended
+from empath.modules.calls import mended, name_of
 from empath.modules.guard import QUICK
 from empath.modules.shadow import Shadows
 from empath.modules.waiting import LATE, Wait, discard
@@ -30,6 +30,7 @@ MOST_PENDING: Final = 1000  # that one module may have under way
 LOG_INTERVAL: Final = 60.0  # seconds between two tracebacks of one hook
 DROPPED: Final = "dropped"  # as counts call an event that a module was not told of
 
+_FAILED_ALONE: Final = "module {module}: {hook} failed: {reason}"
 _FAILED: Final = frozenset({Status.FAILED, Status.EXPIRED})
 
 E = TypeVar("E")
@@ -78,14 +79,14 @@ class Listener:
                 counts.quick_seconds += took
                 return
             if isinstance(answer, Awaitable):
-                self._wait(name, began, answer)
+                self._wait(name, subject, began, answer)
                 return
         except BaseException:  # SystemExit is no way out for a module either
-            self._ended(name, began, Failure())
+            self._ended(name, subject, began, Failure())
             return
         finally:
             self._running.discard(name)
-        self._ended(name, began, answer)
+        self._ended(name, subject, began, answer)
 
     def tell_of_session(self, name: str, session: Session, *subject: Any) -> None:
         """
@@ -99,7 +100,7 @@ class Listener:
         before = session.metadata.copy()
         self.tell(name, session, *subject)
         if why := mended(session, before):
-            self._failed(name, why)
+            self._failed(name, (session,), why)
 
     async def stop(self, bound: float) -> None:
         """
@@ -125,28 +126,28 @@ class Listener:
             return self._shadows.of(each)
         return attrs.evolve(each, metadata=each.metadata.copy()) if isinstance(each, Message) else each
 
-    def _wait(self, name: str, began: float, answer: Awaitable[Any]) -> None:
+    def _wait(self, name: str, subject: tuple[Any, ...], began: float, answer: Awaitable[Any]) -> None:
         ended: Deferred[None] = Deferred()
 
         def done(came: Any) -> None:
             self._waits.pop(wait, None)
-            self._ended(name, began, came)
+            self._ended(name, subject, began, came)
             _fire(ended)
 
         wait = Wait(self._watch.timeout, self._watch.clock, done)
         self._waits[wait] = ended
         wait.begin(answer)
 
-    def _ended(self, name: str, began: float, came: Any) -> None:
+    def _ended(self, name: str, subject: tuple[Any, ...], began: float, came: Any) -> None:
         self._counts[name].observe(max(0.0, self._seconds() - began))
         if came is LATE:
-            self._failed(name, f"not done within {self._watch.timeout:g} s")
+            self._failed(name, subject, f"not done within {self._watch.timeout:g} s")
         elif isinstance(came, Failure):
-            self._failed(name, f"{type(came.value).__name__}: {came.getErrorMessage()}"[:500], came)
+            self._failed(name, subject, f"{type(came.value).__name__}: {came.getErrorMessage()}"[:500], came)
         elif isinstance(came, Awaitable):
             discard(came)
 
-    def _failed(self, name: str, reason: str, failure: Failure | None = None) -> None:
+    def _failed(self, name: str, subject: tuple[Any, ...], reason: str, failure: Failure | None = None) -> None:
         """
         Count it, and log it unless the hook has just been logged.
         """
@@ -156,9 +157,11 @@ class Listener:
             return
         self._logged[name] = now
         says: dict[str, Any] = {} if failure is None else {"log_failure": failure}
+        if about := _about(*subject):
+            says["queue_id"] = about
         log.emit(
             LogLevel.error,
-            "module {module}: {hook} failed: {reason}",
+            "{queue_id}: module {module}: {hook} failed: {reason}" if about else _FAILED_ALONE,
             module=self._watch.name,
             hook=name,
             reason=reason,
@@ -197,7 +200,12 @@ class Listeners:
             try:
                 told(listener, event)
             except Exception:  # what is told of was spoilt before
-                log.failure("a module could not be told of {event_type}", event_type=type(event).__name__)
+                about = _about(getattr(event, "message", None), getattr(event, "session", None))
+                log.failure(
+                    "{queue_id}: a module could not be told of {event_type}",
+                    queue_id=about or "NOQUEUE",
+                    event_type=type(event).__name__,
+                )
 
 
 def _opened(listener: Listener, event: life.ConnectionOpened) -> None:
@@ -253,6 +261,13 @@ _TOLD: Final[MappingProxyType[type[Any], tuple[tuple[str, ...], Callable[[Listen
 
 def _threaded(in_thread: Callable[[Callable[[], Any]], Deferred[Any]], hook: Callable[..., Any], *subject: Any) -> Any:
     return in_thread(partial(hook, *subject))
+
+
+def _about(*subjects: object) -> str:
+    """
+    Name, for the log, the first of these that has a name; "" for none.
+    """
+    return next(filter(None, map(name_of, subjects)), "")
 
 
 def _fire(ended: Deferred[None]) -> None:

@@ -59,8 +59,9 @@ class GroundJournal:
 
     def _given_up(self, event: life.CleanupGivenUp) -> None:
         self._spool.critical(
-            "{name}: content file could not be deleted in {attempts} attempts since {first_failure}, given up: {error}",
-            name=event.name,
+            "{queue_id}: content file could not be deleted in {attempts} attempts since {first_failure}, given up: "
+            "{error}",
+            queue_id=event.name,
             attempts=event.attempts,
             first_failure=Stamp()(event.first_failure),
             error=cut(event.error),

@@ -52,4 +52,10 @@ class LifeEvents:
             try:
                 listener(event)
             except Exception:
-                log.failure("{listener} failed on {event_type}", listener=listener, event_type=type(event).__name__)
+                about = getattr(event, "message", event)
+                log.failure(
+                    "{queue_id}: {listener} failed on {event_type}",
+                    queue_id=getattr(about, "queue_id", "NOQUEUE"),
+                    listener=listener,
+                    event_type=type(event).__name__,
+                )

@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from empath.errors import SpoolError, StorageError
+from empath.mail.queue_id import is_queue_id
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
@@ -61,11 +62,11 @@ class Errands:
             try:
                 await work()
             except (SpoolError, StorageError) as error:
-                log.warn("{name}: not done yet, tried again: {error}", name=name, error=error)
+                log.warn("{name}: not done yet, tried again: {error}", error=error, **_named(name))
             except CancelledError:
                 raise
             except Exception:
-                log.failure("{name}: not done yet, tried again", name=name)
+                log.failure("{name}: not done yet, tried again", **_named(name))
             else:
                 return
             await deferLater(self._clock, pause)
@@ -88,3 +89,10 @@ async def followed(errand: Deferred[None]) -> None:
 def _pass_on(_: object, over: Deferred[None]) -> None:
     if not over.called:
         over.callback(None)
+
+
+def _named(name: str) -> dict[str, Any]:
+    """
+    Give the fields of a log record about an errand, which may be about a message.
+    """
+    return {"name": name, "queue_id": name} if is_queue_id(name) else {"name": name}

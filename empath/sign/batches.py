@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from empath.errors import SigningFailed
 from empath.interfaces import InThread
@@ -22,8 +21,6 @@ from empath.sign.keys import SigningKey
 
 WIDTH: Final = 2  # batches at once
 MOST: Final = 8  # messages of a batch
-
-log = Logger()
 
 
 @attrs.define(slots=True, eq=False)
@@ -89,8 +86,7 @@ class Batches:
             if job.signatures:
                 job.done.callback(job.fields())
                 continue
-            log.error("a signature cannot be made: {fault}", fault=job.fault or result)
-            job.done.errback(SigningFailed("a signature cannot be made"))
+            job.done.errback(SigningFailed(f"a signature cannot be made: {job.fault or result}"))
 
 
 def make_all(jobs: list[Job]) -> None:

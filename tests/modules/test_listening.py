@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail import life
@@ -276,6 +276,34 @@ class ContainmentTests(ListeningCase):
         self.events.emit(life.ConnectionOpened(self.session))
         self.events.emit(life.ConnectionClosed(self.session, 1.0, "quit"))
         self.assertEqual((len(self.flushLoggedErrors(AttributeError)), len(self.told)), (1, 1))
+
+    def test_the_log_names_what_it_was_told_of(self) -> None:
+        """
+        The message, or the session; a look-up belongs to none.
+        """
+
+        def broken(*subject: object) -> None:
+            raise ZeroDivisionError
+
+        async def late(*subject: object) -> None:
+            await Deferred()
+
+        about_session = f"session {self.session.session_id}"
+        for name, event, about in (
+            ("on_message_received", life.MessageReceived(MESSAGE, self.session, 0.1), "Q1"),
+            ("on_delivery_attempt", attempted(Status.RETRY), "Q1"),
+            ("on_connection_opened", life.ConnectionOpened(self.session), about_session),
+            ("on_dns_lookup", life.LookedUp(LOOKUP, 0.1, False), None),
+        ):
+            for hook in (broken, late):
+                self.listen(**{name: hook})
+                with capturedLogs() as events:
+                    self.events.emit(event)
+                    self.clock.advance(5)
+                begins = f"{about}: module test: " if about else "module test: "
+                self.assertEqual([each.get("queue_id") for each in events], [about])
+                self.assertTrue(str(formatEvent(events[0])).startswith(f"{begins}{name} failed: "))
+        self.flushLoggedErrors(ZeroDivisionError)
 
     def test_in_shadow_mode_it_hears_of_copies(self) -> None:
         """

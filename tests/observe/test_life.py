@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail import life
@@ -33,6 +34,18 @@ class LifeEventsTests(SynchronousTestCase):
         self.events.emit(life.ConnectionOpened(made.session()))
         self.assertEqual(len(self.seen), 1)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_its_trouble_names_the_message_that_it_was_about(self) -> None:
+        def broken(event: life.LifeEvent) -> None:
+            raise ZeroDivisionError
+
+        self.events.subscribe(life.ConnectionOpened, broken)
+        self.events.subscribe(life.MessageReceived, broken)
+        with capturedLogs() as events:
+            self.events.emit(life.ConnectionOpened(made.session()))
+            self.events.emit(life.MessageReceived(made.message(), made.session(), 0.0))
+        self.assertEqual([each["queue_id"] for each in events], ["NOQUEUE", made.QUEUE_ID])
+        self.flushLoggedErrors(ZeroDivisionError)
 
     def test_a_listener_may_subscribe_another_one_which_hears_the_next_event(self) -> None:
         def subscribing(event: life.ConnectionOpened) -> None:
