@@ -14,7 +14,7 @@ from typing import Final
 from empath.mail.header import Header
 from empath.mail.message import Delivery, Message
 from empath.mail.origin import Origin
-from empath.mail.queue_id import is_queue_id
+from empath.mail.queue_id import is_queue_id, time_of
 from empath.mail.step import Steps
 from empath.mail.trace_context import (
     TraceContext,
@@ -28,6 +28,7 @@ from empath.mail.trace_context import (
 FIELD: Final = "traceparent"
 MOST_CONTINUED: Final = 10_000  # messages of traces that others began whose ids are remembered
 MOST_RECENT: Final = 1000  # messages whose ids need not be made again
+MOST_ASKED: Final = 100  # traces a second that are recorded because others wish it
 _FIELD: Final = FIELD.encode()
 
 Ids = tuple[str, str]
@@ -40,14 +41,16 @@ _ATTEMPT: ContextVar[tuple[str, Ids] | None] = ContextVar("attempt", default=Non
 
 class Traces:
     """
-    Decides while `on`: the `ratio` (0 to 1) of all traces that begin here are recorded, and those that a trusted client
-    had begun and recorded.
+    Decides while `on`: the `ratio` (0 to 1) of all traces are recorded, and those that a trusted client had begun and
+    records, MOST_ASKED a second at most of what we would not have chosen ourselves: whoever may send mail by us is not
+    to decide what tracing costs.
     """
 
-    __slots__ = ("_continued", "_recent", "on", "ratio")
+    __slots__ = ("_asked", "_continued", "_recent", "on", "ratio")
 
     def __init__(self, on: bool = False, ratio: float = 0.0) -> None:
         self._continued: OrderedDict[str, Ids] = OrderedDict()
+        self._asked = (0, 0)  # a second, and how many came in it
         self._recent: dict[str, Ids] = {}  # each is asked for some five times in a second
         self.use(on, ratio)
 
@@ -75,8 +78,9 @@ class Traces:
         if parent is None:
             trace_id, span_id = self._begun(queue_id)
             return f"00-{trace_id}-{span_id}-{'01' if is_chosen(trace_id, self.ratio) else '00'}"
-        root = TraceContext(parent.trace_id, span_id_of(queue_id), parent.sampled)
-        self._remember(queue_id, root)
+        sampled = parent.sampled and (is_chosen(parent.trace_id, self.ratio) or self._grants(queue_id))
+        root = TraceContext(parent.trace_id, span_id_of(queue_id), sampled)
+        self._remember(queue_id, (root.trace_id, root.span_id))
         return str(root)
 
     def written(self, queue_id: str, cause: str = "") -> str:
@@ -89,22 +93,18 @@ class Traces:
         trace_id = trace_id_of(queue_id)
         return str(TraceContext(trace_id, span_id_of(queue_id), is_sampled(cause) or is_chosen(trace_id, self.ratio)))
 
-    def met(self, message: Message) -> None:
-        """
-        Take note of a message that was stored before: others than its own ids may be its trace's.
-        """
-        context = parse_traceparent(message.trace)
-        if context is not None and context.trace_id != trace_id_of(message.queue_id):
-            self._remember(message.queue_id, context)
-
     def attempting(self, message: Message, delivery: Delivery, number: int) -> Ids | None:
         """
         Begin an attempt: what is said of the message from now on, in this coroutine and in those that it starts,
-        belongs to its span. Gives its ids, None while nothing is traced.
+        belongs to its span. Gives its ids, None while nothing is traced. One that was stored before a restart may be of
+        a trace that others began.
         """
         if not self.on:
             return None
-        trace_id = message.trace[3:35] or trace_id_of(message.queue_id)
+        begun = self._begun(message.queue_id)[0]
+        trace_id = message.trace[3:35] or begun
+        if trace_id != begun and message.queue_id not in self._continued:
+            self._remember(message.queue_id, (trace_id, message.trace[36:52]))
         ids = (trace_id, attempt_span_of(message, delivery, number))
         _ATTEMPT.set((message.queue_id, ids))
         return ids
@@ -142,9 +142,17 @@ class Traces:
             self._recent[queue_id] = found = (trace_id_of(queue_id), span_id_of(queue_id))
         return found
 
-    def _remember(self, queue_id: str, root: TraceContext) -> None:
+    def _grants(self, queue_id: str) -> bool:
+        """
+        Tell whether there is room for one more that others want to be recorded, in the second of this message.
+        """
+        second = int(time_of(queue_id))
+        self._asked = asked = (second, self._asked[1] + 1 if self._asked[0] == second else 1)
+        return asked[1] <= MOST_ASKED
+
+    def _remember(self, queue_id: str, ids: Ids) -> None:
         continued = self._continued
-        continued[queue_id] = (root.trace_id, root.span_id)
+        continued[queue_id] = ids
         if len(continued) > MOST_CONTINUED:
             continued.popitem(last=False)
 

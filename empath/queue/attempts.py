@@ -215,9 +215,9 @@ class Attempts:
         attempt = entry.attempt = Attempt(delivery.attempts + 1, self._clock.seconds())
         if entry.gate is not None:
             attempt.site = entry.gate.site.name
-        if is_sampled(message.trace):
-            attempt.steps = Steps()
         attempt.ids = self.traces.attempting(message, delivery, attempt.number)
+        if attempt.ids is not None and is_sampled(message.trace):
+            attempt.steps = Steps()
         entry.deadline = attempt.started + patience(message, delivery)
         if message.size > SMALL or len(delivery.recipients) > 1:
             self._window.lines.charge(entry.line, len(delivery.recipients), message.size)

@@ -24,7 +24,7 @@ class Tracing:
 
     def __init__(self, section: schema.Tracing, clock: IReactorTime, add: Add) -> None:
         self.traces = Traces()
-        self._following = Following(self.traces, clock, add)
+        self._following = Following(clock, add)
         self._events: LifeEvents | None = None
         self._ends: list[Callable[[], None]] = []
         self.use(section)

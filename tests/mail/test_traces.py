@@ -11,8 +11,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.mail.message import Delivery
 from empath.mail.origin import OUTSIDE, OWN, TRUSTED
-from empath.mail.trace_context import TraceContext, parse_traceparent, span_id_of, trace_id_of
-from empath.mail.traces import MOST_CONTINUED, MOST_RECENT, Traces, attempt_span_of, context_of, parent_in, parent_of
+from empath.mail.trace_context import TraceContext, is_sampled, parse_traceparent, span_id_of, trace_id_of
+from empath.mail.traces import (
+    MOST_ASKED,
+    MOST_CONTINUED,
+    MOST_RECENT,
+    Traces,
+    attempt_span_of,
+    context_of,
+    parent_in,
+    parent_of,
+)
 from tests.observe.made import message
 
 QUEUE_ID = "01JD0000000000000000000001"
@@ -77,19 +86,16 @@ class TracesTests(SynchronousTestCase):
         self.assertEqual(traces.written(QUEUE_ID), str(own))
         self.assertEqual(traces.written(QUEUE_ID, str(PARENT)), str(attrs.evolve(own, sampled=True)))
 
-    def test_what_was_stored_before_is_met_again(self) -> None:
+    def test_others_cannot_have_everything_recorded(self) -> None:
         """
-        A trace that others began has ids that the queue id does not tell.
+        Beyond so many a second only what we would have chosen, whoever asks.
         """
-        traces = Traces(True, 0.0)
-        root = TraceContext(PARENT.trace_id, span_id_of(QUEUE_ID), True)
-        stored = attrs.evolve(message(), queue_id=QUEUE_ID, trace=str(root))
-        traces.met(stored)
-        self.assertEqual(traces.ids_of(QUEUE_ID), (root.trace_id, root.span_id))
-        for trace in ("", traces.written(QUEUE_ID)):
-            other = Traces(True, 0.0)
-            other.met(attrs.evolve(stored, trace=trace))
-            self.assertEqual(other.ids_of(QUEUE_ID), (trace_id_of(QUEUE_ID), span_id_of(QUEUE_ID)))
+        for ratio, wanted in ((0.0, MOST_ASKED), (1.0, MOST_ASKED + 9)):
+            traces = Traces(True, ratio)
+            found = [traces.received(f"01JD000000{n:016d}", FIELD + REST, TRUSTED) for n in range(MOST_ASKED + 9)]
+            self.assertEqual(sum(is_sampled(each) for each in found), wanted)
+            self.assertEqual({each[3:35] for each in found}, {PARENT.trace_id})
+            self.assertTrue(is_sampled(traces.received("01JD0001000000000000000000", FIELD + REST, TRUSTED)))
 
     def test_of_others_only_so_many_are_remembered(self) -> None:
         traces = Traces(True, 0.0)
@@ -164,6 +170,16 @@ class AttemptTests(SynchronousTestCase):
         continued = attrs.evolve(self.message, trace=str(PARENT))
         ids = copy_context().run(self.traces.attempting, continued, self.delivery, 1)
         self.assertEqual(ids, (PARENT.trace_id, span_id_of(QUEUE_ID, "dst.test", 1)))
+
+    def test_of_what_was_stored_before_a_restart_makes_its_ids_known(self) -> None:
+        """
+        A trace that others began has ids that the queue id does not tell.
+        """
+        continued = attrs.evolve(self.message, trace=str(PARENT))
+        for stored, ids in ((continued, (PARENT.trace_id, PARENT.span_id)), (self.message, self.root)):
+            traces = Traces(True, 0.0)
+            copy_context().run(traces.attempting, stored, self.delivery, 1)
+            self.assertEqual(traces.ids_of(QUEUE_ID), ids)
 
     def test_has_no_ids_while_nothing_is_traced(self) -> None:
         self.assertIsNone(Traces().attempting(self.message, self.delivery, 1))

@@ -29,7 +29,7 @@ from empath.mail.queue_id import time_of
 from empath.mail.session import Session, Transaction
 from empath.mail.step import Step
 from empath.mail.trace_context import TraceContext, is_sampled
-from empath.mail.traces import Traces, context_of, parent_of
+from empath.mail.traces import context_of, parent_of
 from empath.observe.tracing.facts import FAILING, Facts
 from empath.observe.tracing.making import Attempted, Late, Refused, Root
 from empath.observe.tracing.showing import Showing
@@ -50,10 +50,9 @@ class Following:
     more, the same. `showing` tells what of texts is shown.
     """
 
-    def __init__(self, traces: Traces, clock: IReactorTime, add: Add) -> None:
+    def __init__(self, clock: IReactorTime, add: Add) -> None:
         self.errors = False
         self.showing = Showing()
-        self._traces = traces
         self._clock = clock
         self._add = add
         self._told: OrderedDict[str, None] = OrderedDict()
@@ -146,8 +145,6 @@ class Following:
             self._tried(event, None if attempt.steps is None else tuple(attempt.steps.steps))
         elif self.errors and any(each.status in FAILING for each in event.results):
             self._failed(event)
-        if attempt.number > 1:
-            self._traces.met(message)
 
     def _failed(self, event: AttemptEnded) -> None:
         """

@@ -21,7 +21,6 @@ from empath.mail.reply import Reply
 from empath.mail.session import Transaction
 from empath.mail.step import Said, Step, Steps
 from empath.mail.trace_context import TraceContext, span_id_of, trace_id_of
-from empath.mail.traces import Traces
 from empath.observe.life import LifeEvents
 from empath.observe.tracing.following import Following
 from empath.observe.tracing.showing import Showing
@@ -41,8 +40,7 @@ class FollowingCase(SynchronousTestCase):
         self.clock.advance(NOW)
         self.makes: list[Make] = []
         self.events = LifeEvents()
-        self.traces = Traces(True, 0.0)
-        self.following = Following(self.traces, self.clock, self.keep)
+        self.following = Following(self.clock, self.keep)
         self.following.use(True, Showing())
         self.ends = self.following.listen(self.events.subscribe)
 
@@ -391,12 +389,6 @@ class AttemptTests(FollowingCase):
         self.assertNotIn(late.context.span_id, {each.context.span_id for each in before})
         other = attrs.evolve(event.message, trace="")
         self.assertEqual(self.told(life.StepEnded(other, event.delivery, event.attempt, step)), [])
-
-    def test_a_trace_that_others_began_is_known_again_after_a_restart(self) -> None:
-        root = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", span_id_of(made.QUEUE_ID), False)
-        message = attrs.evolve(self.message(), trace=str(root))
-        self.told(self.ended(message, number=2))
-        self.assertEqual(self.traces.ids_of(made.QUEUE_ID), (root.trace_id, root.span_id))
 
 
 class EndTests(FollowingCase):
