@@ -22,15 +22,14 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from empath.interfaces import InThread
 from empath.observe.channel import REQUEST_TIME, MonitoringSite
-from empath.observe.exposition import Exposition
 from empath.observe.page import Answer, Asked, Page, Pages, Stream, text
 from empath.observe.streams import Streams
 
 log = Logger()
 
 BOUND: Final = 0.95  # seconds after which a page is given up: the contract promises an answer within one
+BOUNDS: Final[Mapping[bytes, float]] = MappingProxyType({b"/metrics": 9.0})  # of long pages: Prometheus waits for 10 s
 USUAL: Final[Mapping[str, str]] = MappingProxyType(
     {
         "server": "empath",
@@ -41,22 +40,6 @@ USUAL: Final[Mapping[str, str]] = MappingProxyType(
         "x-content-type-options": "nosniff",
     }
 )
-
-
-def metrics_pages(exposition: Exposition, in_thread: InThread[tuple[str, bytes]]) -> Pages:
-    """
-    Make `/metrics`. Gauges are read here; the page, long with a thousand domains, is written in a thread.
-    """
-
-    def write(accept: str) -> Deferred[tuple[str, bytes]]:
-        readings = exposition.read()
-        return in_thread(lambda: exposition.page(readings, accept))
-
-    def metrics(asked: Asked) -> Deferred[Page]:
-        writing = exposition.look().addCallback(lambda _: write(asked.accept))
-        return writing.addCallback(lambda written: Page(200, *written))
-
-    return {b"/metrics": metrics}
 
 
 class _Root(Resource):
@@ -82,7 +65,7 @@ class _Root(Resource):
             return NOT_DONE_YET
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)
-        answer.addTimeout(BOUND, self._clock)
+        answer.addTimeout(BOUNDS.get(request.path, BOUND), self._clock)
         answer.addErrback(_trouble)
         answer.addCallback(lambda page: None if gone else self._send(request, page))
         return NOT_DONE_YET

@@ -130,7 +130,8 @@ class EmpathService(MultiService):
         self.readiness = Readiness(config.health, checks_of(self), reactor)
         self.exposition = Exposition(config.metrics, self.metrics, gauges_of(self, self._threads), partial(look, self))
         self.status = StatusPage(self)
-        self.pages = MonitoringPages(config, reactor, self.exposition, self.readiness, in_thread, self.status.pages)
+        in_pages = self._threads.in_pages
+        self.pages = MonitoringPages(config, reactor, self.exposition, self.readiness, in_pages, self.status.pages)
         self.exporting.show(self.exposition, config)
         self.control = make_control(self, reactor, in_thread)
 

@@ -19,8 +19,9 @@ from empath.observe.exposition import Exposition
 from empath.observe.guard import Guard
 from empath.observe.health import Checks, Readiness
 from empath.observe.health_pages import health_pages
-from empath.observe.http import HttpService, metrics_pages
+from empath.observe.http import HttpService
 from empath.observe.page import Pages
+from empath.observe.scrapes import Scrapes
 
 if TYPE_CHECKING:
     from empath.service import EmpathService
@@ -74,7 +75,7 @@ class MonitoringPages:
             key: Guard(getattr(config, key).token_hash, f"{key}.token_hash", config.hostname) for key in _KEYS
         }
         self._pages: dict[str, Pages] = {
-            "metrics": self._guards["metrics"].over(metrics_pages(exposition, in_thread)),
+            "metrics": self._guards["metrics"].over(Scrapes(exposition, in_thread).pages()),
             "health": {**health_pages(readiness), **status.shell, **self._guards["health"].over(status.figures)},
         }
         self._served = [self._make(key, getattr(config, key)) for key in _KEYS]

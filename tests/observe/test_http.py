@@ -17,9 +17,10 @@ from empath.observe.channel import MOST_CONNECTIONS, MOST_CONTENT, REQUEST_TIME
 from empath.observe.exposition import Exposition
 from empath.observe.health import Readiness
 from empath.observe.health_pages import health_pages
-from empath.observe.http import BOUND, HttpService, metrics_pages
+from empath.observe.http import BOUND, HttpService
 from empath.observe.metrics import Metrics
 from empath.observe.page import Asked, Feed, Page, Pages, Stream, text
+from empath.observe.scrapes import Scrapes
 from empath.observe.streams import MOST, MOST_UNSENT, SLOWEST
 from tests.observe.test_health import Service
 from tests.observe.test_metrics import gauges
@@ -169,7 +170,7 @@ class MetricsPageTests(HttpCase):
     def pages(self) -> Pages:
         section = schema.Metrics()
         exposition = Exposition(section, Metrics(section), gauges())
-        return metrics_pages(exposition, execute)
+        return Scrapes(exposition, execute).pages()
 
     def test_the_page_is_prometheus_text(self) -> None:
         answer = self.ask("/metrics")
