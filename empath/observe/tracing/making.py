@@ -38,8 +38,8 @@ RECIPIENT: Final = 800  # and each of its recipients
 @attrs.frozen(slots=True)
 class Under:
     """
-    What the spans of steps are under: `names` name their ids, `facts` are those that every one of them tells.
-    `server`: we were the server.
+    What the spans of steps are under: `names` name their ids, `facts` are those that every one of them tells, as they
+    are shown. `server`: we were the server.
     """
 
     context: TraceContext
@@ -76,7 +76,7 @@ class Root:
         facts = self.showing.facts(of_message(message) | self.told | left_out(self.steps))
         links = tuple(self.links)
         yield Span(context, self.parent, name, kind, self.started, ended, facts, links=links)
-        under = Under(context, (message.queue_id, "receive"), of_all(message), server=True)
+        under = Under(context, (message.queue_id, "receive"), self.showing.facts(of_all(message)), server=True)
         yield from step_spans(steps, under, ended, self.showing)
 
     def octets(self) -> int:
@@ -112,7 +112,8 @@ class Refused:
         trouble, started = self.showing.text(self.trouble), transaction.started
         ended = max([self.ended, *(step.ended for step in steps)])
         yield Span(context, "", "receive", "server", started, ended, facts, trouble=trouble)
-        yield from step_spans(steps, Under(context, (queue_id, "receive"), shared, True), ended, self.showing)
+        under = Under(context, (queue_id, "receive"), self.showing.facts(shared), server=True)
+        yield from step_spans(steps, under, ended, self.showing)
 
     def octets(self) -> int:
         """
@@ -139,7 +140,7 @@ class Attempted:
         Make them.
         """
         message, attempt, results = self.message, self.attempt, self.results
-        under = under_attempt(message, self.delivery, attempt)
+        under = under_attempt(message, self.delivery, attempt, self.showing)
         facts = of_all(message) | of_attempt(self.delivery, attempt, results)
         if not is_sampled(message.trace):
             facts["empath.sampled"] = "error"
@@ -173,7 +174,7 @@ class Late:
         """
         Make it.
         """
-        under = under_attempt(self.message, self.delivery, self.attempt)
+        under = under_attempt(self.message, self.delivery, self.attempt, self.showing)
         yield _span(self.step, repr(self.step.started), under, self.step.ended, self.showing)
 
     def octets(self) -> int:
@@ -192,12 +193,12 @@ def root_of(queue_id: str) -> TraceContext:
     return TraceContext(trace_id_of(queue_id), span_id_of(queue_id), True)
 
 
-def under_attempt(message: Message, delivery: Delivery, attempt: Attempt) -> Under:
+def under_attempt(message: Message, delivery: Delivery, attempt: Attempt, showing: Showing) -> Under:
     """
     Tell what the steps of an attempt are under.
     """
     span = attempt_span_of(message, delivery, attempt.number)
-    return Under(TraceContext(context_of(message).trace_id, span, True), (span,), of_all(message))
+    return Under(TraceContext(context_of(message).trace_id, span, True), (span,), showing.facts(of_all(message)))
 
 
 def phases(attempt: Attempt) -> list[Step]:
@@ -238,11 +239,12 @@ def left_out(steps: Steps | None) -> Facts:
 
 
 def _span(step: Step, name: str | int, under: Under, ended: float, showing: Showing) -> Span:
-    context = attrs.evolve(under.context, span_id=span_id_of(*under.names, name, step.name))
+    above = under.context
+    context = TraceContext(above.trace_id, span_id_of(*under.names, name, step.name), above.sampled)
     events = tuple(
         Event(line.time, "reply" if line.from_us is under.server else "command", {"text": showing.text(line.text)})
         for line in tuple(step.said)
     )
-    facts, trouble = showing.facts({**under.facts, **step.facts}), showing.text(step.trouble)
+    facts, trouble = {**under.facts, **showing.facts(step.facts)}, showing.text(step.trouble)
     times = step.started, max(ended, step.started)
-    return Span(context, under.context.span_id, step.name, "internal", *times, facts, events, trouble=trouble)
+    return Span(context, above.span_id, step.name, "internal", *times, facts, events, trouble=trouble)
