@@ -18,7 +18,10 @@ from twisted.logger import LogEvent, LogLevel
 MOST: Final = 256  # texts that are remembered; beyond, the oldest is not waited for any longer
 MOST_SAID: Final = 500  # characters of a text that are told again
 AGAIN: Final = "log_again"  # the key of events that tell of repeats, which are none
-_TEXT: Final = "said {count} more times in the last {seconds:.0f} s: {said}"
+_TEXTS: Final = (
+    "said once more in the last {seconds:.0f} s: {said}",
+    "said {count} more times in the last {seconds:.0f} s: {said}",
+)
 
 
 @attrs.define(slots=True, eq=False)
@@ -139,5 +142,5 @@ class Repeats:
             return
         now = self._reactor.seconds()
         event = {"log_level": LogLevel.levelWithName(said.level), "log_namespace": said.namespace, "log_time": now}
-        told = {"said": said.text, "count": said.more, "seconds": max(now - said.begun, 0.0)}
-        self._publish({**event, **told, "log_format": _TEXT, AGAIN: True})
+        told = {"said": said.text, "count": said.more, "seconds": max(now - said.begun, 1.0)}
+        self._publish({**event, **told, "log_format": _TEXTS[said.more > 1], AGAIN: True})

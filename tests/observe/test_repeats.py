@@ -115,9 +115,9 @@ class RepeatsTests(SynchronousTestCase):
         self.say("b")
         self.told()
         self.reactor.advance(10)
-        self.assertEqual(self.told(), ["warn dns: said 1 more times in the last 30 s: a"])
+        self.assertEqual(self.told(), ["warn dns: said once more in the last 30 s: a"])
         self.reactor.advance(20)
-        self.assertEqual(self.told(), ["warn dns: said 1 more times in the last 30 s: b"])
+        self.assertEqual(self.told(), ["warn dns: said once more in the last 30 s: b"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_memory_is_bounded(self) -> None:
@@ -128,7 +128,7 @@ class RepeatsTests(SynchronousTestCase):
         self.say("first")
         for number in range(MOST):
             self.say(f"n{number}" * 500)
-        self.assertIn("warn dns: said 1 more times in the last 0 s: first", self.told())
+        self.assertIn("warn dns: said once more in the last 1 s: first", self.told())
         self.assertEqual(len(self.repeats._said), MOST)
         self.assertLess(max(len(each.text) for each in self.repeats._said.values()), 600)
 
@@ -141,7 +141,7 @@ class RepeatsTests(SynchronousTestCase):
         self.repeats.stop()
         self.say()
         self.say()
-        said = "warn dns: said 1 more times in the last 0 s: odd"
+        said = "warn dns: said once more in the last 1 s: odd"
         self.assertEqual(self.told(), ["warn dns: odd", said, "warn dns: odd", "warn dns: odd"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
