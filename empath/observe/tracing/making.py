@@ -75,7 +75,8 @@ class Root:
         name, kind = kind_of_root(message)
         facts = self.showing.facts(of_message(message) | self.told | left_out(self.steps))
         links = tuple(self.links)
-        yield Span(context, self.parent, name, kind, self.started, ended, facts, links=links)
+        began = min([self.started, *(step.started for step in steps)])  # each has looked at the clock for itself
+        yield Span(context, self.parent, name, kind, began, ended, facts, links=links)
         under = Under(context, (message.queue_id, "receive"), self.showing.facts(of_all(message)), server=True)
         yield from step_spans(steps, under, ended, self.showing)
 
@@ -109,7 +110,7 @@ class Refused:
         shared = common(queue_id, session.peer, transaction.priority)
         whose = of_envelope(transaction.reverse_path, [each.address for each in transaction.recipients])
         facts = self.showing.facts(shared | whose | of_client(arrival_of(session)) | left_out(self.steps))
-        trouble, started = self.showing.text(self.trouble), transaction.started
+        trouble, started = self.showing.text(self.trouble), min([transaction.started, *(step.started for step in steps)])
         ended = max([self.ended, *(step.ended for step in steps)])
         yield Span(context, "", "receive", "server", started, ended, facts, trouble=trouble)
         under = Under(context, (queue_id, "receive"), self.showing.facts(shared), server=True)

@@ -118,6 +118,14 @@ class ReceptionTests(FollowingCase):
     How a message came to us.
     """
 
+    def test_begins_no_later_than_its_first_step(self) -> None:
+        steps = dialogue()
+        steps.steps[0].started = 1989.5
+        root, mail, _ = self.told(life.MessageReceived(self.message(), made.session(), 10.0, steps=steps))
+        self.assertEqual((root.started, mail.started), (1989.5, 1989.5))
+        event = life.TransactionEnded(made.session(), self.transaction(steps), Reply.of("550 5.7.1 no"), steps=steps)
+        self.assertEqual(self.told(event)[0].started, 1989.5)
+
     def test_is_a_span_with_a_child_for_each_step(self) -> None:
         steps = dialogue()
         event = life.MessageReceived(self.message(), made.session(), 10.0, steps=steps)
