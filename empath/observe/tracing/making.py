@@ -110,7 +110,10 @@ class Refused:
         shared = common(queue_id, session.peer, transaction.priority)
         whose = of_envelope(transaction.reverse_path, [each.address for each in transaction.recipients])
         facts = self.showing.facts(shared | whose | of_client(arrival_of(session)) | left_out(self.steps))
-        trouble, started = self.showing.text(self.trouble), min([transaction.started, *(step.started for step in steps)])
+        trouble, started = (
+            self.showing.text(self.trouble),
+            min([transaction.started, *(step.started for step in steps)]),
+        )
         ended = max([self.ended, *(step.ended for step in steps)])
         yield Span(context, "", "receive", "server", started, ended, facts, trouble=trouble)
         under = Under(context, (queue_id, "receive"), self.showing.facts(shared), server=True)
