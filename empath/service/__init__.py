@@ -115,7 +115,7 @@ class EmpathService(MultiService):
         self.exporting = Exporting(config, reactor, self._machine)
         self.tracing = Tracing(config.tracing, reactor, self.exporting.spans.add)
         kept, outlet = self.storages.of(".control"), self.exporting.logs.add
-        self.logs = Logs(config.log, kept, reactor, self.tracing.ids_of, outlet)
+        self.logs = Logs(config.log, kept, reactor, self.tracing.traces.ids_of, outlet)
         self.verbosity = self.logs.verbosity
         self.events = self._make_events()
         self.tracing.listen(self.events)
@@ -138,7 +138,7 @@ class EmpathService(MultiService):
     def _make_auditing(self) -> Auditing:
         written = self.configuration.wrote("audit.path")
         auditing = Auditing(self.config, self._reactor, self._machine, self._threads.in_thread, written)
-        auditing.file.maker.ids_of = self.tracing.ids_of
+        auditing.file.maker.ids_of = self.tracing.traces.ids_of
         auditing.listen(self.events)
         return auditing
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 
 from empath.config import schema
-from empath.mail.traces import Ids, Traces
+from empath.mail.traces import Traces
 from empath.observe.life import LifeEvents
 from empath.observe.tracing.following import Following
 from empath.observe.tracing.showing import Showing
@@ -35,12 +35,6 @@ class Tracing:
         """
         self._events = events
         self._attend()
-
-    def ids_of(self, queue_id: str) -> Ids | None:
-        """
-        Tell the ids of the trace and of the root span of a message, None while nothing is traced; in any thread.
-        """
-        return self.traces.ids_of(queue_id)
 
     def use(self, section: schema.Tracing) -> None:
         """
