@@ -128,9 +128,10 @@ class Recording(Spoken):
         if from_us is (self.side == "server"):
             self._answer(line, text, from_us)
             return
-        step = self._step_of(line[:4].upper())
+        verb = line[:4].upper()
+        step = self._step_of(verb)
         if line != b".":  # the end of content that nobody wanted: its answer is the one that DATA still waits for
-            ends = step is not None and _NAMES.get(line[:4].upper()) == step.name
+            ends = step is not None and _NAMES.get(verb) == step.name
             self._answers.append(_Awaited(step, ends))
         self._say(step, text, from_us)
 
@@ -181,7 +182,8 @@ class Recording(Spoken):
 
     def _end(self, step: Step, trouble: str) -> None:
         step.ended = self._clock.seconds()
-        step.trouble = printable(trouble)
+        if trouble:
+            step.trouble = printable(trouble)
         if self.on_ended is not None:
             self.on_ended(step)
 

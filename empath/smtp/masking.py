@@ -135,6 +135,8 @@ def printable(text: str) -> str:
     """
     Give a text that fits a line, and moves no cursor.
     """
+    if text.isprintable() and len(text) <= LONGEST:
+        return text
     shown = cut(text)
     return shown if shown.isprintable() else "".join(c if c.isprintable() else "?" for c in shown)
 
