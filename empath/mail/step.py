@@ -10,6 +10,7 @@ import attrs
 
 MOST_STEPS: Final = 128
 MOST_LINES: Final = 256  # of all steps together
+LEFT_FREE: Final = 16, 32  # of those, by recipients: what comes behind many tells more than the last of them
 OCTETS: Final = 1000, 200  # of memory, about: of a step, and of a line without its text
 
 Fact = str | int | float | bool
@@ -32,7 +33,7 @@ class Step:
     One step, from `started` to `ended` (seconds since the epoch, 0.0 while it goes on). `name` is "dns", "connect",
     "tls", "mail", "rcpt", "data", "quit" (RFC 5321's commands and what comes before them), "store" or "module".
     `facts` tell about it in OpenTelemetry's words where it has some; `trouble` is why it failed, "" if it did not.
-    `said` are the lines that belong to it.
+    `said` are the lines that belong to it. One that is not `kept` had no room, and goes on for nobody.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Step:
     facts: dict[str, Fact] = attrs.field(factory=dict)
     trouble: str = ""
     said: list[Said] = attrs.field(factory=list)
+    kept: bool = True
 
 
 class Steps:
@@ -62,10 +64,11 @@ class Steps:
         Begin a step. Whoever began it ends it: `step.ended = now`.
         """
         step = Step(name, now, facts=facts)
-        if len(self.steps) < MOST_STEPS:
+        if len(self.steps) < MOST_STEPS - (LEFT_FREE[0] if name == "rcpt" else 0):
             self.steps.append(step)
             self.octets += OCTETS[0]
         else:
+            step.kept = False
             self.left_out += 1
         return step
 
@@ -73,7 +76,7 @@ class Steps:
         """
         Add a line to a step.
         """
-        if self.lines < MOST_LINES:
+        if step.kept and self.lines < MOST_LINES - (LEFT_FREE[1] if step.name == "rcpt" else 0):
             self.lines += 1
             self.octets += OCTETS[1] + len(line.text)
             step.said.append(line)

@@ -18,7 +18,7 @@ from empath.mail.attempt import Attempt
 from empath.mail.life import LifeEvent, StepEnded
 from empath.mail.message import Message, deliveries_of
 from empath.mail.outcome import Outcome
-from empath.mail.step import MOST_LINES, MOST_STEPS, Step, Steps
+from empath.mail.step import LEFT_FREE, MOST_LINES, MOST_STEPS, Step, Steps
 from empath.net.dialogues import Dialogues, Interest
 from tests.deliver.fakes import CHUNKING, CLOSE, HANG, STARTTLS, Server
 from tests.deliver.test_lmtp import LmtpWorld
@@ -506,10 +506,11 @@ class HostileTests(SynchronousTestCase):
 
     def test_many_recipients(self) -> None:
         """
-        Have no more steps than are kept; what is left out is counted.
+        Have no more steps than are kept; what is left out is counted, and of the content it is told.
         """
         carried = message(*[f"b{number}@example.org" for number in range(300)])
         self.traced.world.agent.reconfigure(attrs.evolve(self.world.section, max_recipients_per_transaction=1000))
         self.assertEqual(len(self.traced.deliver(carried)), 300)
-        self.assertEqual(len(self.traced.steps.steps), MOST_STEPS)
+        self.assertEqual(len(self.traced.steps.steps), MOST_STEPS - LEFT_FREE[0] + 1)
+        self.assertEqual(self.traced.steps.steps[-1].name, "data")
         self.assertGreater(self.traced.steps.left_out, 0)

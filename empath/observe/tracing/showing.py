@@ -24,7 +24,7 @@ _NAMING: Final = re.compile(
     r"|(?P<asked>(?:VRFY|EXPN)\s+).+",
     re.IGNORECASE | re.DOTALL,
 )
-_PARAMETER: Final = re.compile(r"(?P<name>\sAUTH=|\sORCPT=[^\s;]*;)(?P<value>[^\s<>]+)", re.IGNORECASE)
+_PARAMETER: Final = re.compile(r"(?P<name>\sAUTH=|\sENVID=|\sORCPT=[^\s;]*;)(?P<value>[^\s<>]+)", re.IGNORECASE)
 
 
 class Showing:

@@ -430,7 +430,7 @@ class ShowingTests(SynchronousTestCase):
             "RCPT TO:<anna>": "RCPT TO:<…>",
             'RCPT TO:<"anna smith… [700 characters]': "RCPT TO:<…",
             "MAIL FROM:<> SIZE=4096 AUTH=<>": "MAIL FROM:<> SIZE=4096 AUTH=<>",
-            "MAIL FROM:<a@d.test> SIZE=40 AUTH=anna BODY=7BIT": "MAIL FROM:<…@d.test> SIZE=40 AUTH=… BODY=7BIT",
+            "MAIL FROM:<a@d.test> SIZE=40 AUTH=anna ENVID=ann": "MAIL FROM:<…@d.test> SIZE=40 AUTH=… ENVID=…",
             "RCPT TO:<a@d.test> ORCPT=utf-8;ann\\x{40}d.test": "RCPT TO:<…@d.test> ORCPT=utf-8;…x{40}d.test",
             "RCPT TO:<a@d.test> ORCPT=x400;/C=DE/S=Smith/": "RCPT TO:<…@d.test> ORCPT=x400;…",
             "VRFY anna smith": "VRFY …",
