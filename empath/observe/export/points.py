@@ -73,7 +73,7 @@ def metrics_of(families: Iterable[Family], started: float, now: float) -> Iterat
     """
     Make OpenTelemetry's metrics of families, those without a sample left out.
     """
-    times = nanoseconds(started), nanoseconds(now)
+    times = nanoseconds(min(started, now)), nanoseconds(now)  # clocks are put back
     for family in families:
         name, unit = name_of(family.name)
         data: Any

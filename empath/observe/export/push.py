@@ -74,7 +74,9 @@ class MetricPush:
         Push by `send`, called in a thread with families and the time, every so many seconds; None: not at all.
         """
         self._send, self._interval = send, interval
-        self._wait(min(interval, FIRST))
+        waiting = self._timer is not None and self._timer.active()
+        due = self._timer.getTime() - self._clock.seconds() if waiting and self._timer is not None else FIRST
+        self._wait(max(min(interval, FIRST, due), 0.0))  # reloads without end put off none
 
     def start(self) -> None:
         """

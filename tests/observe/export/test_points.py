@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-from opentelemetry.sdk.metrics.export import MetricsData, ResourceMetrics, ScopeMetrics
+from opentelemetry.sdk.metrics.export import MetricsData, NumberDataPoint, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -94,6 +94,12 @@ class RoundTripTests(SynchronousTestCase):
         times = point.start_time_unix_nano, point.time_unix_nano
         self.assertEqual(times, (1_700_000_000_000_000_000, 1_700_000_060_500_000_000))
         self.assertEqual((counter.description, gauge.description), ("A.", "B."))
+
+    def test_nothing_ends_before_it_begins_where_the_clock_was_put_back(self) -> None:
+        for metric in metrics_of([CounterMetricFamily("a", "A.", value=3)], NOW, STARTED):
+            [point] = metric.data.data_points
+            assert isinstance(point, NumberDataPoint)
+            self.assertEqual((point.start_time_unix_nano, point.time_unix_nano), (int(STARTED) * 10**9,) * 2)
 
     def test_histograms_have_a_number_for_each_bucket(self) -> None:
         family = HistogramMetricFamily("h_seconds", "H.", labels=("verb",))

@@ -142,6 +142,14 @@ class PushTests(SynchronousTestCase):
         self.thread.end()
         self.assertEqual(self.figures(), (0, 1))
 
+    def test_reloads_without_end_put_off_none(self) -> None:
+        self.push.start()
+        for _ in range(int(FIRST)):
+            self.push.use(self.send, 60.0)
+            self.clock.advance(1.0)
+        self.thread.end()
+        self.assertEqual(self.figures(), (1, 0))
+
     def test_nothing_happens_with_nowhere_to_push_to(self) -> None:
         push = MetricPush(self.page, self.clock, self.thread)
         push.start()
