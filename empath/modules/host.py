@@ -9,7 +9,7 @@ fails is logged. Either way the modules stay those that there were.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from math import inf
 from typing import Any, Final
 
@@ -82,6 +82,14 @@ class Modules:
         What the modules are called, in their order.
         """
         return tuple(hosted.name for hosted in self._hosted)
+
+    def loads(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
+        """
+        Tell how busy the threads of each module are that needs any, see `Workers.load`.
+        """
+        for each in self._hosted:
+            if (load := each.services.load) is not None:
+                yield each.name, load
 
     @property
     def trouble(self) -> str:

@@ -128,6 +128,13 @@ class Services:
         """
         return address.domain in self.domains
 
+    @property
+    def load(self) -> tuple[int, int, int] | None:
+        """
+        How busy its threads are, see `Workers.load`; None before the first is needed.
+        """
+        return None if self._workers is None else self._workers.load
+
     def stop_rounds(self) -> None:
         """
         Call nothing any more that is called now and then.

@@ -57,6 +57,14 @@ class Workers:
         self._stopped = False
         self._empty: Deferred[None] | None = None
 
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """
+        How many threads there may be, how many of them work, and how many calls wait for one.
+        """
+        busy = min(self._under_way, self._threads)
+        return MOST_THREADS, busy, self._under_way - busy
+
     def run(self, call: Call) -> Deferred[Any]:
         """
         Run a call; fails with ModuleError where too many wait already.

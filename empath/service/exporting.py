@@ -72,6 +72,14 @@ class Exporting:
         figures = {"traces": self.spans.figures(), "logs": self.logs.figures()}
         return figures if self.push is None else {**figures, "metrics": self.push.figures()}
 
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """
+        How busy our threads are, see `Workers.load`.
+        """
+        load: tuple[int, int, int] = self._workers.load
+        return load
+
     def start(self) -> None:
         """
         Begin to send; after the fork, which would not take threads along.

@@ -73,11 +73,15 @@ def _shown(service: EmpathService) -> Mapping[tuple[str, str], float]:
 
 def _pools(service: EmpathService, threads: Threads) -> Mapping[str, PoolState]:
     """
-    Tell of all pools with threads; the reactor has one once somebody asked for it, for the names of hosts.
+    Tell of all pools with threads; the reactor has one once somebody asked for it, for the names of hosts, and a module
+    once it needs one.
     """
     pools: dict[str, Any] = {**threads.pools, "audit": service.auditing.pool}
     pools["reactor"] = getattr(service.clock, "threadpool", None)
-    return {name: _state(pool) for name, pool in pools.items() if isinstance(pool, ThreadPool)}
+    states = {name: _state(pool) for name, pool in pools.items() if isinstance(pool, ThreadPool)}
+    workers = {"export": service.exporting.load}
+    workers |= {f"module:{name}": load for name, load in service.modules.loads()}
+    return states | {name: PoolState(*load) for name, load in workers.items()}
 
 
 def _state(pool: ThreadPool) -> PoolState:

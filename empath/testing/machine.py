@@ -64,6 +64,7 @@ class WorkersAtOnce:
 
     def __init__(self, name: str, reactor: Any) -> None:
         self.name = name
+        self.load = (1, 0, 0)
 
     def run(self, call: Callable[[], Any]) -> Deferred[Any]:
         """

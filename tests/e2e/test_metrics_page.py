@@ -28,7 +28,9 @@ class MetricsPageTests(EndToEndTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.mta: Empath = self.empath({"metrics": {"high_priority_domains": ["vip.test"]}})
+        (self.folder / "rules").write_text("deny ehlo nobody.test\n")
+        rules = {"factory": "access", "name": "rules", "options": {"file": str(self.folder / "rules"), "interval": "1s"}}
+        self.mta: Empath = self.empath({"metrics": {"high_priority_domains": ["vip.test"]}, "modules": [rules]})
         pair = write_pair(self.folder, "mine", trustme.CA(), HOSTNAME)
         self.certificate = str(pair.certificate)
         key = str(pair.private_key)
@@ -49,7 +51,8 @@ class MetricsPageTests(EndToEndTestCase):
 
     def test_the_process_is_looked_at(self) -> None:
         wait_until("measured", lambda: (self.value("reactor_latency_seconds_count") or 0) > 5)
-        for pool in ("writer", "reader", "storage", "files", "audit"):
+        wait_until("looked", lambda: self.value("thread_pool_max_threads", pool="module:rules") == 8)
+        for pool in ("writer", "reader", "storage", "pages", "files", "audit", "export", "module:rules"):
             self.assertEqual(self.value("thread_pool_queue_size", pool=pool), 0, pool)
         self.assertEqual(self.value("thread_pool_max_threads", pool="files"), 4)
         self.assertIsNotNone(self.value("gc_pause_seconds_count", generation="2"))

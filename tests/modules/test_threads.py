@@ -74,6 +74,19 @@ class WorkersTests(SynchronousTestCase):
         self.assertEqual(self.threads(), [])
         self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(self.workers.stop())))
 
+    def test_tells_how_busy_they_are(self) -> None:
+        """
+        All of 8 threads, at first none of them.
+        """
+        self.assertEqual(self.workers.load, (MOST_THREADS, 0, 0))
+        for _ in range(MOST_THREADS + 3):
+            self.workers.run(self.held)
+        self.assertEqual(self.workers.load, (MOST_THREADS, MOST_THREADS, 3))
+        self.gate.set()
+        for _ in range(MOST_THREADS + 3):
+            self.reactor.take()
+        self.assertEqual(self.workers.load, (MOST_THREADS, 0, 0))
+
     def test_tells_the_result(self) -> None:
         """
         Of a call that ran elsewhere, in a thread that would not keep the process.
