@@ -61,16 +61,21 @@ class LogFile:
         else:
             self._torn = False
 
-    def reopen(self) -> None:
+    def reopen(self) -> str:
         """
-        Open the path again, after logrotate or the like moved the file away.
+        Open the path again, after logrotate or the like moved the file away; tells why it could not be, "" if it was.
+
+        The descriptor stays the same number: a thread that is about to write must not find somebody else's file there.
         """
         if self._path is None:
-            return
-        with contextlib.suppress(OSError):
+            return "there is none"
+        try:
             renewed = _open(self._path)
-            os.close(self._descriptor)
-            self._descriptor = renewed
+        except OSError as trouble:
+            return trouble.strerror or str(trouble)
+        os.dup2(renewed, self._descriptor, inheritable=False)
+        os.close(renewed)
+        return ""
 
 
 def _open(path: str) -> int:

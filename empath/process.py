@@ -126,8 +126,7 @@ class Program(MultiService):
         self._supervisor = supervisor or Supervisor({}, reactor)
         self._service = service
         self._leave = leave
-        self._loaded = loaded
-        self._launch = launch
+        self._loaded, self._launch = loaded, launch
         self._reactor = reactor
         self._install = install
         self._output: LogFile | None = None
@@ -147,7 +146,6 @@ class Program(MultiService):
         """
         Make the log observer that [log], --logfile and --syslog ask for.
         """
-
         write, marks = self._opened_log()
         observer = make_observer(self._loaded.config.log, write, marks)
         self._service.logs.follow(observer)
@@ -275,9 +273,11 @@ class Program(MultiService):
         """
         Open the log file again.
         """
-        if self._output is not None:
-            self._output.reopen()
-        log.info("{signal}: log file opened again", signal=name)
+        trouble = "there is none" if self._output is None else self._output.reopen()
+        if trouble:
+            log.warn("{signal}: the log file is not opened again: {why}", signal=name, why=trouble)
+        else:
+            log.info("{signal}: log file opened again", signal=name)
 
 
 def _log_failure(trouble: BaseException | None, failure: Failure | None = None) -> None:

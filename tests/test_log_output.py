@@ -29,7 +29,7 @@ class LogFileTests(SynchronousTestCase):
         self.addCleanup(os.close, writing)
         output = LogFile(None, writing)
         output.write("lost\n")
-        output.reopen()
+        self.assertEqual(output.reopen(), "there is none")
 
     def test_a_path_that_went_away_keeps_the_old_file(self) -> None:
         """
@@ -39,9 +39,31 @@ class LogFileTests(SynchronousTestCase):
         (folder / "sub").mkdir(parents=True)
         output = LogFile(str(folder / "sub" / "a.log"))
         (folder / "sub").rename(folder / "gone")
-        output.reopen()
+        self.assertEqual(output.reopen(), "No such file or directory")
         output.write("caf\u00e9 \udc80\n")
         self.assertEqual((folder / "gone" / "a.log").read_bytes(), b"caf\xc3\xa9 \\udc80\n")
+
+    def test_a_thread_that_is_about_to_write_finds_no_other_file(self) -> None:
+        """
+        Such as content in the spool, which got the number that was free for a moment.
+        """
+        path = Path(os.path.abspath(self.mktemp()))
+        output, before = LogFile(str(path)), set(os.listdir("/proc/self/fd"))
+        path.rename(f"{path}.1")
+        self.assertEqual(output.reopen(), "")
+        self.assertEqual(set(os.listdir("/proc/self/fd")), before)
+        held = [number for number in before if os.path.realpath(f"/proc/self/fd/{number}") == str(path)]
+        self.assertEqual(len(held), 1)
+        self.assertFalse(os.get_inheritable(int(held[0])))
+        closed: list[int] = []
+
+        def close(number: int, real: Callable[[int], None] = os.close) -> None:
+            closed.append(number)
+            real(number)
+
+        self.patch(os, "close", close)
+        output.reopen()
+        self.assertNotIn(int(held[0]), closed)
 
     def test_its_group_reads_a_new_file_whatever_the_umask_is(self) -> None:
         """
