@@ -230,11 +230,12 @@ class Readiness:
         """
         before, self._found = self._found, found
         self._found_at = self._clock.seconds()
-        if found.shutting_down or found.ready == (before is None or before.ready):
+        was_ready = before is None or before.ready
+        if found.shutting_down or (found.ready and was_ready):
             return found
         if found.ready:
             log.info("ready")
-        else:
+        elif before is None or was_ready or found.wanting != before.wanting:
             log.warn("not ready: {parts}", parts=", ".join(found.wanting))
         return found
 

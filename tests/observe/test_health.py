@@ -168,13 +168,15 @@ class ReadinessTests(SynchronousTestCase):
         self.assertEqual(formatEvent(event), "not ready: spool: the disk is full")
         self.assertNotIn("log_failure", event)
 
-    def test_readiness_that_changes_is_said_once(self) -> None:
+    def test_what_is_wrong_is_said_once_and_again_when_it_is_another_thing(self) -> None:
         with capturedLogs() as events:
-            for spool, dns in ((True, True), (False, True), (False, False), (True, True), (True, True)):
+            for spool, dns in ((True, True), (False, True), (False, True), (False, False), (True, True), (True, True)):
                 self.service.answers.update(spool=spool, dns=dns)
                 self.found()
                 self.clock.advance(FRESH)
-        self.assertEqual([formatEvent(event) for event in events], ["not ready: spool", "ready"])
+        self.assertEqual(
+            [formatEvent(event) for event in events], ["not ready: spool", "not ready: spool, dns", "ready"]
+        )
 
     def test_trouble_is_seen_within_a_second_of_its_beginning_however_late_a_check_answers(self) -> None:
         self.assertLess(FRESH + PATIENCE, 0.9)
