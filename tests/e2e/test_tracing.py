@@ -233,6 +233,24 @@ class ContinuedTests(TracingTestCase):
         self.assertEqual((root.span_id.hex(), root.parent_span_id.hex()), (span_id_of(found), PARENT.span_id))
         self.assertIn(f"trace_id={PARENT.trace_id}", mta.wait_logged(found, "status=sent")[0])
 
+    def test_log_and_audit_know_it_again_after_a_restart(self) -> None:
+        peer = self.peer("127.0.0.11")
+        peer.script.on("RCPT", says(451, "4.2.1 busy"), times=1)
+        retry = {"delivery": {"base_retry_delay": "4s", "max_retry_delay": "4s"}}
+        mta = self.to_peer(peer, self.traced(retry, sample_ratio=0.0))
+        found = self.send(mta, ["bob@one.test"], f"traceparent: {PARENT}\r\n".encode() + message())
+        mta.wait_logged(found, "status=deferred")
+        mta.kill()
+        mta.start()
+        self.wait_arrived(peer, "bob@one.test")
+        mta.wait_logged(found, "status=sent")
+        for line in mta.logged(found):
+            self.assertIn(f"trace_id={PARENT.trace_id}", line)
+        wait_until("recorded", lambda: "delivered" in [each["event"] for each in records(mta)])
+        for record in records(mta):
+            if record["message_id"] == found:
+                self.assertEqual(record["metadata"]["trace_id"], PARENT.trace_id, record)
+
     def test_that_of_anybody_else_does_not(self) -> None:
         peer = self.peer("127.0.0.11")
         ours = {"relay": {"networks": [], "domains": ["one.test"], "recipients": "any"}}
