@@ -8,10 +8,11 @@ A page that is late is told as 503; a client that is gone is ignored.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
@@ -30,6 +31,7 @@ log = Logger()
 
 BOUND: Final = 0.95  # seconds after which a page is given up: the contract promises an answer within one
 BOUNDS: Final[Mapping[bytes, float]] = MappingProxyType({b"/metrics": 9.0})  # of long pages: Prometheus waits for 10 s
+_FILES: Final = re.compile(r":(certKey|privateKey)=((?:[^:\\]|\\.)*)")  # of an endpoint, as Twisted writes them
 USUAL: Final[Mapping[str, str]] = MappingProxyType(
     {
         "server": "empath",
@@ -161,6 +163,19 @@ class HttpService:
         root = _Root(pages, self.streams, reactor, (lambda client: False) if claimed else _is_local)
         self._site = MonitoringSite(root, timeout=REQUEST_TIME, reactor=reactor, parsePOSTFormSubmission=False)
         self._port: IListeningPort | None = None
+        self._certificate: Any = None
+
+    @property
+    def certificate(self) -> tuple[str, float] | None:
+        """
+        The file of the certificate that an endpoint of `ssl:` serves, and when it ends, in seconds since the epoch;
+        None of other endpoints. Twisted reads the file once, when it is bound.
+        """
+        if self._port is None or self._certificate is None:
+            return None
+        files = dict(_FILES.findall(self._endpoint))
+        ends = self._certificate.to_cryptography().not_valid_after_utc.timestamp()
+        return files.get("certKey") or files.get("privateKey") or "server.pem", ends
 
     @property
     def port(self) -> IListeningPort | None:
@@ -173,7 +188,9 @@ class HttpService:
         """
         Listen; raises what the endpoint raises (CannotListenError: the port is busy). For `privilegedStartService`.
         """
-        listening = serverFromString(self._reactor, self._endpoint).listen(self._site)
+        endpoint = serverFromString(self._reactor, self._endpoint)
+        self._certificate = getattr(getattr(endpoint, "_sslContextFactory", None), "certificate", None)
+        listening = endpoint.listen(self._site)
         failures: list[Failure] = []
         listening.addCallbacks(self._bound, failures.append)
         if failures:

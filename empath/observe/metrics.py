@@ -10,7 +10,7 @@ from typing import Final
 
 from empath.config import schema
 from empath.mail import life
-from empath.mail.answer import Found
+from empath.mail.answer import Found, Security
 from empath.mail.message import Status
 from empath.mail.reply import Reply
 from empath.mail.trace_context import is_sampled
@@ -42,6 +42,7 @@ LIMITS_BY_TEXT: Final = {  # those that 421 4.7.0 and 454 4.7.0 tell of
     "you spoke before the greeting": "early_talker",
 }
 LIMITS: Final = sorted({*LIMITS_BY_STATUS.values(), *LIMITS_BY_TEXT.values()})
+OURS: Final = ("", "core")  # who decides by our limits
 AUTH_RESULTS: Final = {535: "failed", 454: "unavailable"}
 COMMANDS: Final = ("EHLO", "HELO", "MAIL", "RCPT", "DATA", ".")
 
@@ -160,7 +161,8 @@ class Metrics:
         self.smtp_errors.add(reply.code)
         if event.verb == "AUTH":
             self.auth_results.add(AUTH_RESULTS.get(reply.code, "refused"))
-        if limit := limit_of(reply):
+        limit = limit_of(reply)
+        if limit and (event.decided_by in OURS or limit == "disk"):  # a module may say the same of limits of its own
             self.limits.add(limit)
 
     def _discarded(self, event: life.MessageDiscarded) -> None:
@@ -220,7 +222,8 @@ class Metrics:
             self.dns_stale += 1
         if event.cached:
             return
-        self.dns_security.add(answer.security.value)
+        if not answer.stale and (answer.found is not Found.FAILED or answer.security is not Security.UNCHECKED):
+            self.dns_security.add(answer.security.value)  # a server's answer
         self.dns_durations.observe(answer.rdtype, event.seconds)
         if answer.found is Found.NO_NAME:
             self.dns_errors.add("nxdomain")

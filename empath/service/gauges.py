@@ -46,7 +46,7 @@ def gauges_of(service: EmpathService, threads: Threads) -> Gauges:
         queue_limit=lambda: service.config.health.max_queue_size,
         space=service.spool.space,
         findings=lambda: service.readiness.found,
-        certificates=lambda: {**service.reception.certificates(), **_shown(service)},
+        certificates=lambda: service.reception.certificates() | _shown(service) | service.pages.certificates(),
         reloads=lambda: service.configuration.reloads,
         pools=partial(_pools, service, threads),
         loop_latency=lambda: live.latency.durations,
@@ -64,7 +64,7 @@ def look(service: EmpathService) -> Deferred[Any]:
     return looking.addTimeout(LOOK_BOUND, service.clock).addErrback(lambda failure: failure.trap(TimeoutError))
 
 
-def _shown(service: EmpathService) -> Mapping[tuple[str, str], float]:
+def _shown(service: EmpathService) -> dict[tuple[str, str], float]:
     """
     Tell when those end that we show to servers.
     """

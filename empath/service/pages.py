@@ -88,6 +88,13 @@ class MonitoringPages:
             if served.http is not None:
                 served.http.bind()
 
+    def certificates(self) -> dict[tuple[str, str], float]:
+        """
+        Tell when the certificates end that pages are served with, in seconds since the epoch, by endpoint and file.
+        """
+        told = [(served.endpoint, served.http.certificate) for served in self._served if served.http is not None]
+        return {(endpoint, each[0]): each[1] for endpoint, each in told if each is not None}
+
     async def stop(self) -> None:
         """
         Accept no more connections.

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.counting import OPENMETRICS, TlsDialogue, scraped
 from tests.e2e.harness import EndToEndTestCase, message
+from tests.e2e.ports import free_port
 from tests.e2e.processes import wait_until
 from tests.e2e.program import HOSTNAME, Empath
 from tests.observe.test_page import REFERENCE
@@ -29,7 +30,8 @@ class MetricsPageTests(EndToEndTestCase):
         super().setUp()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "rules").write_text("deny ehlo nobody.test\n")
-        rules = {"factory": "access", "name": "rules", "options": {"file": str(self.folder / "rules"), "interval": "1s"}}
+        file = str(self.folder / "rules")
+        rules = {"factory": "access", "name": "rules", "options": {"file": file, "interval": "1s"}}
         self.mta: Empath = self.empath({"metrics": {"high_priority_domains": ["vip.test"]}, "modules": [rules]})
         pair = write_pair(self.folder, "mine", trustme.CA(), HOSTNAME)
         self.certificate = str(pair.certificate)
@@ -75,6 +77,14 @@ class MetricsPageTests(EndToEndTestCase):
         wait_until("renewed", lambda: self.value("tls_certificate_not_after_seconds", **listener) == self.end())
         with TlsDialogue(self.secured) as client:
             self.assertEqual(client.greet().code, 250)
+
+    def test_the_end_of_the_certificate_of_a_page_is_told(self) -> None:
+        pair = write_pair(self.folder, "page", trustme.CA(), HOSTNAME)
+        endpoint = f"ssl:{free_port()}:privateKey={pair.private_key}:certKey={pair.certificate}:interface=127.0.0.1"
+        self.mta.reload({"health": {"endpoint": endpoint}})
+        told = {"listener": endpoint, "certificate": str(pair.certificate)}
+        self.certificate = str(pair.certificate)
+        wait_until("told", lambda: self.value("tls_certificate_not_after_seconds", **told) == self.end())
 
     def end(self) -> float:
         """

@@ -181,6 +181,9 @@ class CountingTests(MetricsCase):
         before = self.samples()
         self.events.emit(made.refused("550 5.7.1 relay access denied"))
         self.events.emit(made.refused("421 4.7.0 a module's own words"))
+        event = made.refused("452 4.5.3 too many recipients of yours today")
+        event.decided_by = "quota"
+        self.events.emit(event)
         after = self.samples()
         self.assertEqual(
             {key: value for key, value in before.items() if key[0] == "smtp_limits_total"},
@@ -218,6 +221,7 @@ class CountingTests(MetricsCase):
         self.assertEqual(told["dns_lookup_duration_seconds_count", "query_type=MX"], 1)
         errors = {name: told["dns_errors_total", f"error_type={name}"] for name in ("nxdomain", "timeout", "failed")}
         self.assertEqual(errors, {"nxdomain": 1, "timeout": 1, "failed": 1})
+        self.assertEqual(told["dns_security_total", "security=unchecked"], 2)  # of servers that answered
 
     def test_group_commits_are_timed_and_sized(self) -> None:
         self.events.emit(life.GroupCommitted(7, 0.002))
