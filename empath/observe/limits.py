@@ -16,6 +16,7 @@ from empath.observe.families import counter, tally
 from empath.observe.life import LifeEvents
 
 BREAKER_STATES: Final = {"closed": 0, "open": 1, "half-open": 2}
+_WORSE: Final = (0, 2, 1)  # what hides what, where several sites have one label
 RATES: Final = frozenset({"rate", "global-rate", "shaped"})  # the words of policy.hold.Why that tell of a rate
 CLEARTEXT: Final = "cleartext"
 
@@ -128,14 +129,14 @@ def limit_families(seen: LimitCounts) -> Iterator[Metric]:
 
 def circuit_families(circuits: Iterable[Circuit], domains: counts.Domains, max_sites: int) -> Iterator[Metric]:
     """
-    Tell how sites fare. Of the domains those that have a label, and are or were in trouble.
+    Tell how sites fare. Of the domains those that have a label, and are or were in trouble; of several sites the worst.
     """
     states = {name: 0 for name, each in domains.items() if each.trips or each.recoveries}
     for circuit in circuits:
         state = BREAKER_STATES[circuit.state]
         for domain in circuit.domains:
             label = domain if domain in domains else counts.OTHER
-            states[label] = state or states.get(label, 0)
+            states[label] = max(state, states.get(label, 0), key=_WORSE.index)
     family = GaugeMetricFamily(
         "empath_delivery_circuit_breaker_state", "0: closed, 1: open, 2: half-open.", labels=("domain",)
     )

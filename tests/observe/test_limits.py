@@ -94,14 +94,14 @@ class CircuitTests(MetricsCase):
 
     def test_the_state_of_a_breaker_is_that_of_its_domains(self) -> None:
         """
-        As far as they have a label; the others share one. A site that fares well is not told.
+        As far as they have a label; the others share one, and tell the worst. A site that fares well is not told.
         """
         self.metrics.domains.of("a.test")
         self.metrics.domains.of("b.test")
         self.gauges = gauges(
             circuits=lambda: [
                 Circuit("mx.a.test", ("a.test", "x.test", "y.test"), "open"),
-                Circuit("mx.b.test", ("b.test",), "half-open"),
+                Circuit("mx.b.test", ("b.test", "w.test"), "half-open"),
                 Circuit("mx.c.test", ("c.test",)),
                 Circuit("mx.d.test", ("z.test",), connections=2),
             ]
