@@ -92,8 +92,8 @@ class Order:
             except Exception:
                 log.failure("{part} did not stop as it should", part=getattr(stop, "__qualname__", stop))
         log.info("stopped: {received} received", received=self.service.metrics.messages_received)
-        await self.service.exporting.stop_logs()
         self.service.logs.stop()
+        await self.service.exporting.stop_logs()
 
     def _arrivals(self) -> tuple[Step, ...]:
         service = self.service
