@@ -238,7 +238,8 @@ class StatusPageTests(EndToEndTestCase):
             client.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
             self.assertEqual(client.reply().code, 250)
         browser.wait("#state", "Connection lost")
-        self.assertEqual(empath.stop(), 0)
+        wait_until("its end", lambda: empath.running().exit_code is not None, 10)
+        self.assertEqual(empath.running().exit_code, 0)
         self.assertNotIn("not ready: spool", empath.log())
 
     def test_is_used_by_keyboard(self) -> None:
