@@ -131,6 +131,17 @@ class PausedTests(SynchronousTestCase):
         self.assertIsNotNone(self.session.next_event())
         self.assertIs(self.session.pending, Verb.MAIL)
 
+    def test_tells_how_many_replies_nobody_fetched(self) -> None:
+        """
+        Whole ones, however many lines each has.
+        """
+        self.session.output()
+        self.session.next_event()
+        self.session.accept()
+        self.assertEqual(self.session.unsent, 1)
+        self.assertGreater(self.session.output().count(b"\r\n"), 1)
+        self.assertEqual(self.session.unsent, 0)
+
     def test_answer_without_question(self) -> None:
         """
         An answer that nobody waits for is a bug of ours, and said so.
