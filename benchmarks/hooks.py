@@ -28,7 +28,7 @@ from empath.modules import IModule, blocking
 from empath.modules.chain import Chain
 from empath.modules.host import Modules
 from empath.modules.services import Surroundings
-from empath.observe.modules import ModulesCounts
+from empath.observe.metrics.modules import ModulesCounts
 from empath.testing.kept import KeptStorages
 
 CALLS = 100_000

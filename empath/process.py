@@ -32,7 +32,7 @@ from empath.config.load import Loaded
 from empath.errors import EmpathError
 from empath.log_output import MARKS, LogFile, Syslog, is_journal
 from empath.notify import Supervisor
-from empath.observe.logging import LineObserver, make_observer
+from empath.observe.logs.lines import LineObserver, make_observer
 
 STANDARD_OUTPUT: Final = 1
 EXPECTED: Final = (EmpathError, CannotListenError, OSError)

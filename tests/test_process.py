@@ -22,7 +22,7 @@ from empath.config.again import Outcome
 from empath.config.load import Loaded, development_config
 from empath.config.schema import Config
 from empath.errors import ConfigError, ModuleError, SpoolLocked
-from empath.observe.logging import LineObserver
+from empath.observe.logs.lines import LineObserver
 from empath.process import Handler, Launch, Program
 from empath.program import Options, refuse_platform
 from tests.config.fakes import machine

@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.text import Text
 
-from empath.observe.escaping import escaped
+from empath.observe.logs.escaping import escaped
 
 OF_STATE: Final = MappingProxyType(
     {

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from empath.ctl.errors import CtlError, Usage
-from empath.observe.escaping import escaped
+from empath.observe.logs.escaping import escaped
 
 if TYPE_CHECKING:
     from empath.ctl.tool import Tool

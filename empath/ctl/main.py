@@ -17,7 +17,7 @@ import click
 from empath.ctl.errors import Exit, Trouble, Unread, trouble
 from empath.ctl.registry import Root
 from empath.ctl.tool import Surroundings, Tool, open_standard
-from empath.observe.escaping import escaped
+from empath.observe.logs.escaping import escaped
 
 if TYPE_CHECKING:
     from empath.control.client import ControlClient

@@ -25,7 +25,7 @@ from empath.ctl.errors import Exit, Usage
 from empath.ctl.listing import Cells, Listing, paged, show
 from empath.ctl.tool import Tool
 from empath.ctl.verbs import verb
-from empath.observe.escaping import escaped
+from empath.observe.logs.escaping import escaped
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -161,7 +161,7 @@ class Tool:
         """
         Print a line for people; nothing in it drives the terminal.
         """
-        from empath.observe.escaping import escaped
+        from empath.observe.logs.escaping import escaped
 
         print(escaped(line), file=self.around.out)
 
@@ -169,7 +169,7 @@ class Tool:
         """
         Tell people beside the output, on standard error; nothing if programs read us.
         """
-        from empath.observe.escaping import escaped
+        from empath.observe.logs.escaping import escaped
 
         if not self.json:
             print(escaped(line), file=self.around.err)

@@ -15,7 +15,7 @@ from rich.text import Text
 from empath.control.terms.asking import Ask, Follow
 from empath.ctl.errors import Exit, Trouble, trouble
 from empath.ctl.wording import Times, number
-from empath.observe.escaping import escaped
+from empath.observe.logs.escaping import escaped
 
 if TYPE_CHECKING:
     from empath.ctl.tool import Tool

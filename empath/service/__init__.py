@@ -26,11 +26,11 @@ from empath.interfaces import ISpool
 from empath.mail.life import AttemptEnded
 from empath.modules.builtin.core import CoreChecks
 from empath.modules.host import Modules
-from empath.observe.exposition import Exposition
 from empath.observe.health import Readiness
-from empath.observe.journal import Journal
 from empath.observe.life import LifeEvents
-from empath.observe.metrics import Metrics
+from empath.observe.logs.journal import Journal
+from empath.observe.metrics.exposition import Exposition
+from empath.observe.metrics.totals import Metrics
 from empath.policy.relay import RelayPolicy
 from empath.policy.throttle import Throttle
 from empath.queue.periodic import Periodic

@@ -23,7 +23,7 @@ from empath.config.schema import Config
 from empath.config.values import Surroundings
 from empath.errors import ConfigError
 from empath.interfaces import InThread
-from empath.observe.gauges import Reloads
+from empath.observe.metrics.gauges import Reloads
 
 LOOK_INTERVAL: Final = 1.0  # seconds between two looks at the file
 WATCH: Final = "the file changed"

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from empath import __version__
-from empath.observe.health_pages import Details
+from empath.observe.web.health_pages import Details
 from empath.policy.breaker import State
 
 if TYPE_CHECKING:

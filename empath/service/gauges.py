@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.python.threadpool import ThreadPool
 
-from empath.observe.gauges import Gauges, PoolState
+from empath.observe.metrics.gauges import Gauges, PoolState
 from empath.threads import Threads
 
 if TYPE_CHECKING:

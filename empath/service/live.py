@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from empath.config.schema import Metrics
 from empath.net.dialogues import Dialogues
-from empath.observe.garbage import GarbagePauses
-from empath.observe.latency import LoopLatency
 from empath.observe.life import LifeEvents
-from empath.observe.sites import SiteCounts
+from empath.observe.metrics.garbage import GarbagePauses
+from empath.observe.metrics.latency import LoopLatency
+from empath.observe.metrics.sites import SiteCounts
 
 if TYPE_CHECKING:
     from empath.service import EmpathService

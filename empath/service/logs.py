@@ -10,10 +10,10 @@ from typing import Any
 from empath.config import schema
 from empath.interfaces import IStorage
 from empath.observe.export.log_record import LogRecord
-from empath.observe.libraries import Libraries
-from empath.observe.logging import Ids, LineObserver
-from empath.observe.repeats import Repeats
-from empath.observe.verbosity import Verbosity
+from empath.observe.logs.libraries import Libraries
+from empath.observe.logs.lines import Ids, LineObserver
+from empath.observe.logs.repeats import Repeats
+from empath.observe.logs.verbosity import Verbosity
 
 
 class Logs:

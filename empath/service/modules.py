@@ -15,7 +15,7 @@ from empath.config.units import Options
 from empath.interfaces import InThread
 from empath.modules.host import Sections
 from empath.modules.services import Surroundings
-from empath.observe.metrics import Metrics
+from empath.observe.metrics.totals import Metrics
 from empath.service.machine import Machine
 from empath.service.outgoing import Outgoing
 from empath.storage import Storages

@@ -15,13 +15,13 @@ from empath.config.schema import Config, Health
 from empath.config.schema import Metrics as MetricsSection
 from empath.errors import ConfigError
 from empath.interfaces import InThread
-from empath.observe.exposition import Exposition
-from empath.observe.guard import Guard
 from empath.observe.health import Checks, Readiness
-from empath.observe.health_pages import health_pages
-from empath.observe.http import HttpService
-from empath.observe.page import Pages
-from empath.observe.scrapes import Scrapes
+from empath.observe.metrics.exposition import Exposition
+from empath.observe.metrics.scrapes import Scrapes
+from empath.observe.web.guard import Guard
+from empath.observe.web.health_pages import health_pages
+from empath.observe.web.http import HttpService
+from empath.observe.web.page import Pages
 
 if TYPE_CHECKING:
     from empath.service import EmpathService

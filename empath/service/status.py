@@ -13,13 +13,13 @@ from twisted.internet.defer import Deferred
 from empath import __version__
 from empath.config.schema import Health
 from empath.observe.health import Findings
-from empath.observe.health_pages import detailed_page
-from empath.observe.sites import SiteCount
+from empath.observe.metrics.sites import SiteCount
 from empath.observe.status import facts
 from empath.observe.status.broadcast import Broadcast
 from empath.observe.status.failures import Failures
 from empath.observe.status.pages import figures_pages, shell_pages
 from empath.observe.status.ring import Levels, Ring, Totals
+from empath.observe.web.health_pages import detailed_page
 from empath.policy.breaker import State
 from empath.queue.busy import busiest, rate_limited, site_of
 from empath.service.details import details_of

@@ -17,7 +17,7 @@ from tests.e2e.harness import EndToEndTestCase, message
 from tests.e2e.ports import free_port
 from tests.e2e.processes import wait_until
 from tests.e2e.program import HOSTNAME, Empath
-from tests.observe.test_page import REFERENCE
+from tests.observe.metrics.test_page import REFERENCE
 from tests.receive.certificates import write_pair
 
 

@@ -18,7 +18,7 @@ from empath.mail.answer import Answer, Found
 from empath.modules.breaker import Breaker
 from empath.modules.services import Surroundings
 from empath.modules.watch import Watch
-from empath.observe.modules import ModulesCounts
+from empath.observe.metrics.modules import ModulesCounts
 
 
 class Workers:

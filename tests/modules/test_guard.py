@@ -30,7 +30,7 @@ from empath.modules.blocking import blocking
 from empath.modules.breaker import ADMITTED, OPEN
 from empath.modules.guard import LOCAL_ERROR, Guard
 from empath.modules.row import Row, guard_of
-from empath.observe.modules import ModulesCounts
+from empath.observe.metrics.modules import ModulesCounts
 from empath.policy.verdict import Action, Verdict, accept, discard, disconnect, refuse
 from empath.testing import content
 from tests.modules.hosting import watch

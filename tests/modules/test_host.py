@@ -28,7 +28,7 @@ from empath.modules.hosted import LAST_EVENTS, START_BOUND, STOP_BOUND
 from empath.modules.lifecycle import STOP_ALL
 from empath.modules.loading import LoadedModule
 from empath.observe.life import LifeEvents
-from empath.observe.modules import ModulesCounts
+from empath.observe.metrics.modules import ModulesCounts
 from empath.policy.verdict import Verdict, refuse
 from tests.modules.hosting import Named, surroundings
 from tests.modules.support import session, transaction

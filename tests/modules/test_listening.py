@@ -22,7 +22,7 @@ from empath.modules.listening import MOST_PENDING, Listener, Listeners
 from empath.modules.shadow import Shadows
 from empath.modules.verifying import LISTENERS
 from empath.observe.life import LifeEvents
-from empath.observe.modules import ModulesCounts
+from empath.observe.metrics.modules import ModulesCounts
 from tests.modules.hosting import watch
 from tests.modules.support import recipient, session
 

@@ -16,7 +16,7 @@ from empath.errors import ModuleError
 from empath.interfaces import IServices
 from empath.mail.address import parse_address
 from empath.modules.services import Services
-from empath.observe.modules import MOST_EVENTS, ModulesCounts
+from empath.observe.metrics.modules import MOST_EVENTS, ModulesCounts
 from tests.modules.hosting import Workers, surroundings
 
 

@@ -19,7 +19,7 @@ from empath.mail.decision import MOST, Decision
 from empath.mail.session import Session, Transaction
 from empath.modules.row import guard_of
 from empath.modules.shadow import ShadowGuard, Shadows
-from empath.observe.modules import ModulesCounts
+from empath.observe.metrics.modules import ModulesCounts
 from empath.policy.verdict import Verdict, accept, discard, refuse
 from tests.modules.hosting import watch
 from tests.modules.support import recipient, session, transaction

@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from empath.config import schema
 from empath.observe.health import Readiness
-from empath.observe.health_pages import Details, detailed_page
-from empath.observe.page import Page
-from tests.observe.test_guard import LOCAL
+from empath.observe.web.health_pages import Details, detailed_page
+from empath.observe.web.page import Page
 from tests.observe.test_health import Service
+from tests.observe.web.test_guard import LOCAL
 
 DETAILS = Details(
     version="1.0",

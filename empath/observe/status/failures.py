@@ -15,8 +15,8 @@ from empath.mail import life
 from empath.mail.address import Address
 from empath.mail.message import RecipientState, Status
 from empath.mail.reply import Reply
-from empath.observe.escaping import escaped
 from empath.observe.life import LifeEvents
+from empath.observe.logs.escaping import escaped
 
 KEPT: Final = 50
 LONGEST: Final = 300  # characters of a reply

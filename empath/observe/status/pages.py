@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
-from empath.observe.page import JSON, Asked, Feed, Page, Pages, Stream
 from empath.observe.status.broadcast import Broadcast
 from empath.observe.status.shell import make_shell
+from empath.observe.web.page import JSON, Asked, Feed, Page, Pages, Stream
 
 _EVENTS: Final = "text/event-stream; charset=utf-8"
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
-from empath.observe.page import Page
+from empath.observe.web.page import Page
 
 SCRIPTS: Final = ("words.js", "charts.js", "tables.js", "page.js")  # in this order
 _POLICY: Final = (

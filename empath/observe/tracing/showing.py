@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from empath.mail.step import Fact
-from empath.observe.escaping import escaped
+from empath.observe.logs.escaping import escaped
 
 LONGEST: Final = 1000  # characters of a text
 HIDDEN: Final = "…"

@@ -27,7 +27,7 @@ from empath.control.terms.system import (
 )
 from empath.errors import StorageError
 from empath.observe.health import Findings
-from empath.observe.levels import LEVELS
+from empath.observe.logs.levels import LEVELS
 from empath.policy.breaker import State
 from empath.service.overriding import overrides_of
 

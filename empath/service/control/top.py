@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from empath.control.serving import Answers, Call
 from empath.control.terms.system import GetTop, SiteRow, Top
-from empath.observe.sites import SiteCount
+from empath.observe.metrics.sites import SiteCount
 from empath.policy.breaker import State
 from empath.queue.busy import busiest, rate_limited, site_of
 from empath.service.control.paging import bounded

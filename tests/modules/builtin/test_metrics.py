@@ -13,7 +13,7 @@ from empath.mail.address import parse_address
 from empath.mail.envelope import Envelope
 from empath.modules import Attempt, IModule, Message, RecipientState, Reply, Session, Status
 from empath.modules.builtin.metrics import LONGEST, MOST_LABELS, MetricsModule
-from empath.observe.modules import MOST_EVENTS
+from empath.observe.metrics.modules import MOST_EVENTS
 from tests.modules.support import FakeServices, recipient, session, transaction
 
 NO = Reply.of("550 5.7.1 no")

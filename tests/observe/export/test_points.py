@@ -19,11 +19,11 @@ from empath.config import schema
 from empath.mail import life
 from empath.mail.message import Status
 from empath.observe.export.points import metrics_of, name_of
-from empath.observe.exposition import Exposition
 from empath.observe.life import LifeEvents
-from empath.observe.metrics import Metrics
+from empath.observe.metrics.exposition import Exposition
+from empath.observe.metrics.totals import Metrics
 from tests.observe import made
-from tests.observe.test_metrics import gauges
+from tests.observe.metrics.test_totals import gauges
 from tests.otlp_as_prometheus import Sample, samples_of
 
 STARTED, NOW = 1_700_000_000.0, 1_700_000_060.5

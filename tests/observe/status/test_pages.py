@@ -10,11 +10,11 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from empath.observe.page import Asked, Page, Stream
 from empath.observe.status.broadcast import Broadcast
 from empath.observe.status.failures import Failures
 from empath.observe.status.pages import figures_pages
 from empath.observe.status.ring import Levels, Ring, Totals
+from empath.observe.web.page import Asked, Page, Stream
 from tests.observe.status.test_broadcast import Watcher, facts
 
 ASKED = Asked("/status.json", "*/*", "", "", "localhost", True)

@@ -1,0 +1,3 @@
+"""
+What is counted and looked at, and the page that Prometheus reads.
+"""
