@@ -251,7 +251,7 @@ class Program(MultiService):
         Begin the graceful stop, once.
         """
         if self._stopping:
-            log.info("{signal}: already stopping", signal=name)
+            log.info("{signal}: already stopping", signal=name, log_answer=True)
             return
         self._stopping = True
         log.info("{signal}: stopping", signal=name)
@@ -275,9 +275,9 @@ class Program(MultiService):
         """
         trouble = "there is none" if self._output is None else self._output.reopen()
         if trouble:
-            log.warn("{signal}: the log file is not opened again: {why}", signal=name, why=trouble)
+            log.warn("{signal}: the log file is not opened again: {why}", signal=name, why=trouble, log_answer=True)
         else:
-            log.info("{signal}: log file opened again", signal=name)
+            log.info("{signal}: log file opened again", signal=name, log_answer=True)
 
 
 def _log_failure(trouble: BaseException | None, failure: Failure | None = None) -> None:

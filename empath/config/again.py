@@ -7,6 +7,7 @@ Fatal: nothing. A configuration that cannot be used is logged, each of its fault
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 from twisted.logger import Logger
@@ -30,18 +31,19 @@ class Outcome:
 
 def read_again(cause: str, reload: Callable[[], Outcome]) -> None:
     """
-    Have `reload` done for `cause` ("SIGHUP"), and log what came of it.
+    Have `reload` done for `cause` ("SIGHUP"), and log what came of it, each time anew.
     """
+    answer: dict[str, Any] = {"cause": cause, "log_answer": True}
     try:
         outcome = reload()
     except ConfigError as trouble:
         for problem in trouble.problems:
-            log.error("{cause}: the configuration cannot be used: {problem}", cause=cause, problem=problem)
-        log.error("{cause}: nothing was changed", cause=cause)
+            log.error("{cause}: the configuration cannot be used: {problem}", problem=problem, **answer)
+        log.error("{cause}: nothing was changed", **answer)
         return
     except Exception:
-        log.failure("{cause}: the configuration could not be read, by a fault of empath's own", cause=cause)
+        log.failure("{cause}: the configuration could not be read, by a fault of empath's own", **answer)
         return
-    log.info("{cause}: configuration read again: {path}", cause=cause, path=outcome.path or "none found")
+    log.info("{cause}: configuration read again: {path}", path=outcome.path or "none found", **answer)
     for key, why in outcome.restart.items():
-        log.warn("{cause}: only a restart applies {key}: {why}", cause=cause, key=key, why=why)
+        log.warn("{cause}: only a restart applies {key}: {why}", key=key, why=why, **answer)

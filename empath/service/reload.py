@@ -54,7 +54,7 @@ class Reload:
             use()
         changed = tuple(changes(now, new))
         if changed:
-            log.info("in use from now on: {keys}", keys=", ".join(changed))
+            log.info("in use from now on: {keys}", keys=", ".join(changed), log_answer=True)
         return new, Outcome(changed, {**waiting(now, wanted), **prospect.restart})
 
     def _use_modules(self, new: Config, undo: ExitStack) -> None:

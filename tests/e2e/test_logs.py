@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -175,16 +177,18 @@ class RepeatTests(LogCase):
         """
         empath = self.empath({"log": {"repeat_interval": "1h"}})
         empath.start()
-        for key in ("max_commands", "max_errors", "max_messages"):
-            empath.reload({"smtp": {key: 77}})
-            empath.wait_logged("in use from now on", key)
+        with ExitStack() as stack:
+            clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3)]
+            for client in clients:
+                client.settimeout(30)
+                client.connect(str(empath.control_socket))
+                client.sendall(b"\xff" * 1000)
+            self.assertEqual([client.recv(1) for client in clients], [b""] * 3)
         empath.reload({"log": {"repeat_interval": 0}})
         empath.wait_logged("in use from now on", "log.repeat_interval")
         self.assertEqual(empath.stop(), 0)
-        self.assertEqual(len(empath.logged("info config: SIGHUP: configuration read again")), 2)
-        self.assertEqual(
-            len(empath.logged("info config: said 2 more times in the last", "configuration read again")), 1
-        )
+        self.assertEqual(len(empath.logged("warn control: control connection of uid")), 1)
+        self.assertEqual(len(empath.logged("warn control: said 2 more times in the last", "control connection")), 1)
 
 
 class PlaceTests(LogCase):

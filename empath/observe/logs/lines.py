@@ -35,7 +35,7 @@ from empath.observe.logs.rendering import (
     text_of,
     traceback_of,
 )
-from empath.observe.logs.repeats import AGAIN, Repeats
+from empath.observe.logs.repeats import AGAIN, ANSWER, Repeats
 
 MAX_REPLY: Final = 500  # characters of a peer's words; the whole of a reply stays with the delivery
 _MAX_VOICES: Final = 1000
@@ -168,7 +168,7 @@ class LineObserver:
         """
         Tell whether this was said a moment ago, and is only counted.
         """
-        if self.repeats is None or AGAIN in event:
+        if self.repeats is None or AGAIN in event or ANSWER in event:
             return False
         failure = event.get("log_failure")
         return self.repeats.hides(voice.level, voice.namespace, text, "" if failure is None else traceback_of(failure))

@@ -18,6 +18,7 @@ from twisted.logger import LogEvent, LogLevel
 MOST: Final = 256  # texts that are remembered; beyond, the oldest is not waited for any longer
 MOST_SAID: Final = 500  # characters of a text that are told again
 AGAIN: Final = "log_again"  # the key of events that tell of repeats, which are none
+ANSWER: Final = "log_answer"  # the key of events that answer somebody, who waits for it however often it was said
 _TEXTS: Final = (
     "said once more in the last {seconds:.0f} s: {said}",
     "said {count} more times in the last {seconds:.0f} s: {said}",

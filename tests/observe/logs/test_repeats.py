@@ -93,6 +93,14 @@ class RepeatsTests(SynchronousTestCase):
             self.say(queue_id="NOQUEUE")
         self.assertEqual(len(self.written), 6)
 
+    def test_answers_are_all_written(self) -> None:
+        """
+        Who sent a signal waits for them, however often.
+        """
+        for _ in range(3):
+            self.say(log_answer=True)
+        self.assertEqual(len(self.written), 3)
+
     def test_what_was_said_once_is_not_told_of(self) -> None:
         """
         Nothing waits for its end either.
