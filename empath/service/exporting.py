@@ -38,6 +38,7 @@ class Exporting:
         self._hostname = config.hostname
         self._started = reactor.seconds()
         self._places: dict[str, Destination | None] = dict.fromkeys(SIGNALS)
+        self._senders: dict[str, Late] = {}
         self._interval = 0.0
         self._left = LAST_WORDS
         self.spans = SpanOutlet(reactor, self._workers.run)
@@ -57,12 +58,13 @@ class Exporting:
         """
         places = self._wanted(config)
         if places["traces"] != self._places["traces"]:
-            self.spans.use(_sender(_make_spans, places["traces"]))
+            self.spans.use(self._sender("traces", _make_spans, places["traces"]))
         if places["logs"] != self._places["logs"]:
-            self.logs.use(_sender(_make_logs, places["logs"]))
+            self.logs.use(self._sender("logs", _make_logs, places["logs"]))
         interval = max(config.metrics.otlp_interval, SHORTEST)
         if self.push is not None and (places["metrics"], interval) != (self._places["metrics"], self._interval):
-            self.push.use(_sender(partial(_make_metrics, self._started), places["metrics"]), interval)
+            make = partial(_make_metrics, self._started)
+            self.push.use(self._sender("metrics", make, places["metrics"]), interval)
         self._places, self._interval = places, interval
 
     def figures(self) -> dict[str, dict[str, int]]:
@@ -82,8 +84,11 @@ class Exporting:
 
     def start(self) -> None:
         """
-        Begin to send; after the fork, which would not take threads along.
+        Begin to send; after the fork, which would not take threads along. OpenTelemetry is read now, where it is asked
+        for: while mail comes, that would hold it up.
         """
+        for sender in self._senders.values():
+            sender.make()
         self.spans.start()
         self.logs.start()
         if self.push is not None:
@@ -108,6 +113,13 @@ class Exporting:
         await self.logs.stop(max(self._left, LEAST))
         Deferred.fromCoroutine(self._workers.stop()).addErrback(lambda failure: log.failure("a thread stays", failure))
 
+    def _sender(self, signal: str, make: Any, place: Destination | None) -> Late | None:
+        self._senders.pop(signal, None)
+        if place is None:
+            return None
+        sender = self._senders[signal] = Late(partial(make, place))
+        return sender
+
     def _wanted(self, config: Config) -> dict[str, Destination | None]:
         tracing, logs, metrics = config.tracing, config.log, config.metrics
         endpoints = {
@@ -119,10 +131,6 @@ class Exporting:
             signal: Destination(endpoint, tuple(headers.items()), self._hostname) if endpoint else None
             for signal, (endpoint, headers) in endpoints.items()
         }
-
-
-def _sender(make: Any, place: Destination | None) -> Late | None:
-    return None if place is None else Late(partial(make, place))
 
 
 def _make_spans(place: Destination) -> Any:

@@ -32,20 +32,26 @@ class Destination:
 
 class Late:
     """
-    What is made by `make` when it is first called, in the thread that calls it: reading OpenTelemetry's modules takes
-    a third of a second.
+    What is made by `make` when somebody says so, or at the first call, in the thread that calls it: reading
+    OpenTelemetry's modules takes a third of a second.
     """
 
-    __slots__ = ("_made", "_make")
+    __slots__ = ("_make", "_made")
 
     def __init__(self, make: Callable[[], Callable[..., Any]]) -> None:
         self._make = make
         self._made: Callable[..., Any] | None = None
 
+    def make(self) -> Callable[..., Any]:
+        """
+        Make it, unless that is done.
+        """
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
     def __call__(self, *arguments: Any) -> Any:
         """
         Call what was made.
         """
-        if self._made is None:
-            self._made = self._make()
-        return self._made(*arguments)
+        return self.make()(*arguments)
