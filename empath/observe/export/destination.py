@@ -36,7 +36,7 @@ class Late:
     OpenTelemetry's modules takes a third of a second.
     """
 
-    __slots__ = ("_make", "_made")
+    __slots__ = ("_made", "_make")
 
     def __init__(self, make: Callable[[], Callable[..., Any]]) -> None:
         self._make = make
