@@ -3,7 +3,7 @@ Where the configuration is from, and how it is read again: by signal, by an oper
 
 Retried, once the file changes again: one that cannot be used. Ignored: a file that is away for a moment, or empty, as
 editors have it that write another one in its place, and full disks. Refused: any other file than the one that was read
-before, and the development defaults in its place.
+before, the development defaults in its place, and one without a key in place of one with some.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class Configuration:
         self._known = self._seen = self._stamp()  # before it is read: a later change is another one
         loaded = self.origin.reread()
         self._refuse_another(self.origin.path, loaded.path)
+        self._refuse_nothing(loaded)
         try:
             outcome = self._use(loaded.config)
         except ConfigError as trouble:
@@ -118,6 +119,13 @@ class Configuration:
             other = "the built-in development defaults" if found is None else found
             said = f"empath runs by this file, and would now find {other}; give it back, or restart to use the other"
             raise ConfigError([f"{before}: {said}"])
+
+    def _refuse_nothing(self, loaded: Loaded) -> None:
+        """
+        Refuse a file without a key where we run by keys: it is one that is just being written.
+        """
+        if self.origin is not None and self.origin.written and not loaded.written:
+            raise ConfigError([f"{loaded.path}: is empty; restart to run by defaults alone, or write it in one step"])
 
     def watch(self, watched: bool) -> None:
         """

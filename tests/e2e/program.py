@@ -168,7 +168,7 @@ class Empath:
         Start the process without waiting; `command` instead of the usual one, with the `inherited` descriptors.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(toml(self.configuration()))
+        self._write()
         arguments = self.command() if command is None else command
         self.program = Program(arguments, self.folder / "empath.log", self.folder, self._environment, inherited)
         return self.program
@@ -225,7 +225,7 @@ class Empath:
         Lay more settings over these, write them to the file, and send SIGHUP.
         """
         self.change(settings)
-        self.file.write_text(toml(self.configuration()))
+        self._write()
         if hang_up:
             self.hang_up()
 
@@ -237,6 +237,15 @@ class Empath:
         others = {name: each for name, each in delivery["domains"].items() if name != domain}
         self._settings = {**self._settings, "delivery": {**delivery, "domains": {**others, domain: route}}}
         self.reload({})
+
+    def _write(self) -> None:
+        """
+        Write the file in one step, as it may be read at any moment.
+        """
+        file = self.file.resolve()
+        new = file.with_suffix(".new")
+        new.write_text(toml(self.configuration()))
+        new.replace(file)
 
     def log(self) -> str:
         """

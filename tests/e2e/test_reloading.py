@@ -40,6 +40,7 @@ class Slow:
 """
 BROKEN = (
     ("hostname = ", "not TOML"),
+    ("# an editor has not written more yet", "is empty; restart to run by defaults alone"),
     ('hostnam = "a.example"', "hostnam: unknown key; did you mean hostname?"),
     ("[smtp]\nmax_errors = 0", "smtp.max_errors: found 0"),
     ('[smtp]\nmax_message_size = "big"', 'smtp.max_message_size: found "big"'),
@@ -149,7 +150,7 @@ class ReloadingTests(EndToEndTestCase):
         wait_until("read again", lambda: len(empath.logged("configuration read again")) == 2)
         self.assertEqual(len(empath.logged("nothing was changed")), 1)
 
-    def test_ten_kinds_of_broken_files(self) -> None:
+    def test_eleven_kinds_of_broken_files(self) -> None:
         """
         Each is refused with the line that tells why; nothing changes, and mail goes on.
         """
