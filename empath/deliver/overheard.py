@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from empath.net.dialogues import Dialogues
 from empath.net.overhearing import Overhearing
-from empath.net.recording import taps_of, together
+from empath.net.taps import taps_of, together
 from empath.smtp.client_events import Event, SessionEnded
 from empath.smtp.tap import Tap
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from empath.mail.outcome import Failure, PermanentFailure, TransientFailure
 from empath.mail.step import Fact, Step, Steps
-from empath.net.recording import REPLY_CODE, Recording, taps_of, together
+from empath.net.recording import REPLY_CODE, Recording
+from empath.net.taps import taps_of, together
 from empath.policy.mx import Candidate
 from empath.smtp.client_events import State
 from empath.smtp.client_lmtp import LmtpSession

@@ -169,6 +169,15 @@ class Pass(Tally):
                 self._tell(event)
         return connection
 
+    def _give_back(self, connection: Connection) -> None:
+        """
+        Keep a connection for whoever comes next, if it can be used.
+        """
+        trace, self._attempt.sent = connection.trace, connection.sent_at
+        self._pool.release(connection, self._messages)
+        if trace is not None:
+            trace.leaves(connection)
+
     async def _hand_over(self, candidate: Candidate, connection: Connection) -> After:
         """
         Run transactions as long as there are recipients whom this host has not judged.
@@ -193,10 +202,7 @@ class Pass(Tally):
                 self.take_events(batch, connection.session.abandon(CUT_IN_DOUBT))
             raise
         finally:
-            trace, self._attempt.sent = connection.trace, connection.sent_at
-            self._pool.release(connection, self._messages)
-            if trace is not None:
-                trace.leaves(connection)
+            self._give_back(connection)
         if connection.trouble is None:
             return After.SPENT if waiting else after
         return self._troubled(candidate, connection, connection.trouble, after)

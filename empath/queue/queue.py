@@ -84,17 +84,24 @@ class Queue:
         self.overdue = Overdue(
             spool, clock, self.window, self.gates, self.attempts, section.message_expiration, self.freezing
         )
+        self.delays = Delays(section, spool, self.freezing, report, clock, self._warned)
+        self._make_controls(section, sites, clock)
+        self.watchdog = Watchdog(self.window, self.attempts)
+        self._make_rounds(section, clock)
+
+    def _make_controls(self, section: schema.Delivery, sites: ISites, clock: IReactorTime) -> None:
+        """
+        Make what people and programs ask, and change the queue by.
+        """
+        spool, kept = self._spool, (self.window, self._notes, clock, self._emit)
         around = (spool, sites, self.window, self.attempts, self.freezing, *kept[1:])
         slices = Slices(*around, self.scan.wake, lambda domains: self.controls.force(domains))
-        self.delays = Delays(section, spool, self.freezing, report, clock, self._warned)
         self._managing = Managing(slices, *kept)
         self.listing = Listing(spool, sites, self.window, clock)
         self.standings = Standings(section, self.window, self.gates, self.freezing, clock)
         self.controls = Controls(
             self.gates, *kept[:3], spool, self.freezing, self._managing, self.standings, self._changed
         )
-        self.watchdog = Watchdog(self.window, self.attempts)
-        self._make_rounds(section, clock)
 
     def _make_rounds(self, section: schema.Delivery, clock: IReactorTime) -> None:
         """

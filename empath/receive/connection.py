@@ -17,7 +17,7 @@ from empath.mail.life import ConnectionClosed, ConnectionOpened
 from empath.mail.reply import Reply
 from empath.mail.session import Transaction
 from empath.net.overhearing import Overhearing
-from empath.net.recording import taps_of, together
+from empath.net.taps import taps_of, together
 from empath.net.writer import PromptWriter
 from empath.receive.link import Link
 from empath.receive.live import Live, step_of

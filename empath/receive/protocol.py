@@ -182,6 +182,14 @@ class SmtpProtocol(StoringConnection):
             self._refuse(granted)
             return
         self._discarding = self._discard_all
+        transaction = self._begin(event, granted, now)
+        self._decide(around.decisions.mail_from(session, transaction), self._mail_accepted, transaction)
+
+    def _begin(self, event: MailFrom, granted: Granted, now: float) -> Transaction:
+        """
+        Make a transaction, recorded where its trace is.
+        """
+        around, session = self._around, self.session
         transaction = Transaction(
             new_queue_id(now, around.chance),
             now,
@@ -197,7 +205,7 @@ class SmtpProtocol(StoringConnection):
             transaction.steps = around.traces.steps(transaction.queue_id)
         if self._smtp.tap is not None or transaction.steps is not None:
             record(self._smtp, transaction, event, around.clock, session.kind == "lmtp")
-        self._decide(around.decisions.mail_from(session, transaction), self._mail_accepted, transaction)
+        return transaction
 
     def _mail_accepted(self, transaction: Transaction) -> None:
         self._transaction = transaction

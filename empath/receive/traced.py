@@ -9,7 +9,8 @@ from twisted.internet.interfaces import IReactorTime
 from empath.mail.address import Address
 from empath.mail.session import Transaction
 from empath.mail.step import Steps
-from empath.net.recording import Recording, taps_of, together
+from empath.net.recording import Recording
+from empath.net.taps import taps_of, together
 from empath.smtp.events import MailFrom
 from empath.smtp.server import ServerSession
 

@@ -50,7 +50,7 @@ from empath.service.outgoing import Outgoing, Stores
 from empath.service.pages import MonitoringPages, checks_of
 from empath.service.receiving import Receiving, make_authenticates
 from empath.service.reload import Reload
-from empath.service.safety import make_safety
+from empath.service.safety import Safety, make_safety
 from empath.service.status import StatusPage
 from empath.service.tracing import Tracing
 from empath.spool.sqlite import SqliteSpool
@@ -95,8 +95,7 @@ class EmpathService(MultiService):
         self.outgoing = Outgoing(config, reactor, machine, stores, self._threads.in_thread, self.events.emit, traces)
         self.auditing.use_resolver(self.outgoing.resolver)
         self.resolver, self.queue, self.agent = self.outgoing.resolver, self.outgoing.queue, self.outgoing.agent
-        stops = self.storages.of(".senders")
-        self.safety = make_safety(config.delivery, self.spool, stops, self.queue.controls, reactor, self.events)
+        self.safety = self._make_safety()
         relay = relay_of(config.relay, verifies(config))
         self.modules = self._make_modules(relay, folder or Path.cwd())
         self.outgoing.reporter.write = self.modules.authors.text
@@ -121,6 +120,10 @@ class EmpathService(MultiService):
         self.tracing.listen(self.events)
         self.live = Live(reactor, self.events, self._machine.gc_callbacks, config.metrics)
         self.auditing = self._make_auditing()
+
+    def _make_safety(self) -> Safety:
+        stops, controls = self.storages.of(".senders"), self.queue.controls
+        return make_safety(self.config.delivery, self.spool, stops, controls, self._reactor, self.events)
 
     def _make_views(self) -> None:
         """

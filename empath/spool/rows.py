@@ -53,14 +53,7 @@ def message_row(number: int, message: Message) -> Row:
     Make the parameters of INSERT_MESSAGE. UNFIT tells what would not come back as it was.
     """
     envelope = message.envelope
-    if envelope.parameters:
-        _check_texts(envelope.parameters)
-    if envelope.reverse_path is not None:
-        _check_address(envelope.reverse_path)
-    for recipient in envelope.recipients:
-        _check_address(recipient.address)
-        if recipient.parameters or recipient.parameters is None:
-            _check_texts(recipient.parameters)
+    _check_envelope(envelope)
     return (
         number,
         message.queue_id,
@@ -242,6 +235,20 @@ def _texts(texts: dict[str, str]) -> str:
     "".join(texts)
     _check_texts(texts)
     return _encode(texts).decode()
+
+
+def _check_envelope(envelope: Envelope) -> None:
+    """
+    Raise TypeError or AttributeError if there is something in it that is no text.
+    """
+    if envelope.parameters:
+        _check_texts(envelope.parameters)
+    if envelope.reverse_path is not None:
+        _check_address(envelope.reverse_path)
+    for recipient in envelope.recipients:
+        _check_address(recipient.address)
+        if recipient.parameters or recipient.parameters is None:
+            _check_texts(recipient.parameters)
 
 
 def _check_texts(texts: dict[str, str]) -> None:

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from empath.mail.step import MOST_LINES, Step, Steps
 from empath.net.dialogues import Dialogues, Interest
 from empath.net.overhearing import Overhearing
-from empath.net.recording import CONTENT_SIZE, REPLY_CODE, Both, Recording, taps_of, together
+from empath.net.recording import CONTENT_SIZE, REPLY_CODE, Recording
+from empath.net.taps import Both, taps_of, together
 from empath.smtp.tap import Tap
 
 

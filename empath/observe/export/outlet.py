@@ -198,9 +198,13 @@ class Outlet(Generic[T]):
 
     def _proceed(self, trouble: bool) -> None:
         """
-        Go on with what waits; a stop is over once nothing does, or something did not go.
+        Go on with what waits, if that fills another request: each costs as much as some messages do. A stop goes on
+        with however little, and is over once nothing waits, or something did not go.
         """
-        if self._ended is None or (self._waiting and not trouble):
+        if self._ended is None:
+            if self._waiting.fills(self._at_once, MOST_OCTETS):
+                self._go()
+        elif self._waiting and not trouble:
             self._go()
         elif self._asking is None:
             _fire(self._ended)

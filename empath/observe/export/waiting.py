@@ -36,6 +36,12 @@ class Waiting(Generic[T]):
             self._octets += octets
             return self._lost()
 
+    def fills(self, most: int, most_octets: int) -> bool:
+        """
+        Tell whether so many items wait, or ones of so much memory.
+        """
+        return len(self._items) >= most or self._octets >= most_octets
+
     def put_back(self, items: list[tuple[T, int]]) -> int:
         """
         Take in again what was taken, before what came since; tell how much is lost by that.

@@ -44,6 +44,7 @@ LIMITS_BY_TEXT: Final = {  # those that 421 4.7.0 and 454 4.7.0 tell of
 LIMITS: Final = sorted({*LIMITS_BY_STATUS.values(), *LIMITS_BY_TEXT.values()})
 OURS: Final = ("", "core")  # who decides by our limits
 AUTH_RESULTS: Final = {535: "failed", 454: "unavailable"}
+_ENDED: Final = (Status.COMPLETED, Status.FAILED, Status.EXPIRED)
 COMMANDS: Final = ("EHLO", "HELO", "MAIL", "RCPT", "DATA", ".")
 
 
@@ -191,23 +192,23 @@ class Metrics:
             self.queue_age.observe(attempt.started - delivery.received)
         self.limit_counts.attempted(attempt)
         self.safety.attempted(attempt, event.results)
-        status = delivery.status
+        if delivery.status is Status.RETRY:
+            domain.retry += 1
+            self.retrying += 1
+        elif delivery.status in _ENDED:
+            self._ended(delivery.status, domain)
+            domain.retries.observe(attempt.number - 1)
+
+    def _ended(self, status: Status, domain: counts.DomainCounts) -> None:
         if status is Status.COMPLETED:
             domain.completed += 1
             self.delivered += 1
-        elif status is Status.RETRY:
-            domain.retry += 1
-            self.retrying += 1
             return
-        elif status is Status.FAILED:
+        self.failed += 1
+        if status is Status.FAILED:
             domain.failed += 1
-            self.failed += 1
-        elif status is Status.EXPIRED:
-            domain.expired += 1
-            self.failed += 1
         else:
-            return
-        domain.retries.observe(attempt.number - 1)
+            domain.expired += 1
 
     def _reported(self, event: life.ReportQueued) -> None:
         self.reports_queued += 1

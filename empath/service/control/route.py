@@ -61,19 +61,15 @@ class RouteControl:
     async def _look_up(self, request: LookUpRoute, call: Call) -> RouteAnswer:
         address = _address(request.address)
         way = await self._ways.find(address.domain)
-        name = self._routing.name_of(address.domain)
-        route = self._routing.find(address.domain)
+        name, route = self._routing.name_of(address.domain), self._routing.find(address.domain)
         override = name in self._routing.overridden
         site = "" if way is None else way.site
-        terms = self._standings.terms_of(site, address.domain)
-        hold = self._standings.at(site, address.domain)
+        terms, hold = self._standings.terms_of(site, address.domain), self._standings.at(site, address.domain)
         accepted, notes = self._judged(address)
-        suppressed, why = await self._is_suppressed(address)
         if override:
             notes.append(_OVERRIDE.format(name=name))
-        if suppressed:
-            notes.append(_SUPPRESSED.format(why=why) if self._suppression.enabled else "the suppression list is off")
-        notes += self._more(address, way)
+        suppressed, said = await self._suppressed(address)
+        notes += said + self._more(address, way)
         return RouteAnswer(
             request.address,
             address.domain,
@@ -103,12 +99,18 @@ class RouteControl:
             return f"refused from outside: {verdict.reply}", [recipients]
         return f"refused from outside: {verdict.reply}", ["from trusted networks and logins it is relayed"]
 
-    async def _is_suppressed(self, address: Address) -> tuple[bool, str]:
+    async def _suppressed(self, address: Address) -> tuple[bool, list[str]]:
+        """
+        Tell whether it is on the suppression list, and what there is to know of that.
+        """
         try:
             entry = await self._suppression.find(address)
         except StorageError as error:
-            return False, f"the list cannot be read: {error}"
-        return entry is not None, "" if entry is None else entry.why or "unknown"
+            return False, [f"the suppression list cannot be read: {error}"]
+        if entry is None:
+            return False, []
+        on = self._suppression.enabled
+        return True, [_SUPPRESSED.format(why=entry.why or "unknown") if on else "the suppression list is off"]
 
     def _more(self, address: Address, way: Way | None) -> list[str]:
         """

@@ -33,16 +33,12 @@ def sending_tables(service: EmpathService, clock: Any) -> tuple[Answers, ...]:
     async def find(queue_id: str) -> tuple[dict[str, Any], ...] | None:
         return (await service.auditing.find(queue_id)).records if service.auditing.readable else None
 
-    def relay() -> tuple[RelayPolicy, str]:
-        section = service.config.relay
-        return relay_of(Relay(domains=section.domains)), _recipients(section.recipients)
-
     route = RouteControl(
         outgoing.routing,
         ways,
         queue.standings,
         returning.suppression,
-        relay,
+        lambda: _relay(service.config.relay),
         returning.returns.answers,
         lambda: returning.paths.paths,
     )
@@ -56,6 +52,13 @@ def sending_tables(service: EmpathService, clock: Any) -> tuple[Answers, ...]:
         SafetyControl(returning.suppression, service.safety.senders, clock),
     )
     return tuple([part.answers() for part in parts])
+
+
+def _relay(section: Relay) -> tuple[RelayPolicy, str]:
+    """
+    Tell for whom outsiders may send mail through us, and how it is found out who there is.
+    """
+    return relay_of(Relay(domains=section.domains)), _recipients(section.recipients)
 
 
 def _recipients(source: str) -> str:

@@ -86,10 +86,12 @@ class OutletTestCase(SynchronousTestCase):
 
     def answer(self, *answers: Sent) -> None:
         """
-        Have requests end, those after the first ones that follow at once, too.
+        Have requests end, those after the first ones that follow at once or at the next look, too.
         """
         self.collector.answers += answers
         for _ in answers:
+            if not self.thread.under_way:
+                self.clock.advance(EVERY)
             self.thread.end()
             self.clock.advance(0)
 
@@ -116,6 +118,21 @@ class SendingTests(OutletTestCase):
         self.assertEqual(self.collector.asked, [[1, 2, 3], [4, 5]])
         self.assertEqual(self.figures(), (5, 0, 0, 0))
         self.assertEqual(self.logged, [])
+
+    def test_goes_on_at_once_with_as_much_as_fills_a_request_and_later_with_less(self) -> None:
+        """
+        A request costs as much as some messages do: a few items that came meanwhile are not worth one of their own.
+        """
+        self.outlet.start()
+        self.add(1, 2, 3, 4, 5, 6, 7)
+        self.clock.advance(EVERY)
+        self.answer(TAKEN)
+        self.assertEqual(len(self.thread.under_way), 1)
+        self.answer(TAKEN)
+        self.assertEqual(self.thread.under_way, [])
+        self.clock.advance(EVERY)
+        self.answer(TAKEN)
+        self.assertEqual(self.collector.asked, [[1, 2, 3], [4, 5, 6], [7]])
 
     def test_waits_for_the_start(self) -> None:
         self.add(1)
@@ -159,7 +176,7 @@ class SendingTests(OutletTestCase):
             self.collector.answers.append(trouble)
             self.outlet.use(other)
             self.thread.end()
-            self.clock.advance(0)
+            self.clock.advance(EVERY)
             self.thread.end()
             self.clock.advance(0)
             self.assertEqual(other.taken, [1, 2])
@@ -240,7 +257,6 @@ class TroubleTests(OutletTestCase):
             self.add(*range(lost))
             self.clock.advance(1.5)
             self.answer(*[TAKEN] * 4)
-            self.clock.advance(1.0)
         again = [text for _, text in self.logged if "again" in text]
         self.assertEqual(again, [f"traces get to their collector again; {lost} lost" for lost in (3, 2)])
 

@@ -132,6 +132,16 @@ class RouteTests(SendingCase):
         self.assertTrue(told.suppressed)
         self.assertTrue(any("he asked" in note for note in told.notes))
 
+    def test_a_suppression_list_that_cannot_be_read(self) -> None:
+        """
+        The answer says so: whether there is mail for the address or not is not known.
+        """
+        suppression = self.asked.service.outgoing.returning.suppression
+        suppression._storage.get = lambda *asked: fail(StorageError("gone"))  # type: ignore[method-assign]  # as told
+        told = self.route("bob@there.example")
+        self.assertFalse(told.suppressed)
+        self.assertIn("the suppression list cannot be read: gone", told.notes)
+
     def test_what_is_no_address(self) -> None:
         """
         It is refused.
