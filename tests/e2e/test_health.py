@@ -25,6 +25,7 @@ from tests.e2e.harness import EndToEndTestCase, message
 from tests.e2e.load import Load
 from tests.e2e.processes import TooLate, wait_until
 from tests.e2e.program import Empath
+from tests.e2e.stalls import Stalls
 from tests.e2e.unbound import mail_zone
 
 WITHIN = 1.0  # seconds, as promised
@@ -64,14 +65,22 @@ class HealthCase(EndToEndTestCase):
         """
         wait_until("ready", lambda: not self.facts(empath), 20)
 
+    def assert_soon(self, what: str, holds: Callable[[], bool]) -> None:
+        """
+        It comes within a second of a machine that is not held up by others.
+        """
+        with Stalls() as stalls:
+            took = wait_until(what, holds, 10)
+        bound = WITHIN + 0.1 + stalls.seconds  # the last look may have begun just before the second was over
+        self.assertLess(took, bound, f"{what}, with stalls of {stalls.seconds:.2f} s")
+
     def assert_unready(self, empath: Empath, field: str, broken: Callable[[], object]) -> dict[str, Any]:
         """
         Break something: within a second it is 503, by this field alone; gives what is said.
         """
         self.wait_ready(empath)
         broken()
-        took = wait_until(f"not {field}", lambda: self.facts(empath).get(field) is False, 5)
-        self.assertLess(took, WITHIN + 0.1)  # the last look may have begun just before the second was over
+        self.assert_soon(f"not {field}", lambda: self.facts(empath).get(field) is False)
         facts = self.facts(empath)
         wrong = [each for each in facts if each.endswith("_ready") and facts[each] is False]
         self.assertEqual((facts["alive"], facts["ready"], wrong), (True, False, [field]))
@@ -183,8 +192,7 @@ class ReadinessTests(HealthCase):
 
         self.wait_ready(empath)
         fill()
-        took = wait_until("too long", lambda: bool(self.facts(empath)), 5)
-        self.assertLess(took, WITHIN)
+        self.assert_soon("too long", lambda: bool(self.facts(empath)))
         facts = self.facts(empath)
         self.assertEqual((facts["ready"], facts["max_queue_size"]), (False, 3))
         self.assertGreater(facts["queue_size"], 3)
@@ -200,8 +208,7 @@ class ReadinessTests(HealthCase):
             client.send(b"MAIL FROM:<a@origin.test>\r\nRCPT TO:<you@one.test>\r\nDATA\r\n")
             wait_until("DATA", lambda: client.reply().code == 354)
             empath.running().signal(signal.SIGTERM)
-            took = wait_until("stopping", lambda: self.facts(empath).get("shutting_down") is True, 5)
-            self.assertLess(took, WITHIN)
+            self.assert_soon("stopping", lambda: self.facts(empath).get("shutting_down") is True)
             for _ in range(20):
                 self.assertEqual(answered(empath, "/health/ready")[0], 503)
                 time.sleep(0.02)
@@ -215,9 +222,10 @@ class ReadinessTests(HealthCase):
         self.loaded(empath)
         times: list[float] = []
         for nth in range(150):
-            began = time.monotonic()
-            code, _ = answered(empath, ("/health/live", "/health/ready", "/health/detailed")[nth % 3])
-            times.append(time.monotonic() - began)
+            with Stalls() as stalls:
+                began = time.monotonic()
+                code, _ = answered(empath, ("/health/live", "/health/ready", "/health/detailed")[nth % 3])
+                times.append(time.monotonic() - began - stalls.seconds)
             self.assertEqual(code, 200)
         self.assertLess(max(times), WITHIN, sorted(times)[-5:])
 
