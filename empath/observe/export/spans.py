@@ -1,22 +1,24 @@
 """
-Our spans as OpenTelemetry's. This module needs the SDK: it is imported only where traces are exported.
+Our spans as OTLP's messages, and on their way. This module needs OpenTelemetry's: it is imported only where traces are
+exported.
+
+OpenTelemetry's exporter takes spans of its SDK alone. To make these of ours, and messages of them, would cost twice as
+much as all else that a traced message costs (docs/decisions/0014-spans-straight-to-otlp.md).
 """
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import attrs
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+import requests
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1 import trace_pb2 as otlp
 
 from empath import __version__
 from empath.mail.step import Fact
-from empath.mail.trace_context import TraceContext
 from empath.observe.export import destination
 from empath.observe.export.attributes import nanoseconds, text, value_of
 from empath.observe.export.collector import Sender
@@ -24,16 +26,16 @@ from empath.observe.export.sent import TAKEN, Sent
 from empath.observe.tracing.span import Make, Span
 
 KINDS: Final = {
-    "internal": SpanKind.INTERNAL,
-    "server": SpanKind.SERVER,
-    "client": SpanKind.CLIENT,
-    "producer": SpanKind.PRODUCER,
-    "consumer": SpanKind.CONSUMER,
+    "internal": otlp.Span.SPAN_KIND_INTERNAL,
+    "server": otlp.Span.SPAN_KIND_SERVER,
+    "client": otlp.Span.SPAN_KIND_CLIENT,
+    "producer": otlp.Span.SPAN_KIND_PRODUCER,
+    "consumer": otlp.Span.SPAN_KIND_CONSUMER,
 }
-SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
-OK: Final = Status(StatusCode.UNSET)
+LOCAL: Final = otlp.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
+REMOTE: Final = LOCAL | otlp.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 SCOPE: Final = "empath"
+COMPRESSION: Final = 5  # of 9: more takes longer than it saves
 
 
 class SpanSender:
@@ -42,61 +44,101 @@ class SpanSender:
     """
 
     def __init__(self, to: destination.Destination) -> None:
-        self._sender = Sender(to, "traces", OTLPSpanExporter)
-        self._scope = InstrumentationScope(SCOPE, __version__)
+        self._sender = Sender(to, "traces", Posting)
+        self._frame = ExportTraceServiceRequest()
+        of_us = self._frame.resource_spans.add(schema_url=self._sender.resource.schema_url)
+        put(of_us.resource.attributes, self._sender.resource.attributes)
+        of_us.scope_spans.add().scope.name = SCOPE
+        of_us.scope_spans[0].scope.version = __version__
 
     def __call__(self, makes: Sequence[Make]) -> Sent:
         """
         Make the spans, and send them; a `Make` that fails is lost, and the others are not.
         """
-        spans: list[ReadableSpan] = []
+        request = ExportTraceServiceRequest()
+        request.CopyFrom(self._frame)
+        spans = request.resource_spans[0].scope_spans[0].spans
         lost, reason = 0, ""
         for make in makes:
+            before = len(spans)
             try:
-                spans += [span_of(span, self._sender.resource, self._scope) for span in make()]
+                for span in make():
+                    write(spans.add(), span)
             except Exception as trouble:  # a bug of ours, in telemetry: it must not take the rest along
+                del spans[before:]
                 lost, reason = lost + 1, f"spans cannot be made: {trouble!r}"
-        sent = self._sender.send(spans) if spans else TAKEN
+        sent = self._sender.send(request) if spans else TAKEN
         if sent.trouble:
             return sent
         return attrs.evolve(sent, lost=min(lost + sent.lost, len(makes)), reason=reason or sent.reason)
 
 
-def span_of(span: Span, resource: Resource, scope: InstrumentationScope) -> ReadableSpan:
+class Posting:
     """
-    Make OpenTelemetry's span of ours.
+    Takes the place of OpenTelemetry's exporter, for messages of OTLP. Time and headers are its session's to know.
+    """
+
+    def __init__(
+        self, *, endpoint: str, certificate_file: str | None, session: requests.Session, **others: Any
+    ) -> None:
+        self._endpoint = endpoint
+        self._session = session
+        session.verify = certificate_file or True
+
+    def export(self, request: ExportTraceServiceRequest) -> None:
+        """
+        Post them (OTLP/HTTP, binary protobuf).
+        """
+        content = gzip.compress(request.SerializeToString(), COMPRESSION)
+        headers = {"Content-Encoding": "gzip", "User-Agent": f"empath/{__version__}"}
+        self._session.request("POST", self._endpoint, data=content, headers=headers)
+
+
+def write(message: otlp.Span, span: Span) -> None:
+    """
+    Write a span into the message that is to be it.
     """
     context, started = span.context, nanoseconds(span.started)
-    trace_id, flags = int(context.trace_id, 16), SAMPLED if context.sampled else NOT_SAMPLED
-    parent = None
+    message.trace_id = bytes.fromhex(context.trace_id)
+    message.span_id = bytes.fromhex(context.span_id)
+    message.name = text(span.name)
+    message.kind = KINDS[span.kind]
+    message.start_time_unix_nano = started
+    message.end_time_unix_nano = max(started, nanoseconds(span.ended))
+    message.flags = LOCAL
     if span.parent:
-        parent = SpanContext(trace_id, int(span.parent, 16), span.kind in ("server", "consumer"), flags)
-    return ReadableSpan(
-        name=text(span.name),
-        context=SpanContext(trace_id, int(context.span_id, 16), False, flags),
-        parent=parent,
-        resource=resource,
-        attributes=_facts(span.attributes),
-        events=[Event(text(each.name), _facts(each.attributes), nanoseconds(each.time)) for each in span.events],
-        links=[Link(_linked(each)) for each in span.links],
-        kind=KINDS[span.kind],
-        status=Status(StatusCode.ERROR, text(span.trouble)) if span.trouble else OK,
-        start_time=started,
-        end_time=max(started, nanoseconds(span.ended)),
-        instrumentation_scope=scope,
-    )
+        message.parent_span_id = bytes.fromhex(span.parent)
+        message.flags = REMOTE if span.kind in ("server", "consumer") else LOCAL
+    put(message.attributes, span.attributes)
+    for event in span.events:
+        told = message.events.add(name=text(event.name), time_unix_nano=nanoseconds(event.time))
+        put(told.attributes, event.attributes)
+    for link in span.links:
+        message.links.add(trace_id=bytes.fromhex(link.trace_id), span_id=bytes.fromhex(link.span_id), flags=LOCAL)
+    if span.trouble:
+        message.status.code = otlp.Status.STATUS_CODE_ERROR
+        message.status.message = text(span.trouble)
 
 
-def _facts(facts: Mapping[str, Fact]) -> dict[str, Fact]:
+def put(attributes: Any, facts: Mapping[str, Any]) -> None:
     """
-    Give facts as OTLP can carry them, most of which are texts by names of ours.
+    Write facts into the attributes of a message, as OTLP can carry them.
     """
-    return {
-        name if name.isascii() else text(name): text(fact) if type(fact) is str else value_of(fact)
-        for name, fact in facts.items()
-    }
+    add = attributes.add
+    for name, fact in facts.items():
+        value = add(key=name if name.isascii() else text(name)).value
+        if type(fact) is str:
+            value.string_value = text(fact)
+        else:
+            _put_other(value, value_of(fact))
 
 
-def _linked(context: TraceContext) -> SpanContext:
-    flags = SAMPLED if context.sampled else NOT_SAMPLED
-    return SpanContext(int(context.trace_id, 16), int(context.span_id, 16), False, flags)
+def _put_other(value: Any, fact: Fact) -> None:
+    if isinstance(fact, bool):
+        value.bool_value = fact
+    elif isinstance(fact, int):
+        value.int_value = fact
+    elif isinstance(fact, float):
+        value.double_value = fact
+    else:
+        value.string_value = str(fact)
